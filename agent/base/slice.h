@@ -1,0 +1,66 @@
+/*
+ * slice.h - borrowed bytes: a pointer and a length, never NUL-terminated.
+ *
+ * Owns:    nothing. Who hands out a slice says how long it lives.
+ */
+#ifndef BASE_SLICE_H
+#define BASE_SLICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct slice {
+	const char	*p;
+	size_t		 n;
+};
+
+#define SLICE(lit)	((struct slice){ (lit), sizeof(lit) - 1 })
+#define SLICE_NONE	((struct slice){ NULL, 0 })
+/* For printf: "%.*s", SLICE_ARG(s) */
+#define SLICE_ARG(s)	(int)((s).n > 4096 ? 4096 : (s).n), (s).p ? (s).p : ""
+
+static inline struct slice
+slice_of(const char *s)
+{
+	return (struct slice){ s, s != NULL ? strlen(s) : 0 };
+}
+
+static inline struct slice
+slice_make(const void *p, size_t n)
+{
+	return (struct slice){ p, n };
+}
+
+static inline bool
+slice_eq(struct slice a, struct slice b)
+{
+	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+/* ASCII case-insensitive, locale-free. */
+bool	slice_eq_nocase(struct slice a, struct slice b);
+bool	slice_starts_nocase(struct slice s, struct slice prefix);
+bool	slice_ends_nocase(struct slice s, struct slice suffix);
+/* Offset of `needle` in `s` (ASCII case-insensitive) at or after `from`, or -1. */
+ptrdiff_t slice_find_nocase(struct slice s, struct slice needle, size_t from);
+struct slice slice_trim(struct slice s);	/* spaces, tabs, CR, LF at both ends */
+/* Glob with '*' (any run) and '?' (one byte), ASCII case-insensitive, linear in |pattern| * |s|. */
+bool	slice_glob_nocase(struct slice pattern, struct slice s);
+/* Whole slice is a decimal number that fits; else false and *ret untouched. */
+bool	slice_to_i64(struct slice s, int64_t *ret);
+bool	slice_to_double(struct slice s, double *ret);
+
+static inline unsigned char
+ascii_lower(unsigned char c)
+{
+	return c >= 'A' && c <= 'Z' ? (unsigned char)(c | 0x20) : c;
+}
+
+/* Length in bytes of the valid UTF-8 prefix of s; equals s.n when all of it is valid. */
+size_t	utf8_valid_prefix(struct slice s);
+/* The longest prefix of at most `max` bytes that ends on a character boundary. */
+size_t	utf8_cut(struct slice s, size_t max);
+
+#endif

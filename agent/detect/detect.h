@@ -1,0 +1,59 @@
+/*
+ * detect.h - watch events go by, and say something now and then.
+ *
+ * Gives:   one `struct detector_kind` per row of detectors.tbl, and the frame that runs them.
+ * Takes:   one event at a time, and the time from the event, never the clock.
+ * Says:    a new event of a finding class, with EventId from detector, series, episode start and phase.
+ * Owns:    its state, of bounded size (max_series); saved and restored as bytes.
+ * Exact:   the same events in the same order give the same findings, across save and restore.
+ * Uses:    base/ model/.     Never: any I/O, any clock, any other detector.
+ */
+#ifndef DETECT_DETECT_H
+#define DETECT_DETECT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "model/event.h"
+
+struct buf;
+struct conf;
+struct conf_key;
+struct err;
+struct stat_block;
+
+struct detector_kind {
+	const char		*name;
+	const char		*help;		/* one line, shown by `aispm-agent status` */
+	const struct conf_key	*keys;		/* beside `enabled` */
+	uint32_t		 state_version;	/* of save()'s bytes */
+
+	int	(*open)(void **ret_state, const struct conf *, struct err *);
+	void	(*close)(void *state);
+	/* -1 ERR_AGAIN when memory is short: then the event was not seen, and nothing said. */
+	int	(*see)(void *state, const struct event *, struct event_list *say, struct err *);
+	int	(*save)(void *state, struct buf *out, struct err *);
+	int	(*restore)(void *state, struct slice saved, struct err *);	/* ERR_LOST: start afresh */
+	void	(*count)(void *state, struct stat_block *);
+};
+
+#define DETECTOR(kind)	extern const struct detector_kind detector_kind_##kind;
+#include "detect/detectors.tbl"
+#undef DETECTOR
+
+/* All enabled detectors of a configuration. */
+struct detect;
+int	detect_open(struct detect **ret, const struct conf *detectors, struct err *);
+void	detect_close(struct detect *);		/* NULL is fine */
+/* Shows one event to each detector; appends findings to `say`. Findings are not shown to detectors. */
+int	detect_see(struct detect *, const struct event *, struct event_list *say, struct err *);
+/* State of all detectors, with a checksum; restore takes any bytes: ERR_LOST when they are not that. */
+int	detect_save(struct detect *, struct buf *out, struct err *);
+int	detect_restore(struct detect *, struct slice saved, struct err *);
+void	detect_count(struct detect *);		/* updates the stat blocks */
+extern const struct conf_key detect_keys[];	/* the `detectors` block */
+
+/* EventId of a finding: 32 hex digits into ret (33 bytes). */
+void	detect_finding_id(const char *detector, struct slice series, int64_t episode_start_ms,
+	    const char *phase, char ret[33]);
+
+#endif

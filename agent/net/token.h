@@ -1,0 +1,34 @@
+/*
+ * token.h - access tokens for Azure: fetched ahead of need, shared by those who ask, never shown.
+ *
+ * Kinds:   client_secret, managed_identity so far (rows of token_kinds in token.c).
+ * Renews:  at 80 % of the life the answer names; the old one serves until it ends.
+ * Fails:   the callback's err: ERR_DENIED (wrong secret, no identity; text names code and cause), ERR_AGAIN.
+ * Never:   a secret or token in any text.
+ * Sources: learn.microsoft.com "OAuth 2.0 client credentials flow"; "How to use managed identities ... on a VM" (IMDS).
+ */
+#ifndef NET_TOKEN_H
+#define NET_TOKEN_H
+
+#include "base/slice.h"
+#include "net/http.h"
+
+struct conf;
+struct conf_key;
+struct token;
+
+extern const struct conf_key token_keys[];	/* the `auth` block: type, cloud, authority, ... by variant */
+
+/* `scope` NULL: the cloud's monitor scope ("https://monitor.azure.com/.default"). */
+int	token_open(struct token **ret, struct http *, struct loop *, const struct conf *auth,
+	    const char *scope, const struct http_policy *, struct err *);
+void	token_close(struct token *);		/* NULL is fine; no callbacks after */
+/* The token, now (called before it returns) or later; err NULL means `bearer` is good and borrowed. One waiting callback a token. */
+void	token_get(struct token *, void (*got)(void *arg, struct slice bearer, const struct err *), void *arg);
+/* The far side answered 401 to this token: the next token_get fetches anew. */
+void	token_spoiled(struct token *);
+/* Host suffix of the ingestion endpoints of a cloud word ("public", "usgov", "china"); NULL: no such cloud. */
+const char *cloud_ingest_suffix(const char *cloud);
+const char *cloud_monitor_scope(const char *cloud);
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * dead.h - the dead letter: what could not be read, or what a far side refuses, with its reason.
+ *
+ * Gives:   durable records: raw bytes or an encoded event, when, from whom, why.
+ * Owns:    DIR/ (0700) and its files (0600); a size limit past which the oldest file goes, counted.
+ * Thread:  any; it locks.
+ * Note:    holds prompt text, as it came: nobody but the agent's user may read it.
+ */
+#ifndef SPOOL_DEAD_H
+#define SPOOL_DEAD_H
+
+#include <stdint.h>
+#include "base/slice.h"
+
+struct dead;
+struct err;
+
+struct dead_letter {
+	int64_t		when_ms;
+	uint8_t		kind;		/* DEAD_RECORD, DEAD_EVENT */
+	struct slice	from;		/* source or sink */
+	struct slice	reason;		/* one line */
+	struct slice	bytes;		/* the record as it came, or the event on the wire */
+};
+enum { DEAD_RECORD = 1, DEAD_EVENT = 2 };
+
+int	dead_open(struct dead **ret, const char *dir, uint64_t max_bytes,
+	    void (*removed)(void *arg, uint64_t letters), void *arg, struct err *);
+void	dead_close(struct dead *);		/* NULL is fine */
+/* Written, not yet synced. A letter larger than a quarter of the limit is kept in its first part, and says so. */
+int	dead_put(struct dead *, const struct dead_letter *, struct err *);
+int	dead_sync(struct dead *, struct err *);	/* nothing to do: no system call */
+uint64_t dead_bytes(struct dead *);
+/* Reads a directory without a lock; damage is skipped and counted. */
+int	dead_each(const char *dir, int (*see)(void *arg, const struct dead_letter *), void *arg,
+	    uint64_t *ret_damaged, struct err *);
+
+#endif

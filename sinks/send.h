@@ -1,0 +1,48 @@
+/*
+ * send.h - the delivery policy, once for all sinks: spool -> filter -> encode -> batch -> put -> verdict.
+ *
+ * Gives:   one `struct send` a sink: reads its own cursor, keeps order, waits with jitter, splits, sets aside, moves the cursor.
+ * Rule:    the cursor passes an entry only when it was delivered, filtered, or is durable in the dead letter.
+ * Bounded: max_in_flight batches of max_bytes.
+ * Thread:  the delivery loop's.
+ * Uses:    spool, encode, sinks, model, base.
+ */
+#ifndef SINKS_SEND_H
+#define SINKS_SEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct conf;
+struct conf_key;
+struct dead;
+struct err;
+struct http;
+struct loop;
+struct send;
+struct spool;
+
+struct send_world {		/* what all sends share */
+	struct loop	*loop;
+	struct http	*http;
+	struct spool	*spool;
+	struct dead	*dead;
+	const char	*agent_id;
+	void	(*progress)(void *arg);		/* a cursor moved: segments may be free */
+	void	*arg;
+};
+
+extern const struct conf_key send_keys[];	/* the rows of a `sinks` item that are not the sink's own */
+
+/* Opens the sink (settings only). */
+int	send_open(struct send **ret, const struct send_world *, const struct conf *item, struct err *);
+int	send_start(struct send *, struct err *);	/* opens the cursor and begins */
+void	send_close(struct send *);			/* NULL is fine */
+void	send_more(struct send *);			/* there are new durable entries */
+void	send_drain(struct send *);			/* do not wait for fuller batches any more */
+bool	send_done(const struct send *, uint64_t seq);	/* everything up to seq is acknowledged */
+void	send_reopen(struct send *);
+uint64_t send_set_aside(const struct send *);		/* how many since start */
+const char *send_name(const struct send *);
+
+#endif
