@@ -27,7 +27,7 @@ struct send_world {		/* what all sends share */
 	struct http	*http;
 	struct spool	*spool;
 	struct dead	*dead;
-	const char	*agent_id;
+	const char	*agent_id, *agent_version, *hostname;	/* columns of every event */
 	void	(*progress)(void *arg);		/* a cursor moved: segments may be free */
 	void	*arg;
 };

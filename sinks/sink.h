@@ -58,8 +58,10 @@ struct sink {
 	struct loop		*loop;
 	struct http		*http;		/* the delivery loop's */
 	struct stat_block	*stats;
-	/* -------- */
+	/* -------- set by open() */
 	void			*priv;
+	int64_t			 max_span_ms;	/* TimeGenerated of one batch may differ by this much; 0: any */
+	/* -------- */
 	void			*owner;		/* send.c */
 	void	(*answer)(struct sink *, const struct batch *, enum sink_verdict, uint64_t wait_ms,
 		    const struct err *why);

@@ -1,0 +1,324 @@
+/* cli.c - the commands and their exit statuses. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "run/cli.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/conf.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "decode/decode.h"
+#include "run/agent.h"
+#include "run/settings.h"
+#include "sinks/encode/encode.h"
+
+#define CONF_PATH	SYSCONF_DIR "/agent.yaml"
+#define ONCE_TIMEOUT_MS	600000
+
+enum { OPT_ONCE = 256, OPT_TIMEOUT, OPT_FORMAT, OPT_WHY, OPT_JSON, OPT_HELP };
+
+struct options {
+	const char	*conf_path, *format;
+	bool		 conf_given, once, why, json;
+	uint64_t	 timeout_ms;
+};
+
+static const struct option long_options[] = {
+	{ "config", required_argument, NULL, 'c' },
+	{ "once", no_argument, NULL, OPT_ONCE },
+	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
+	{ "format", required_argument, NULL, OPT_FORMAT },
+	{ "why", no_argument, NULL, OPT_WHY },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ NULL, 0, NULL, 0 },
+};
+
+static int
+usage(const char *what)
+{
+	fprintf(stderr, "aispm-agent: %s; see aispm-agent --help\n", what);
+	return EX_USAGE;
+}
+
+static int
+failed(const struct err *err)
+{
+	fprintf(stderr, "aispm-agent: %s\n", err->text);
+	switch (err->kind) {
+	case ERR_CONFIG:
+	case ERR_DENIED:
+		return EX_CONFIG;
+	case ERR_DATA:
+	case ERR_LOST:
+		return EX_DATAERR;
+	default:
+		return EX_IOERR;
+	}
+}
+
+/* ---- commands -------------------------------------------------------------- */
+
+static int
+command_run(const struct options *o, int argc, char **argv)
+{
+	const struct agent_options options = {
+		.conf_path = o->conf_path, .once = o->once, .once_timeout_ms = o->timeout_ms,
+	};
+
+	(void)argv;
+	return argc == 0 ? agent_main(&options) : usage("run takes no argument");
+}
+
+static int
+check_mappings(const struct conf *conf, struct problems *problems, struct err *err)
+{
+	struct decoder *decoder = NULL;
+	int rc = mappings_open(&decoder, conf, problems, err);
+
+	if (rc != 0 && problems->errors == 0)
+		problem_add(problems, conf_file(conf, "agent"), conf_line(conf, "agent"), "agent", "%s", err->text);
+	decoder_close(decoder);
+	return rc;
+}
+
+static int
+command_check(const struct options *o, int argc, char **argv)
+{
+	struct problems problems;
+	struct conf *conf = NULL;
+	struct err err = { 0 };
+	int rc;
+
+	(void)argv;
+	if (argc != 0)
+		return usage("check takes no argument");
+	problems_init(&problems);
+	rc = settings_load(o->conf_path, &conf, &problems, &err);
+	if (rc == 0)
+		rc = check_mappings(conf, &problems, &err);
+	problems_print(&problems, stdout);
+	if (rc != 0 && problems.errors == 0)
+		fprintf(stderr, "aispm-agent: %s\n", err.text);
+	else if (rc == 0)
+		printf("%s: fine: %zu sources, %zu sinks\n", o->conf_path, conf_blocks(conf, "sources"),
+		    conf_blocks(conf, "sinks"));
+	conf_free(conf);
+	problems_fini(&problems);
+	return rc == 0 ? 0 : EX_CONFIG;
+}
+
+/* Only where the user names a configuration: otherwise explain needs none. */
+static int
+load_if_given(const struct options *o, struct conf **ret, struct err *err)
+{
+	struct problems problems;
+	int rc = 0;
+
+	problems_init(&problems);
+	if (o->conf_given) {
+		rc = settings_load(o->conf_path, ret, &problems, err);
+		if (rc != 0)
+			problems_print(&problems, stderr);
+	}
+	problems_fini(&problems);
+	return rc;
+}
+
+static int
+command_explain(const struct options *o, int argc, char **argv)
+{
+	struct problems problems;
+	struct decoder *decoder = NULL;
+	struct conf *conf = NULL;
+	struct err err = { 0 };
+	int rc;
+
+	if (encoder_find(o->format) == NULL)
+		return usage("--format: allowed: " ENCODER_WORDS);
+	if (load_if_given(o, &conf, &err) != 0)
+		return EX_CONFIG;
+	problems_init(&problems);
+	rc = mappings_open(&decoder, conf, &problems, &err);
+	problems_print(&problems, stderr);
+	problems_fini(&problems);
+	if (rc == 0)
+		rc = explain_run(decoder, (const char *const *)argv, (size_t)argc, o->format, o->why, stdout, &err);
+	decoder_close(decoder);
+	conf_free(conf);
+	if (rc == -1)
+		return failed(&err);
+	return rc == 0 ? 0 : EX_DATAERR;
+}
+
+/* The state directory of the configuration; the default's where there is none. */
+static int
+with_state_dir(const struct options *o, int (*then)(const struct options *, int, char **, const char *), int argc,
+    char **argv)
+{
+	struct problems problems;
+	struct conf *conf = NULL;
+	struct err err = { 0 };
+	int rc;
+
+	if (!o->conf_given && access(o->conf_path, F_OK) != 0)
+		return then(o, argc, argv, STATE_DIR);
+	problems_init(&problems);
+	if (settings_load(o->conf_path, &conf, &problems, &err) != 0) {
+		problems_print(&problems, stderr);
+		rc = EX_CONFIG;
+	} else {
+		rc = then(o, argc, argv, conf_text(conf_block(conf, "agent"), "state_dir"));
+	}
+	problems_fini(&problems);
+	conf_free(conf);
+	return rc;
+}
+
+static int
+status_in(const struct options *o, int argc, char **argv, const char *state_dir)
+{
+	struct err err = { 0 };
+
+	(void)argc;
+	(void)argv;
+	if (status_print(state_dir, o->json, &err) == 0)
+		return 0;
+	(void)failed(&err);
+	return EX_UNAVAILABLE;
+}
+
+static int
+command_status(const struct options *o, int argc, char **argv)
+{
+	return argc == 0 ? with_state_dir(o, status_in, argc, argv) : usage("status takes no argument");
+}
+
+static int
+spool_in(const struct options *o, int argc, char **argv, const char *state_dir)
+{
+	(void)o;
+	return spool_cli(argc, argv, state_dir, stdout);
+}
+
+static int
+command_spool(const struct options *o, int argc, char **argv)
+{
+	return with_state_dir(o, spool_in, argc, argv);
+}
+
+static int
+command_help(const struct options *o, int argc, char **argv)
+{
+	(void)o;
+	if (argc == 0)
+		manual_help(stdout);
+	else if (argc == 1 && strcmp(argv[0], "settings") == 0)
+		manual_settings(stdout);
+	else if (argc == 2 && strcmp(argv[0], "man") == 0)
+		return manual_roff(stdout, argv[1]) == 0 ? 0 : usage("help man: no such page");
+	else
+		return usage("help takes nothing, settings, or man PAGE");
+	return 0;
+}
+
+const struct command_row command_rows[] = {
+	{ "run", "[-c FILE] [--once [--timeout D]]", "the daemon, in the foreground; --once: read what there is, deliver it, end",
+	  command_run },
+	{ "check", "[-c FILE]", "validate the configuration and the mappings, one line a problem", command_check },
+	{ "explain", "[-c FILE] [--format F] [--why] [FILE...]", "records in, events out; --why tells how each column was filled",
+	  command_explain },
+	{ "status", "[-c FILE] [--json]", "ask the running agent: sources, detectors, spool, sinks", command_status },
+	{ "spool", "stat|verify|dump|dead [DIR]", "look into a spool and its dead letter", command_spool },
+	{ "help", "[settings|man PAGE]", "this text, all settings, or a manual page", command_help },
+	{ NULL, NULL, NULL, NULL },
+};
+
+/* ---- the command line -------------------------------------------------------- */
+
+static int
+parse(int argc, char **argv, struct options *o)
+{
+	int c;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, "+c:h", long_options, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			o->conf_path = optarg;
+			o->conf_given = true;
+			break;
+		case OPT_ONCE:
+			o->once = true;
+			break;
+		case OPT_TIMEOUT:
+			if (!conf_parse_time(optarg, &o->timeout_ms))
+				return usage("--timeout: a time such as 90s or 10m");
+			break;
+		case OPT_FORMAT:
+			o->format = optarg;
+			break;
+		case OPT_WHY:
+			o->why = true;
+			break;
+		case OPT_JSON:
+			o->json = true;
+			break;
+		case 'h':
+		case OPT_HELP:
+			manual_help(stdout);
+			return -1;
+		default:
+			return usage("unknown option, or its value is missing");
+		}
+	}
+	return 0;
+}
+
+static void
+version(void)
+{
+	printf("aispm-agent %s\njson: %s\nkafka: %s\n", PACKAGE_VERSION, json_library(),
+#ifdef WITH_KAFKA
+	    "yes"
+#else
+	    "no"
+#endif
+	    );
+}
+
+int
+cli_main(int argc, char **argv)
+{
+	struct options o = { .conf_path = CONF_PATH, .format = "json", .timeout_ms = ONCE_TIMEOUT_MS };
+	const char *word = argc > 1 ? argv[1] : "";
+	int rc;
+
+	if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
+		version();
+		return 0;
+	}
+	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+		manual_help(stdout);
+		return 0;
+	}
+	for (const struct command_row *row = command_rows; row->name != NULL; row++) {
+		if (strcmp(row->name, word) != 0)
+			continue;
+		if (strcmp(word, "spool") == 0)		/* it reads its own options */
+			return row->run(&o, argc - 2, argv + 2);
+		rc = parse(argc - 1, argv + 1, &o);
+		if (rc != 0)
+			return rc == -1 ? 0 : rc;
+		return row->run(&o, argc - 1 - optind, argv + 1 + optind);
+	}
+	return usage(word[0] == '\0' ? "a command is needed" : "no such command");
+}

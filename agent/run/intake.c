@@ -1,0 +1,718 @@
+/*
+ * intake.c - left of the spool: sources -> decode -> detect -> one atomic group after another.
+ *
+ * A group holds the events of some records, the findings they led to, and where their sources stand after
+ * them. It is written and synced as one; only then do sources hear safe(). While the spool has no room the group
+ * waits in memory, whole, and sources are told to stop.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/conf.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/loop.h"
+#include "base/note.h"
+#include "base/stat.h"
+#include "base/sys.h"
+#include "decode/decode.h"
+#include "detect/detect.h"
+#include "model/event.h"
+#include "model/record.h"
+#include "model/wire.h"
+#include "run/agent.h"
+#include "run/settings.h"
+#include "source/source.h"
+#include "spool/dead.h"
+#include "spool/spool.h"
+
+#define GROUP_BYTES	(1u << 20)	/* a group is committed past this */
+#define GROUP_MAX_BYTES	(256u << 20)	/* one record's events may take it this far */
+#define GROUP_MARKS	512
+#define COMMIT_AFTER_MS	50
+#define IDLE_COMMIT_MS	10		/* at most one commit in this time for a trickle */
+#define TEND_MS		200
+#define RETRY_MS	1000
+#define CHECKPOINT_MS	60000
+#define ARENA_BYTES	(256u << 10)
+#define ARENA_MAX_BYTES	(512u << 20)
+
+struct mark {
+	struct source	*source;
+	struct position	 at;
+};
+
+struct group {
+	struct buf		 bytes;		/* wire events, one behind the other */
+	uint32_t		*ends;		/* end of each in bytes */
+	size_t			 n, cap;
+	struct mark		 marks[GROUP_MARKS];
+	size_t			 nmarks;
+	uint64_t		 began_ms;
+	bool			 letters;	/* the dead letter must be synced with it */
+};
+
+struct intake {
+	struct world		 world;
+	struct loop		*loop;
+	struct source		*sources;
+	size_t			 nsources;
+	struct decoder		*decoder;
+	struct decode_ctx	*ctx;
+	struct detect		*detect;
+	struct spool_reader	*checkpoint;	/* the detectors' cursor: what they have saved */
+	uint64_t		 seen_seq;	/* newest durable entry that the detectors have seen */
+	struct arena		 arena;
+	struct event_list	 events, findings;
+	struct group		 group;
+	struct slice		*entries;	/* scratch for append */
+	size_t			 entries_cap;
+	bool			 stuck;		/* the group could not be committed; sources stand still */
+	uint64_t		 committed_ms, checkpoint_ms;
+	uint64_t		 unsaved_bytes;	/* spooled since the detectors' state was saved */
+	struct loop_timer	*commit_timer, *tend_timer;
+	pthread_t		 thread;
+	bool			 started, threaded;
+	_Atomic bool		 stop, drained;
+	_Atomic uint64_t	 set_aside;
+};
+
+/* ---- the group ------------------------------------------------------------ */
+
+static bool
+group_is_empty(const struct group *g)
+{
+	return g->n == 0 && g->nmarks == 0;
+}
+
+static int
+group_add(struct group *g, const struct event *e, struct err *err)
+{
+	if (g->n == g->cap) {
+		size_t cap = g->cap > 0 ? g->cap * 2 : 1024;
+		uint32_t *ends = realloc(g->ends, cap * sizeof(*ends));
+
+		if (ends == NULL)
+			return err_set(err, ERR_AGAIN, "no memory for a group");
+		g->ends = ends;
+		g->cap = cap;
+	}
+	if (wire_put(e, &g->bytes, err) != 0)
+		return -1;
+	g->ends[g->n++] = (uint32_t)g->bytes.n;
+	return 0;
+}
+
+/* Back to n entries: a record goes in whole or not at all. */
+static void
+group_cut(struct group *g, size_t n)
+{
+	g->n = n;
+	g->bytes.n = n > 0 ? g->ends[n - 1] : 0;
+	g->bytes.failed = false;
+}
+
+static bool
+group_mark(struct group *g, struct source *s, const struct position *at)
+{
+	for (size_t i = g->nmarks; i > 0; i--)
+		if (g->marks[i - 1].source == s && g->marks[i - 1].at.stream == at->stream) {
+			g->marks[i - 1].at = *at;
+			return true;
+		}
+	if (g->nmarks == GROUP_MARKS)
+		return false;
+	g->marks[g->nmarks++] = (struct mark){ s, *at };
+	return true;
+}
+
+static void
+group_clear(struct group *g)
+{
+	g->n = 0;
+	g->nmarks = 0;
+	g->letters = false;
+	buf_reset(&g->bytes);
+}
+
+/* ---- committing ----------------------------------------------------------- */
+
+static int
+write_group(struct intake *in, struct err *err)
+{
+	struct group *g = &in->group;
+	struct spool_mark marks[GROUP_MARKS];
+	uint64_t seq = 0;
+
+	if (g->n > in->entries_cap) {
+		struct slice *v = realloc(in->entries, g->cap * sizeof(*v));
+
+		if (v == NULL)
+			return err_set(err, ERR_AGAIN, "no memory for a group");
+		in->entries = v;
+		in->entries_cap = g->cap;
+	}
+	for (size_t i = 0, at = 0; i < g->n; at = g->ends[i++])
+		in->entries[i] = slice_make(g->bytes.p + at, g->ends[i] - at);
+	for (size_t i = 0; i < g->nmarks; i++)
+		marks[i] = (struct spool_mark){ slice_of(g->marks[i].source->name), &g->marks[i].at };
+	if (g->letters && dead_sync(in->world.dead, err) != 0)
+		return -1;
+	if (spool_append_group(in->world.spool, in->entries, g->n, marks, g->nmarks, &seq, err) != 0)
+		return -1;
+	return spool_sync(in->world.spool, &in->seen_seq, err);
+}
+
+static void
+count_spool(struct intake *in)
+{
+	stat_set(in->world.spool_stats, STAT_SPOOL_BYTES, spool_total_bytes(in->world.spool));
+	stat_set(in->world.spool_stats, STAT_SPOOL_DURABLE_SEQ, spool_durable_seq(in->world.spool));
+	stat_set(in->world.spool_stats, STAT_SPOOL_DEAD_BYTES, dead_bytes(in->world.dead));
+}
+
+static void save_detectors(struct intake *);
+
+static void
+tell_stuck(struct intake *in, const struct err *err)
+{
+	if (!in->stuck)
+		note(SOURCE_PAUSED, N_TEXT("why", err->text));
+	in->stuck = true;
+	for (size_t i = 0; i < in->nsources; i++)
+		stat_set(in->sources[i].stats, STAT_SOURCE_PAUSED, 1);
+}
+
+/* Writes the group and syncs it. -1: it stays, and sources stand still until it could be written. */
+static int
+commit(struct intake *in)
+{
+	struct group *g = &in->group;
+	struct err err = { 0 };
+	struct mark marks[GROUP_MARKS];
+	size_t nmarks = g->nmarks;
+
+	loop_timer_unset(in->commit_timer);
+	if (group_is_empty(g))
+		return 0;
+	if (write_group(in, &err) != 0) {
+		tell_stuck(in, &err);
+		loop_timer_set(in->commit_timer, RETRY_MS);
+		return -1;
+	}
+	stat_add(in->world.spool_stats, STAT_SPOOL_ENTRIES, g->n);
+	stat_add(in->world.spool_stats, STAT_SPOOL_SYNCS, 1);
+	memcpy(marks, g->marks, nmarks * sizeof(marks[0]));
+	in->unsaved_bytes += g->bytes.n;
+	group_clear(g);
+	in->committed_ms = clock_mono_ms();
+	for (size_t i = 0; i < nmarks; i++)
+		if (marks[i].source->kind->safe != NULL)
+			marks[i].source->kind->safe(marks[i].source, &marks[i].at);
+	count_spool(in);
+	in->world.spooled(in->world.arg);
+	/* The detectors' cursor must never be what fills the spool. */
+	if (in->unsaved_bytes > in->world.spool_bytes / 8)
+		save_detectors(in);
+	return 0;
+}
+
+static void
+resume_sources(struct intake *in)
+{
+	if (in->stuck)
+		note(SOURCE_RESUMED);
+	in->stuck = false;
+	for (size_t i = 0; i < in->nsources; i++)
+		stat_set(in->sources[i].stats, STAT_SOURCE_PAUSED, 0);
+	for (size_t i = 0; i < in->nsources && !in->stuck; i++)
+		in->sources[i].kind->resume(&in->sources[i]);
+}
+
+static void
+commit_due(void *arg)
+{
+	struct intake *in = arg;
+
+	if (commit(in) == 0 && in->stuck)
+		resume_sources(in);
+}
+
+/* ---- one record ----------------------------------------------------------- */
+
+static int
+bury(struct intake *in, struct source *s, const struct record *r, const char *why, struct err *err)
+{
+	const struct dead_letter letter = {
+		.when_ms = (int64_t)clock_wall_ms(), .kind = DEAD_RECORD, .from = slice_of(s->name),
+		.reason = slice_of(why), .bytes = r->bytes,
+	};
+
+	if (dead_put(in->world.dead, &letter, err) != 0)
+		return -1;
+	in->group.letters = true;
+	atomic_fetch_add(&in->set_aside, 1);
+	stat_add(s->stats, STAT_SOURCE_DEAD, 1);
+	stat_add(in->world.spool_stats, STAT_SPOOL_DEAD_ENTRIES, 1);
+	note(DEAD_RECORD, N_TEXT("source", s->name), N_TEXT("why", why));
+	return 0;
+}
+
+static void
+tell_finding(const struct event *e)
+{
+	note(FINDING, N_SLICE("class", event_text(e, F_EventClass)), N_SLICE("severity", event_text(e, F_EventSeverity)),
+	    N_SLICE("id", event_text(e, F_EventId)));
+}
+
+/* Events and what the detectors say to them into the group; all or, on -1, none. */
+static int
+add_events(struct intake *in, struct source *s, struct err *err)
+{
+	struct group *g = &in->group;
+	size_t before = g->n;
+	int64_t newest = 0;
+
+	for (size_t i = 0; i < in->events.n; i++) {
+		const struct event *e = &in->events.v[i];
+
+		if (group_add(g, e, err) != 0) {
+			group_cut(g, before);
+			return -1;
+		}
+		if (event_number(e, F_TimeGenerated, 0) > newest)
+			newest = event_number(e, F_TimeGenerated, 0);
+	}
+	/* From here on the detectors know the events, so nothing may fail them any more. */
+	in->findings.n = 0;
+	for (size_t i = 0; i < in->events.n; i++)
+		if (detect_see(in->detect, &in->events.v[i], &in->findings, err) != 0)
+			note(INTERNAL, N_TEXT("what", "detector"), N_TEXT("why", err->text));
+	for (size_t i = 0; i < in->findings.n; i++) {
+		if (group_add(g, &in->findings.v[i], err) != 0)
+			note(INTERNAL, N_TEXT("what", "finding"), N_TEXT("why", err->text));
+		else
+			tell_finding(&in->findings.v[i]);
+	}
+	if (newest > 0)
+		stat_set(s->stats, STAT_SOURCE_LAST_EVENT_MS, (uint64_t)newest);
+	return 0;
+}
+
+static int
+take_record(struct intake *in, struct source *s, const struct record *r, struct err *err)
+{
+	struct decode_count count = { 0 };
+	int rc = 0;
+
+	if (r->unreadable != NULL)
+		return bury(in, s, r, r->unreadable, err);
+	in->events.n = 0;
+	if (decode(in->decoder, in->ctx, r, &in->events, &count, err) != 0)
+		rc = err->kind == ERR_AGAIN ? -1 : bury(in, s, r, err->text, err);
+	else
+		rc = add_events(in, s, err);
+	if (rc == -1 && err->kind == ERR_FULL)		/* one record, more events than a group can ever hold */
+		rc = bury(in, s, r, "its events do not fit into a group", err);
+	stat_add(s->stats, STAT_SOURCE_EVENTS, count.events);
+	stat_add(s->stats, STAT_SOURCE_UNKNOWN, count.unknown);
+	arena_reset(&in->arena);
+	in->events = (struct event_list){ .arena = &in->arena };
+	in->findings = (struct event_list){ .arena = &in->arena };
+	return rc;
+}
+
+static bool
+take(struct source *s, const struct record *r, const struct position *after)
+{
+	struct intake *in = s->owner;
+	struct group *g = &in->group;
+	struct err err = { 0 };
+
+	if (in->stuck)
+		return false;
+	if ((g->bytes.n >= GROUP_BYTES || g->nmarks == GROUP_MARKS) && commit(in) != 0)
+		return false;
+	if (r != NULL && take_record(in, s, r, &err) != 0) {
+		tell_stuck(in, &err);
+		loop_timer_set(in->commit_timer, RETRY_MS);
+		return false;
+	}
+	if (r != NULL) {
+		stat_add(s->stats, STAT_SOURCE_RECORDS, 1);
+		stat_add(s->stats, STAT_SOURCE_BYTES, r->bytes.n);
+	}
+	if (!group_mark(g, s, after))
+		assert(!"a group with room for a mark has none");
+	if (!loop_timer_is_set(in->commit_timer))
+		loop_timer_set(in->commit_timer, COMMIT_AFTER_MS);
+	return true;
+}
+
+static void
+look_drained(struct intake *in)
+{
+	if (!in->world.once || atomic_load(&in->drained))
+		return;
+	for (size_t i = 0; i < in->nsources; i++)
+		if (!in->sources[i].kind->drained(&in->sources[i]))
+			return;
+	if (commit(in) == 0)
+		atomic_store(&in->drained, true);
+}
+
+static void
+idle(struct source *s)
+{
+	struct intake *in = s->owner;
+
+	if (!in->stuck && clock_mono_ms() - in->committed_ms >= IDLE_COMMIT_MS)
+		(void)commit(in);
+	look_drained(in);
+}
+
+static void
+say_line(struct source *s, bool trouble, const char *text)
+{
+	if (trouble)
+		note(SOURCE_TROUBLE, N_TEXT("source", s->name), N_TEXT("what", text));
+	else
+		note(SOURCE_INFO, N_TEXT("source", s->name), N_TEXT("what", text));
+	if (trouble)
+		stat_say(s->stats, text);
+}
+
+/* ---- the detectors' memory ------------------------------------------------- */
+
+#define STATE_FILE	"detect.state"
+#define STATE_MAGIC	"AISPMDET"
+
+/* detect.state: magic, u64 LE the newest entry seen, then detect_save's bytes (which carry a checksum). */
+static int
+write_state(struct intake *in, struct err *err)
+{
+	struct buf b;
+	char path[4096], head[16];
+	int rc = -1;
+
+	buf_init(&b, SIZE_MAX / 2);
+	memcpy(head, STATE_MAGIC, 8);
+	put_le64(head + 8, in->seen_seq);
+	buf_put(&b, head, sizeof(head));
+	if (detect_save(in->detect, &b, err) == 0 &&
+	    state_path(in->world.state_dir, STATE_FILE, path, sizeof(path), err) == 0)
+		rc = sys_replace_file(path, b.p, b.n, err);
+	buf_fini(&b);
+	return rc;
+}
+
+/* Only between groups: everything the detectors have seen is then durable. */
+static void
+save_detectors(struct intake *in)
+{
+	struct err err = { 0 };
+
+	if (!group_is_empty(&in->group))
+		return;		/* its events were seen already: the saved state must not be ahead of the spool */
+	if (in->seen_seq <= spool_reader_cursor(in->checkpoint)) {
+		in->checkpoint_ms = clock_mono_ms();
+		return;
+	}
+	if (write_state(in, &err) != 0 || spool_done(in->checkpoint, in->seen_seq, &err) != 0)
+		note(INTERNAL, N_TEXT("what", "detector state"), N_TEXT("why", err.text));
+	in->unsaved_bytes = 0;
+	in->checkpoint_ms = clock_mono_ms();
+}
+
+static int
+read_state(struct intake *in, uint64_t *ret_seq, struct err *err)
+{
+	struct buf b;
+	char path[4096];
+	int rc = -1;
+
+	buf_init(&b, SIZE_MAX / 2);
+	if (state_path(in->world.state_dir, STATE_FILE, path, sizeof(path), err) == 0 &&
+	    buf_read_file(&b, path, err) == 0) {
+		if (b.n < 16 || memcmp(b.p, STATE_MAGIC, 8) != 0)
+			err_set(err, ERR_LOST, "%s is not a detector state", path);
+		else if (detect_restore(in->detect, slice_make(b.p + 16, b.n - 16), err) == 0) {
+			*ret_seq = get_le64(b.p + 8);
+			rc = 0;
+		}
+	}
+	buf_fini(&b);
+	return rc;
+}
+
+/* Shows the detectors what came after their state was saved; what they say was said then. */
+static int
+replay(struct intake *in, struct err *err)
+{
+	struct slice entry;
+	struct event e;
+	int got;
+
+	while ((got = spool_next(in->checkpoint, &entry, &in->seen_seq, err)) != 0) {
+		if (got == -1 && err->kind != ERR_LOST)
+			return -1;
+		if (got == -1 || wire_get(entry, &e, err) != 0 || event_class_is_finding(event_text(&e, F_EventClass)))
+			continue;
+		(void)detect_see(in->detect, &e, &in->findings, err);
+		arena_reset(&in->arena);
+		in->findings = (struct event_list){ .arena = &in->arena };
+	}
+	in->seen_seq = spool_durable_seq(in->world.spool);
+	return 0;
+}
+
+static int
+restore_detectors(struct intake *in, struct err *err)
+{
+	struct err why = { 0 };
+	uint64_t seq = 0;
+	bool fresh;
+
+	if (spool_reader_open(&in->checkpoint, in->world.spool, INTAKE_CURSOR, &fresh, err) != 0)
+		return -1;
+	if (read_state(in, &seq, &why) != 0) {
+		if (!fresh)
+			note(STATE_FRESH, N_TEXT("why", why.text));
+	} else if (spool_seek(in->checkpoint, seq, err) != 0) {
+		return -1;
+	}
+	return replay(in, err);
+}
+
+/* ---- turning -------------------------------------------------------------- */
+
+static void
+tend(void *arg)
+{
+	struct intake *in = arg;
+	struct err err = { 0 };
+	uint64_t freed = 0;
+
+	if (spool_tend(in->world.spool, &freed, &err) != 0)
+		note(INTERNAL, N_TEXT("what", "spool"), N_TEXT("why", err.text));
+	if (in->stuck && commit(in) == 0)
+		resume_sources(in);
+	if (clock_mono_ms() - in->checkpoint_ms >= CHECKPOINT_MS && commit(in) == 0)
+		save_detectors(in);
+	detect_count(in->detect);
+	count_spool(in);
+	look_drained(in);
+	loop_timer_set(in->tend_timer, TEND_MS);
+}
+
+static void
+woken(void *arg)
+{
+	struct intake *in = arg;
+
+	if (atomic_load(&in->stop)) {
+		loop_stop(in->loop);
+		return;
+	}
+	if (in->stuck)
+		tend(in);
+}
+
+static void *
+run_loop(void *arg)
+{
+	loop_run(arg);
+	return NULL;
+}
+
+/* ---- life ----------------------------------------------------------------- */
+
+static int
+open_source(struct intake *in, struct source *s, const struct conf *item, struct err *err)
+{
+	*s = (struct source){
+		.kind = source_kind_find(conf_text(item, "type")), .name = conf_text(item, "name"), .loop = in->loop,
+		.once = in->world.once, .agent_id = in->world.agent_id, .take = take, .say_line = say_line,
+		.idle = idle, .owner = in,
+	};
+	assert(s->kind != NULL);
+	settings_source_start(item, s);
+	s->stats = stat_make(STAT_SOURCE, s->name, s->kind->name);
+	if (s->stats == NULL)
+		return err_set(err, ERR_AGAIN, "no memory for a source");
+	return s->kind->open(s, item, err);
+}
+
+static int
+open_decoder(struct intake *in, const struct conf *conf, struct problems *problems, struct err *err)
+{
+	if (mappings_open(&in->decoder, conf, problems, err) != 0)
+		return -1;
+	in->ctx = decode_ctx_new(in->decoder);
+	return in->ctx != NULL ? 0 : err_set(err, ERR_AGAIN, "no memory for decoding");
+}
+
+int
+intake_open(struct intake **ret, const struct world *world, const struct conf *conf, struct problems *problems,
+    struct err *err)
+{
+	struct intake *in = calloc(1, sizeof(*in));
+	size_t n = conf_blocks(conf, "sources");
+
+	if (in == NULL || (in->sources = calloc(n > 0 ? n : 1, sizeof(*in->sources))) == NULL) {
+		free(in);
+		return err_set(err, ERR_AGAIN, "no memory for intake");
+	}
+	in->world = *world;
+	arena_init(&in->arena, ARENA_BYTES, ARENA_MAX_BYTES);
+	in->events.arena = in->findings.arena = &in->arena;
+	buf_init(&in->group.bytes, GROUP_MAX_BYTES);
+	in->loop = loop_new(err);
+	if (in->loop == NULL || open_decoder(in, conf, problems, err) != 0 ||
+	    detect_open(&in->detect, conf_block(conf, "detectors"), err) != 0 ||
+	    (in->commit_timer = loop_timer_new(in->loop, commit_due, in, err)) == NULL ||
+	    (in->tend_timer = loop_timer_new(in->loop, tend, in, err)) == NULL)
+		goto fail;
+	loop_on_wake(in->loop, woken, in);
+	for (size_t i = 0; i < n; i++) {
+		in->nsources = i + 1;
+		if (open_source(in, &in->sources[i], conf_block_at(conf, "sources", i), err) != 0)
+			goto fail;
+	}
+	*ret = in;
+	return 0;
+fail:
+	intake_close(in);
+	return -1;
+}
+
+struct restoring {
+	struct intake	*in;
+	struct err	*err;
+};
+
+static int
+restore_one(void *arg, struct slice name, const struct position *at)
+{
+	struct restoring *r = arg;
+
+	for (size_t i = 0; i < r->in->nsources; i++) {
+		struct source *s = &r->in->sources[i];
+
+		if (slice_eq(slice_of(s->name), name))
+			return s->kind->restore(s, at, r->err);
+	}
+	return 0;	/* a source that is not configured just now: its place is kept */
+}
+
+int
+intake_start(struct intake *in, bool thread, struct err *err)
+{
+	struct restoring r = { in, err };
+
+	if (restore_detectors(in, err) != 0 || spool_each_mark(in->world.spool, restore_one, &r, err) != 0)
+		return -1;
+	in->started = true;
+	in->checkpoint_ms = in->committed_ms = clock_mono_ms();
+	for (size_t i = 0; i < in->nsources; i++)
+		if (in->sources[i].kind->start(&in->sources[i], err) != 0)
+			return -1;
+	loop_timer_set(in->tend_timer, 0);
+	if (thread && pthread_create(&in->thread, NULL, run_loop, in->loop) != 0)
+		return err_set(err, ERR_AGAIN, "no thread for intake");
+	in->threaded = thread;
+	return 0;
+}
+
+static void
+close_sources(struct intake *in)
+{
+	for (; in->nsources > 0; in->nsources--) {
+		struct source *s = &in->sources[in->nsources - 1];
+
+		s->kind->close(s);
+		stat_drop(s->stats);
+	}
+}
+
+void
+intake_stop(struct intake *in)
+{
+	if (in == NULL || !in->started)
+		return;
+	in->started = false;
+	if (in->threaded) {
+		atomic_store(&in->stop, true);
+		loop_wake(in->loop);
+		pthread_join(in->thread, NULL);
+	}
+	/* What could not be written stays with the sources: their positions did not move. */
+	if (commit(in) == 0)
+		save_detectors(in);
+	close_sources(in);
+	spool_reader_close(in->checkpoint);
+	in->checkpoint = NULL;
+}
+
+void
+intake_close(struct intake *in)
+{
+	if (in == NULL)
+		return;
+	intake_stop(in);
+	close_sources(in);
+	spool_reader_close(in->checkpoint);
+	loop_timer_free(in->commit_timer);
+	loop_timer_free(in->tend_timer);
+	detect_close(in->detect);
+	decode_ctx_free(in->ctx);
+	decoder_close(in->decoder);
+	loop_free(in->loop);
+	arena_fini(&in->arena);
+	buf_fini(&in->group.bytes);
+	free(in->group.ends);
+	free(in->entries);
+	free(in->sources);
+	free(in);
+}
+
+void
+intake_room(struct intake *in)
+{
+	loop_wake(in->loop);
+}
+
+bool
+intake_drained(const struct intake *in)
+{
+	return atomic_load(&in->drained);
+}
+
+uint64_t
+intake_turns(const struct intake *in)
+{
+	return loop_turns(in->loop);
+}
+
+uint64_t
+intake_set_aside(const struct intake *in)
+{
+	return atomic_load(&in->set_aside);
+}
+
+int
+intake_turn(struct intake *in, int max_wait_ms)
+{
+	return loop_turn(in->loop, max_wait_ms);
+}

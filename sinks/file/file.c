@@ -1,0 +1,339 @@
+/*
+ * file.c - sink `file`: one event a line, appended to a local file.
+ *
+ * A batch counts when all its lines are in the file and the file is synced. A write that fails half way is cut
+ * off again, and what a crash left of a line is cut off at the next start, so readers only ever see whole lines.
+ * Writing may block (a slow disk, a dead network mount), so it has a thread of its own.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/conf.h"
+#include "base/err.h"
+#include "base/loop.h"
+#include "base/sys.h"
+#include "sinks/batch.h"
+#include "sinks/sink.h"
+
+#define TAIL_BYTES	65536
+
+struct file_sink {
+	struct sink		*sink;
+	char			*path;
+	mode_t			 mode;
+	int			 done_fd;	/* eventfd: the writer has an answer */
+	struct loop_fd		*watch;
+	pthread_t		 writer;
+	bool			 running;
+
+	pthread_mutex_t		 lock;
+	pthread_cond_t		 knock;
+	const struct batch	*job;		/* guarded by lock, as are the two below */
+	bool			 answered, stop, reopen;
+	int			 result;
+	struct err		 err;
+
+	/* the writer's alone */
+	int			 fd;
+	bool			 regular;
+	off_t			 size;
+};
+
+static void
+close_file(struct file_sink *f)
+{
+	if (f->fd >= 0)
+		sys.close(f->fd);
+	f->fd = -1;
+}
+
+/* Ends of lines only: what a crash left behind the last newline goes. */
+static int
+cut_torn_line(struct file_sink *f, struct err *err)
+{
+	char tail[TAIL_BYTES];
+	off_t at = f->size;
+
+	while (at > 0) {
+		size_t n = at < TAIL_BYTES ? (size_t)at : TAIL_BYTES;
+		char *nl;
+
+		if (sys_pread_full(f->fd, tail, n, at - (off_t)n) != (ssize_t)n)
+			return err_set_sys(err, ERR_AGAIN, "%s: cannot read its end", f->path);
+		nl = memrchr(tail, '\n', n);
+		if (nl != NULL) {
+			at = at - (off_t)n + (nl - tail) + 1;
+			break;
+		}
+		at -= (off_t)n;
+	}
+	if (at == f->size)
+		return 0;
+	if (sys.ftruncate(f->fd, at) != 0)
+		return err_set_sys(err, ERR_AGAIN, "%s: cannot cut an unfinished line", f->path);
+	f->size = at;
+	return 0;
+}
+
+static int
+sync_parent(const char *path, struct err *err)
+{
+	char *copy = strdup(path);
+	int rc;
+
+	if (copy == NULL)
+		return err_set(err, ERR_AGAIN, "no memory");
+	rc = sys_sync_dir(dirname(copy), err);
+	free(copy);
+	return rc;
+}
+
+static int
+open_file(struct file_sink *f, struct err *err)
+{
+	struct stat st;
+
+	f->fd = sys.open(f->path, O_RDWR | O_CREAT | O_NOCTTY, f->mode);
+	if (f->fd < 0)
+		return err_set_sys(err, errno == EACCES || errno == EPERM || errno == EROFS ? ERR_DENIED : ERR_AGAIN,
+		    "%s: cannot open for writing", f->path);
+	if (sys.fstat(f->fd, &st) != 0) {
+		err_set_sys(err, ERR_AGAIN, "%s", f->path);
+		goto fail;
+	}
+	f->regular = S_ISREG(st.st_mode);
+	f->size = f->regular ? st.st_size : 0;
+	if (f->regular && (sync_parent(f->path, err) != 0 || cut_torn_line(f, err) != 0))
+		goto fail;
+	return 0;
+fail:
+	close_file(f);
+	return -1;
+}
+
+/* Rotation renames or removes the file under us: then a new one is begun. */
+static bool
+is_still_there(const struct file_sink *f)
+{
+	struct stat at, of;
+
+	return sys.stat(f->path, &at) == 0 && sys.fstat(f->fd, &of) == 0 &&
+	    at.st_dev == of.st_dev && at.st_ino == of.st_ino && (!f->regular || of.st_size >= f->size);
+}
+
+static int
+append(struct file_sink *f, struct slice bytes, struct err *err)
+{
+	int rc = f->regular ? sys_pwrite_full(f->fd, bytes.p, bytes.n, f->size) :
+	    sys_write_full(f->fd, bytes.p, bytes.n);
+
+	if (rc == 0 && f->regular)
+		rc = sys.fdatasync(f->fd);
+	if (rc == 0) {
+		f->size += (off_t)bytes.n;
+		return 0;
+	}
+	err_set_sys(err, errno == EACCES || errno == EPERM ? ERR_DENIED : ERR_AGAIN, "%s: cannot write", f->path);
+	if (f->regular && sys.ftruncate(f->fd, f->size) != 0)
+		f->size = -1;			/* opened anew, the torn line is cut there */
+	close_file(f);
+	return -1;
+}
+
+static int
+write_batch(struct file_sink *f, const struct batch *b, bool reopen, struct err *err)
+{
+	if (f->fd >= 0 && (reopen || !is_still_there(f)))
+		close_file(f);
+	if (f->fd < 0 && open_file(f, err) != 0)
+		return -1;
+	return append(f, buf_slice(&b->bytes), err);
+}
+
+static void *
+write_batches(void *arg)
+{
+	struct file_sink *f = arg;
+
+	pthread_mutex_lock(&f->lock);
+	while (!f->stop) {
+		const struct batch *b = f->job;
+		bool reopen = f->reopen;
+		struct err err = { 0 };
+		int rc;
+
+		if (b == NULL || f->answered) {
+			pthread_cond_wait(&f->knock, &f->lock);
+			continue;
+		}
+		f->reopen = false;
+		pthread_mutex_unlock(&f->lock);
+		rc = write_batch(f, b, reopen, &err);
+		pthread_mutex_lock(&f->lock);
+		f->result = rc;
+		f->err = err;
+		f->answered = true;
+		eventfd_write(f->done_fd, 1);
+	}
+	pthread_mutex_unlock(&f->lock);
+	return NULL;
+}
+
+/* On the delivery loop: the writer has an answer. */
+static void
+hand_over(void *arg, unsigned ready)
+{
+	struct file_sink *f = arg;
+	const struct batch *b = NULL;
+	struct err err;
+	eventfd_t n;
+	int rc;
+
+	(void)ready;
+	(void)eventfd_read(f->done_fd, &n);
+	pthread_mutex_lock(&f->lock);
+	if (f->answered) {
+		b = f->job;
+		f->job = NULL;
+		f->answered = false;
+	}
+	rc = f->result;
+	err = f->err;
+	pthread_mutex_unlock(&f->lock);
+	if (b == NULL)
+		return;
+	if (rc == 0)
+		sink_answer(f->sink, b, SINK_DELIVERED, 0, NULL);
+	else
+		sink_answer(f->sink, b, err.kind == ERR_DENIED ? SINK_HELD : SINK_LATER, 0, &err);
+}
+
+static void
+file_put(struct sink *s, const struct batch *b)
+{
+	struct file_sink *f = s->priv;
+
+	pthread_mutex_lock(&f->lock);
+	assert(f->job == NULL);
+	f->job = b;
+	pthread_cond_signal(&f->knock);
+	pthread_mutex_unlock(&f->lock);
+}
+
+static void
+file_reopen(struct sink *s)
+{
+	struct file_sink *f = s->priv;
+
+	pthread_mutex_lock(&f->lock);
+	f->reopen = true;
+	pthread_mutex_unlock(&f->lock);
+}
+
+static void
+file_close(struct sink *s)
+{
+	struct file_sink *f = s->priv;
+
+	if (f == NULL)
+		return;
+	if (f->running) {
+		pthread_mutex_lock(&f->lock);
+		f->stop = true;
+		pthread_cond_signal(&f->knock);
+		pthread_mutex_unlock(&f->lock);
+		pthread_join(f->writer, NULL);
+	}
+	loop_unwatch(f->watch);
+	if (f->done_fd >= 0)
+		close(f->done_fd);
+	close_file(f);
+	pthread_mutex_destroy(&f->lock);
+	pthread_cond_destroy(&f->knock);
+	free(f->path);
+	free(f);
+	s->priv = NULL;
+}
+
+static int
+file_open(struct sink *s, const struct conf *conf, struct err *err)
+{
+	struct file_sink *f = calloc(1, sizeof(*f));
+
+	if (f == NULL)
+		return err_set(err, ERR_AGAIN, "no memory for a sink");
+	s->priv = f;
+	f->sink = s;
+	f->fd = -1;
+	pthread_mutex_init(&f->lock, NULL);
+	pthread_cond_init(&f->knock, NULL);
+	f->mode = (mode_t)strtoul(conf_text(conf, "mode"), NULL, 8);
+	f->path = strdup(conf_text(conf, "path"));
+	f->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (f->path == NULL || f->done_fd < 0)
+		return err_set_sys(err, ERR_AGAIN, "no memory or descriptor for a sink");
+	f->watch = loop_watch(s->loop, f->done_fd, LOOP_READ, hand_over, f, err);
+	if (f->watch == NULL)
+		return -1;
+	if (pthread_create(&f->writer, NULL, write_batches, f) != 0)
+		return err_set(err, ERR_AGAIN, "no thread for a sink");
+	f->running = true;
+	return 0;
+}
+
+static const char *
+wrong_path(const struct conf *block, const char *text)
+{
+	(void)block;
+	return text[0] == '/' ? NULL : "an absolute path";
+}
+
+static const char *
+wrong_mode(const struct conf *block, const char *text)
+{
+	char *end;
+	unsigned long mode = strtoul(text, &end, 8);
+
+	(void)block;
+	return *text != '\0' && *end == '\0' && mode <= 0666 && (mode & 0111) == 0 ? NULL : "octal, such as 0640";
+}
+
+static const struct conf_key file_keys[] = {
+	{ .name = "path", .type = CONF_TEXT, .flags = CONF_REQUIRED, .allowed = "an absolute path", .wrong = wrong_path,
+	  .help = "file to append to; begun anew after rotation and on SIGHUP" },
+	{ .name = "mode", .type = CONF_TEXT, .fallback = "0640", .allowed = "octal, such as 0640", .wrong = wrong_mode,
+	  .help = "permissions of a file that the agent makes" },
+	CONF_END
+};
+
+const struct sink_kind sink_kind_file = {
+	.name = "file",
+	.help = "one event a line in a local file",
+	.format = "json",
+	.formats = "json",
+	.open_bytes = "",
+	.between_bytes = "\n",
+	.close_bytes = "\n",
+	.max_bytes = 4 << 20,
+	.max_entry_bytes = 4 << 20,
+	.max_entries = 20000,
+	.max_in_flight = 1,
+	.keys = file_keys,
+	.open = file_open,
+	.put = file_put,
+	.reopen = file_reopen,
+	.close = file_close,
+};

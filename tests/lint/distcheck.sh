@@ -1,0 +1,18 @@
+#!/bin/sh
+# distcheck.sh BUILD: `make distcheck` and `make install DESTDIR=`, as TAP.
+set -u
+cd "$1" || exit 1
+n=0; bad=0
+step() {
+	n=$((n + 1)); what=$1; shift
+	if "$@" >step.log 2>&1; then echo "ok $n - $what"; else bad=1; echo "not ok $n - $what"; tail -n 30 step.log | sed 's/^/# /'; fi
+}
+installed() {
+	rm -rf destdir && make -s install DESTDIR="$PWD/destdir" && test -x destdir/usr/local/bin/aispm-agent &&
+	test -f destdir/usr/local/share/aispm-agent/schemas/envelopes.yaml && make -s uninstall DESTDIR="$PWD/destdir" &&
+	test -z "$(find destdir -type f)"
+}
+step "make install and uninstall with DESTDIR" installed
+step "make distcheck" env MAKEFLAGS= make -s distcheck AM_DISTCHECK_CONFIGURE_FLAGS=--enable-werror
+echo "1..$n"
+exit $bad
