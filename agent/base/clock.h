@@ -6,6 +6,7 @@
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/slice.h"
@@ -16,6 +17,7 @@ uint64_t clock_mono_ms(void);
 /* For tests: from now on time stands still, and moves by clock_fake_advance alone. */
 void	clock_fake(uint64_t wall_ms);
 void	clock_fake_advance(uint64_t ms);
+bool	clock_is_fake(void);
 
 #define TIME_TEXT_BYTES	25	/* 2026-01-31T23:59:59.999Z and a NUL */
 /* RFC 3339 UTC with milliseconds; years 0001 to 9999, else clamped. */

@@ -24,6 +24,8 @@ uint32_t crc32_ieee(uint32_t crc, const void *, size_t n);
 
 /* SipHash-2-4 (Aumasson, Bernstein 2012) under a random key made once per process: for hash tables that strangers fill. */
 uint64_t hash_keyed(const void *, size_t n);
+/* SipHash-2-4 itself, little-endian key. */
+uint64_t siphash24(const unsigned char key[16], const void *, size_t n);
 /* FNV-1a, 64 bits: stable across runs and machines; for names we made ourselves and for stable stream ids. */
 uint64_t hash_stable(const void *, size_t n);
 

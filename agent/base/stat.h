@@ -28,9 +28,7 @@ struct stat_block {
 	enum stat_scope		 scope;
 	char			 name[64], type[24];	/* "hub", "kafka" */
 	_Atomic uint64_t	 value[STAT_COUNT];
-	/* The last thing worth telling a person (why a sink waits); guarded by stat_say/stat_said. */
-	_Atomic uint32_t	 said_turn;
-	char			 said[320];
+	char			 said[320];	/* the last thing worth telling a person; by stat_say and stat_said alone */
 	struct stat_block	*next;
 };
 

@@ -16,6 +16,8 @@ struct err;
 
 #define ENCODE_COLUMN_BYTES	65536	/* the service cuts longer ones; we do it on a character and say so */
 
+#define ENCODER_WORDS	"json"		/* the rows of encoders.tbl, for people */
+
 struct encoder {
 	const char	*name;
 	const char	*content_type;
