@@ -12,9 +12,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "base/conf.h"
 
-struct conf;
-struct conf_key;
 struct dead;
 struct err;
 struct http;

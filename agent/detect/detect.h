@@ -13,11 +13,10 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include "base/conf.h"
 #include "model/event.h"
 
 struct buf;
-struct conf;
-struct conf_key;
 struct err;
 struct stat_block;
 
@@ -52,8 +51,8 @@ int	detect_restore(struct detect *, struct slice saved, struct err *);
 void	detect_count(struct detect *);		/* updates the stat blocks */
 extern const struct conf_key detect_keys[];	/* the `detectors` block */
 
-/* EventId of a finding: 32 hex digits into ret (33 bytes). */
-void	detect_finding_id(const char *detector, struct slice series, int64_t episode_start_ms,
-	    const char *phase, char ret[33]);
+/* EventId of a finding: 32 hex digits into ret (33 bytes); -1 ERR_AGAIN when memory is short. */
+int	detect_finding_id(const char *detector, struct slice series, int64_t episode_start_ms,
+	    const char *phase, char ret[33], struct err *);
 
 #endif

@@ -1,0 +1,231 @@
+/* detect.c - the frame: the table of detectors, their settings, their memory. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "detect/detect.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/conf.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/stat.h"
+
+static const struct detector_kind *const kinds[] = {
+#define DETECTOR(kind)	&detector_kind_##kind,
+#include "detect/detectors.tbl"
+#undef DETECTOR
+};
+#define KINDS	(sizeof(kinds) / sizeof(kinds[0]))
+
+struct detect {
+	struct {
+		void			*state;		/* NULL: switched off */
+		struct stat_block	*stats;
+	} of[KINDS];
+};
+
+extern const struct conf_key volume_keys[];
+
+const struct conf_key detect_keys[] = {
+	{ .name = "volume", .type = CONF_BLOCK, .keys = volume_keys, .help = "spikes of requests, tokens and refusals" },
+	CONF_END
+};
+
+int
+detect_open(struct detect **ret, const struct conf *conf, struct err *err)
+{
+	struct detect *d = calloc(1, sizeof(*d));
+
+	if (d == NULL)
+		return err_set(err, ERR_AGAIN, "no memory for detectors");
+	for (size_t i = 0; i < KINDS; i++) {
+		const struct conf *of = conf_block(conf, kinds[i]->name);
+
+		if (!conf_bool(of, "enabled"))
+			continue;
+		d->of[i].stats = stat_make(STAT_DETECTOR, kinds[i]->name, kinds[i]->name);
+		if (d->of[i].stats == NULL || kinds[i]->open(&d->of[i].state, of, err) != 0) {
+			if (d->of[i].stats == NULL)
+				err_set(err, ERR_AGAIN, "no memory for detectors");
+			detect_close(d);
+			return -1;
+		}
+	}
+	*ret = d;
+	return 0;
+}
+
+void
+detect_close(struct detect *d)
+{
+	if (d == NULL)
+		return;
+	for (size_t i = 0; i < KINDS; i++) {
+		if (d->of[i].state != NULL)
+			kinds[i]->close(d->of[i].state);
+		stat_drop(d->of[i].stats);
+	}
+	free(d);
+}
+
+int
+detect_see(struct detect *d, const struct event *e, struct event_list *say, struct err *err)
+{
+	int rc = 0;
+
+	if (event_class_is_finding(event_text(e, F_EventClass)))
+		return 0;
+	for (size_t i = 0; i < KINDS; i++)
+		if (d->of[i].state != NULL && kinds[i]->see(d->of[i].state, e, say, err) != 0)
+			rc = -1;
+	return rc;
+}
+
+void
+detect_count(struct detect *d)
+{
+	for (size_t i = 0; i < KINDS; i++)
+		if (d->of[i].state != NULL)
+			kinds[i]->count(d->of[i].state, d->of[i].stats);
+}
+
+/*
+ * Saved form, little-endian: "AISPMDT1", u32 sections; each: u32 name length, name, u32 version, u64 length, bytes; last a u32
+ * CRC-32 over everything before it.
+ */
+#define MAGIC	"AISPMDT1"
+
+static void
+put_u32(struct buf *b, uint32_t v)
+{
+	char raw[4];
+
+	put_le32(raw, v);
+	buf_put(b, raw, sizeof(raw));
+}
+
+static void
+put_u64(struct buf *b, uint64_t v)
+{
+	char raw[8];
+
+	put_le64(raw, v);
+	buf_put(b, raw, sizeof(raw));
+}
+
+int
+detect_save(struct detect *d, struct buf *out, struct err *err)
+{
+	size_t begin = out->n;
+	uint32_t n = 0;
+
+	buf_put(out, MAGIC, 8);
+	for (size_t i = 0; i < KINDS; i++)
+		n += d->of[i].state != NULL;
+	put_u32(out, n);
+	for (size_t i = 0; i < KINDS; i++) {
+		size_t at;
+
+		if (d->of[i].state == NULL)
+			continue;
+		put_u32(out, (uint32_t)strlen(kinds[i]->name));
+		buf_puts(out, kinds[i]->name);
+		put_u32(out, kinds[i]->state_version);
+		put_u64(out, 0);
+		at = out->n;
+		if (out->failed || kinds[i]->save(d->of[i].state, out, err) != 0 || out->failed)
+			return err_set(err, ERR_AGAIN, "no memory to save the state of detector %s", kinds[i]->name);
+		put_le64(out->p + at - 8, out->n - at);
+	}
+	put_u32(out, crc32_ieee(0, out->p + begin, out->n - begin));
+	return out->failed ? err_set(err, ERR_AGAIN, "no memory to save the detectors' state") : 0;
+}
+
+struct section {
+	struct slice	name, bytes;
+	uint32_t	version;
+};
+
+static bool
+take_section(struct slice *in, struct section *ret)
+{
+	uint32_t name_n;
+	uint64_t n;
+
+	if (in->n < 4 || (name_n = get_le32(in->p)) > in->n - 4 || in->n - 4 - name_n < 12)
+		return false;
+	ret->name = slice_make(in->p + 4, name_n);
+	ret->version = get_le32(in->p + 4 + name_n);
+	n = get_le64(in->p + 8 + name_n);
+	if (n > in->n - 16 - name_n)
+		return false;
+	ret->bytes = slice_make(in->p + 16 + name_n, (size_t)n);
+	*in = slice_make(in->p + 16 + name_n + n, in->n - 16 - name_n - (size_t)n);
+	return true;
+}
+
+static int
+restore_section(struct detect *d, const struct section *s, struct err *err)
+{
+	for (size_t i = 0; i < KINDS; i++) {
+		if (!slice_eq(s->name, slice_of(kinds[i]->name)) || d->of[i].state == NULL)
+			continue;
+		if (s->version != kinds[i]->state_version)
+			return err_set(err, ERR_LOST, "the state of detector %s is of version %u, this agent's is %u",
+			    kinds[i]->name, s->version, kinds[i]->state_version);
+		return kinds[i]->restore(d->of[i].state, s->bytes, err);
+	}
+	return 0;	/* a detector that is off, or of another version of the agent */
+}
+
+int
+detect_restore(struct detect *d, struct slice saved, struct err *err)
+{
+	struct section s;
+	struct slice in;
+	uint32_t n;
+
+	if (saved.n < 16 || memcmp(saved.p, MAGIC, 8) != 0 ||
+	    crc32_ieee(0, saved.p, saved.n - 4) != get_le32(saved.p + saved.n - 4))
+		return err_set(err, ERR_LOST, "the detectors' state is damaged");
+	n = get_le32(saved.p + 8);
+	in = slice_make(saved.p + 12, saved.n - 16);
+	for (uint32_t i = 0; i < n; i++)
+		if (!take_section(&in, &s))
+			return err_set(err, ERR_LOST, "the detectors' state is not whole");
+		else if (restore_section(d, &s, err) != 0)
+			return -1;
+	return 0;
+}
+
+int
+detect_finding_id(const char *detector, struct slice series, int64_t episode_start_ms, const char *phase, char ret[33],
+    struct err *err)
+{
+	static const char hex[] = "0123456789abcdef";
+	struct sha256 *h = sha256_new();
+	unsigned char digest[SHA256_BYTES];
+	char when[8];
+
+	if (h == NULL)
+		return err_set(err, ERR_AGAIN, "no memory for a finding");
+	put_le64(when, (uint64_t)episode_start_ms);
+	sha256_start(h);
+	sha256_add(h, detector, strlen(detector) + 1);
+	sha256_add(h, series.p, series.n);
+	sha256_add(h, "", 1);
+	sha256_add(h, when, sizeof(when));
+	sha256_add(h, phase, strlen(phase));
+	sha256_finish(h, digest);
+	sha256_free(h);
+	for (int i = 0; i < 16; i++) {
+		ret[2 * i] = hex[digest[i] >> 4];
+		ret[2 * i + 1] = hex[digest[i] & 15];
+	}
+	ret[32] = '\0';
+	return 0;
+}
