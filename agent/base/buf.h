@@ -96,14 +96,14 @@ int	buf_read_file(struct buf *, const char *path, struct err *);
 static inline void
 put_le32(void *p, uint32_t v)
 {
-	unsigned char *b = p;
+	unsigned char *b = (unsigned char *)p;
 	b[0] = (unsigned char)v; b[1] = (unsigned char)(v >> 8);
 	b[2] = (unsigned char)(v >> 16); b[3] = (unsigned char)(v >> 24);
 }
 static inline uint32_t
 get_le32(const void *p)
 {
-	const unsigned char *b = p;
+	const unsigned char *b = (const unsigned char *)p;
 	return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
 }
 static inline void

@@ -88,6 +88,9 @@ unsigned conf_line(const struct conf *, const char *name);
 __attribute__((format(printf, 4, 5)))
 void	conf_problem(const struct conf *, const char *name, struct problems *, const char *fmt, ...);
 
+/* A time as the configuration takes it, "90s"; false when it is not one. */
+bool	conf_parse_time(const char *text, uint64_t *ret_ms);
+
 /* Walks a table for --help and the manual: depth-first, path like "sinks[].auth.tenant". */
 void	conf_describe(const struct conf_key *top,
 	    void (*row)(void *arg, const char *path, const struct conf_key *), void *arg);

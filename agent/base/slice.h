@@ -30,7 +30,7 @@ slice_of(const char *s)
 static inline struct slice
 slice_make(const void *p, size_t n)
 {
-	return (struct slice){ p, n };
+	return (struct slice){ (const char *)p, n };
 }
 
 static inline bool

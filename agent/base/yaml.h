@@ -15,7 +15,7 @@
 struct err;
 
 /* Complaints, in the order they were found; printed "FILE:LINE: KEY: text". */
-struct problem { const char *file; unsigned line; char key[96]; char text[320]; bool warning; };
+struct problem { char file[256]; unsigned line; char key[96]; char text[320]; bool warning; };
 struct problems { struct problem *v; size_t n, cap; size_t errors; };
 void	problems_init(struct problems *);
 void	problems_fini(struct problems *);

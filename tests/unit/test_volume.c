@@ -1,0 +1,412 @@
+/* test_volume.c - the volume detector: finds surges, stays quiet, keeps its memory, and cannot be blinded. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/conf.h"
+#include "base/err.h"
+#include "detect/detect.h"
+
+#define MINUTE	INT64_C(60000)
+#define HOUR	(60 * MINUTE)
+#define DAY	(24 * HOUR)
+#define MONDAY	(INT64_C(1790553600000))	/* 2026-09-28T00:00:00Z */
+
+struct bench {
+	struct detect		*detect;
+	struct conf		*conf;
+	struct arena		 arena;
+	struct event_list	 say;
+	uint32_t		 random;
+	uint64_t		 calls;
+	struct { int64_t at_ms, start_ms; char id[33], type[32], deployment[64], actor[64], message[256]; double observed; } found[256];
+	size_t			 nfound;
+};
+
+static const struct conf_key top[] = {
+	{ .name = "detectors", .type = CONF_BLOCK, .keys = detect_keys, .help = "" },
+	CONF_END
+};
+
+static void
+open_bench(struct bench *b, const char *yaml)
+{
+	struct problems problems;
+	struct err err = { 0 };
+
+	memset(b, 0, sizeof(*b));
+	b->random = 12345;
+	arena_init(&b->arena, 65536, 64 << 20);
+	b->say.arena = &b->arena;
+	problems_init(&problems);
+	assert_int_equal(conf_load_text("test", slice_of(yaml), top, &b->conf, &problems, &err), 0);
+	problems_fini(&problems);
+	assert_int_equal(detect_open(&b->detect, conf_block(b->conf, "detectors"), &err), 0);
+}
+
+static void
+close_bench(struct bench *b)
+{
+	detect_close(b->detect);
+	conf_free(b->conf);
+	arena_fini(&b->arena);
+}
+
+static uint32_t
+next(struct bench *b)
+{
+	b->random = (uint32_t)((uint64_t)b->random * 48271 % 2147483647);
+	return b->random;
+}
+
+static void
+copy(char *to, size_t n, struct slice s)
+{
+	snprintf(to, n, "%.*s", (int)s.n, s.n > 0 ? s.p : "");
+}
+
+static void
+collect(struct bench *b)
+{
+	for (size_t i = 0; i < b->say.n && b->nfound < 256; i++) {
+		const struct event *e = &b->say.v[i];
+
+		b->found[b->nfound].at_ms = event_number(e, F_TimeGenerated, 0);
+		b->found[b->nfound].start_ms = event_number(e, F_EventStartTime, 0);
+		b->found[b->nfound].observed = e->v[F_DetectorObserved].real;
+		copy(b->found[b->nfound].id, 33, event_text(e, F_EventId));
+		copy(b->found[b->nfound].type, 32, event_text(e, F_EventOriginalType));
+		copy(b->found[b->nfound].deployment, 64, event_text(e, F_AiDeployment));
+		copy(b->found[b->nfound].actor, 64, event_text(e, F_ActorUserId));
+		copy(b->found[b->nfound].message, 256, event_text(e, F_EventMessage));
+		b->nfound++;
+	}
+	arena_reset(&b->arena);
+	b->say = (struct event_list){ .arena = &b->arena };
+}
+
+static void
+call_as(struct bench *b, int64_t t_ms, const char *deployment, const char *caller, const char *uid)
+{
+	struct event e;
+	struct err err = { 0 };
+
+	event_init(&e);
+	event_set_text(&e, F_EventClass, SLICE("activity"));
+	event_set_text(&e, F_EventId, slice_of(uid));
+	event_set_text(&e, F_EventOriginalUid, slice_of(uid));
+	event_set_text(&e, F_TargetResourceId, SLICE("/subscriptions/S/providers/Microsoft.CognitiveServices/accounts/A"));
+	event_set_text(&e, F_TargetResourceName, SLICE("A"));
+	event_set_text(&e, F_AiDeployment, slice_of(deployment));
+	event_set_text(&e, F_ActorUserId, slice_of(caller));
+	event_set_number(&e, F_TimeGenerated, t_ms);
+	event_set_number(&e, F_RequestCount, 1);
+	assert_int_equal(detect_see(b->detect, &e, &b->say, &err), 0);
+	collect(b);
+}
+
+static void
+calls(struct bench *b, int64_t minute_ms, unsigned n, const char *deployment, const char *caller)
+{
+	for (unsigned i = 0; i < n; i++) {
+		char uid[33];
+
+		snprintf(uid, sizeof(uid), "%032llx", (unsigned long long)++b->calls);
+		call_as(b, minute_ms + i * MINUTE / n, deployment, caller, uid);
+	}
+}
+
+/* About `mean`, give or take its root: a sum of coin tosses. */
+static unsigned
+noisy(struct bench *b, unsigned mean)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 2 * mean; i++)
+		n += next(b) & 1;
+	return n;
+}
+
+static unsigned
+daytime(int64_t t_ms)
+{
+	int64_t hour = t_ms / HOUR % 24;
+
+	return hour >= 8 && hour < 18 ? 40 : 4;
+}
+
+static const char *
+someone(struct bench *b)
+{
+	static const char *const people[] = { "ana", "bo", "cem" };
+
+	return people[next(b) % 3];
+}
+
+static void
+ordinary(struct bench *b, int64_t from_ms, int64_t to_ms)
+{
+	for (int64_t t = from_ms; t < to_ms; t += MINUTE)
+		calls(b, t, noisy(b, daytime(t)), "chat", someone(b));
+}
+
+static size_t
+starts(const struct bench *b)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->nfound; i++)
+		n += strcmp(b->found[i].type, "volume.start") == 0;
+	return n;
+}
+
+static void
+ten_quiet_days_give_at_most_one_false_alarm(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "");
+	ordinary(&b, MONDAY, MONDAY + 10 * DAY);
+	for (size_t i = 0; i < b.nfound; i++)
+		print_message("%s: %s\n", b.found[i].type, b.found[i].message);
+	assert_true(starts(&b) <= 1);
+	close_bench(&b);
+}
+
+static void
+a_fivefold_surge_is_found_within_two_windows_and_ends(void **state)
+{
+	const int64_t surge = MONDAY + 8 * DAY + 10 * HOUR;
+	struct bench b;
+	size_t i = 0;
+
+	(void)state;
+	open_bench(&b, "");
+	ordinary(&b, MONDAY, surge);
+	b.nfound = 0;
+	for (int64_t t = surge; t < surge + 10 * MINUTE; t += MINUTE)
+		calls(&b, t, 200, "chat", someone(&b));
+	ordinary(&b, surge + 10 * MINUTE, surge + HOUR);
+	assert_true(b.nfound >= 2);
+	assert_string_equal(b.found[0].type, "volume.start");
+	assert_in_range(b.found[0].start_ms, surge, surge + MINUTE);
+	assert_true(b.found[0].observed >= 100);
+	assert_non_null(strstr(b.found[0].message, "usually"));
+	while (i < b.nfound && strcmp(b.found[i].type, "volume.end") != 0)
+		i++;
+	assert_true(i < b.nfound);
+	assert_true(b.found[i].at_ms <= surge + 20 * MINUTE);
+	close_bench(&b);
+}
+
+static void
+the_caller_who_made_the_surge_is_named(void **state)
+{
+	const int64_t surge = MONDAY + 5 * DAY + 11 * HOUR;
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "");
+	ordinary(&b, MONDAY, surge);
+	b.nfound = 0;
+	for (int64_t t = surge; t < surge + 5 * MINUTE; t += MINUTE) {
+		calls(&b, t, 40, "chat", someone(&b));
+		calls(&b, t, 300, "chat", "bo");
+	}
+	ordinary(&b, surge + 5 * MINUTE, surge + 20 * MINUTE);
+	assert_true(b.nfound > 0);
+	assert_string_equal(b.found[0].actor, "bo");
+	assert_int_equal(starts(&b), 1);	/* one finding for one surge, not one for each series */
+	close_bench(&b);
+}
+
+static void
+one_call_told_by_two_records_counts_once(void **state)
+{
+	const int64_t surge = MONDAY + 3 * DAY + 11 * HOUR;
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "");
+	ordinary(&b, MONDAY, surge);
+	b.nfound = 0;
+	for (int64_t t = surge; t < surge + 5 * MINUTE; t += MINUTE)
+		for (int i = 0; i < 40; i++) {
+			char uid[33];
+
+			snprintf(uid, sizeof(uid), "twin%lld-%d", (long long)t, i);
+			for (int twin = 0; twin < 8; twin++)
+				call_as(&b, t + i * 1000, "chat", "ana", uid);
+		}
+	ordinary(&b, surge + 5 * MINUTE, surge + 20 * MINUTE);
+	assert_int_equal(starts(&b), 0);
+	close_bench(&b);
+}
+
+static void
+a_record_from_the_far_future_neither_closes_nor_blinds(void **state)
+{
+	const int64_t surge = MONDAY + 3 * DAY + 11 * HOUR;
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "");
+	call_as(&b, MONDAY + 9000 * DAY, "chat", "mallory", "first");	/* the very first one lies */
+	ordinary(&b, MONDAY, surge);
+	b.nfound = 0;
+	call_as(&b, surge + 400 * DAY, "chat", "mallory", "liar");
+	for (int64_t t = surge; t < surge + 5 * MINUTE; t += MINUTE)
+		calls(&b, t, 300, "chat", "bo");
+	ordinary(&b, surge + 5 * MINUTE, surge + 20 * MINUTE);
+	assert_true(starts(&b) == 1);
+	assert_in_range(b.found[0].start_ms, surge, surge + MINUTE);
+	close_bench(&b);
+}
+
+static void
+save_and_restore(struct bench *b)
+{
+	struct detect *fresh = NULL;
+	struct err err = { 0 };
+	struct buf saved;
+
+	buf_init(&saved, 256 << 20);
+	assert_int_equal(detect_save(b->detect, &saved, &err), 0);
+	assert_int_equal(detect_open(&fresh, conf_block(b->conf, "detectors"), &err), 0);
+	assert_int_equal(detect_restore(fresh, buf_slice(&saved), &err), 0);
+	detect_close(b->detect);
+	b->detect = fresh;
+	buf_fini(&saved);
+}
+
+static void
+week_with_surges(struct bench *b, unsigned cuts)
+{
+	for (int hour = 0; hour < 5 * 24; hour++) {
+		int64_t t = MONDAY + hour * HOUR;
+
+		ordinary(b, t, t + 30 * MINUTE);
+		if (cuts > 0 && hour % (5 * 24 / (int)cuts) == 0)
+			save_and_restore(b);
+		if (hour > 48 && hour % 12 == 0)
+			calls(b, t + 30 * MINUTE, 400, "chat", "bo");
+		if (cuts > 0 && hour % 12 == 0)
+			save_and_restore(b);
+		ordinary(b, t + 31 * MINUTE, t + HOUR);
+	}
+}
+
+static void
+findings_are_the_same_when_the_state_is_saved_and_restored_in_the_middle(void **state)
+{
+	struct bench whole, cut;
+
+	(void)state;
+	open_bench(&whole, "");
+	open_bench(&cut, "");
+	week_with_surges(&whole, 0);
+	week_with_surges(&cut, 20);
+	assert_true(whole.nfound > 4);
+	assert_int_equal(whole.nfound, cut.nfound);
+	for (size_t i = 0; i < whole.nfound; i++) {
+		assert_string_equal(whole.found[i].id, cut.found[i].id);
+		assert_string_equal(whole.found[i].message, cut.found[i].message);
+	}
+	close_bench(&whole);
+	close_bench(&cut);
+}
+
+static void
+a_damaged_state_is_refused_whatever_is_damaged(void **state)
+{
+	struct bench b;
+	struct err err = { 0 };
+	struct buf saved;
+	unsigned refused = 0, tried = 0;
+
+	(void)state;
+	open_bench(&b, "");
+	ordinary(&b, MONDAY, MONDAY + 2 * HOUR);
+	buf_init(&saved, 256 << 20);
+	assert_int_equal(detect_save(b.detect, &saved, &err), 0);
+	for (size_t i = 0; i < saved.n; i += 1 + saved.n / 200, tried++) {
+		struct detect *fresh = NULL;
+
+		assert_int_equal(detect_open(&fresh, conf_block(b.conf, "detectors"), &err), 0);
+		saved.p[i] ^= 0x20;
+		refused += detect_restore(fresh, buf_slice(&saved), &err) != 0;
+		saved.p[i] ^= 0x20;
+		detect_close(fresh);
+	}
+	assert_int_equal(refused, tried);
+	buf_fini(&saved);
+	close_bench(&b);
+}
+
+static void
+the_table_stays_within_its_bound(void **state)
+{
+	struct bench b;
+	struct buf saved;
+	struct err err = { 0 };
+
+	(void)state;
+	open_bench(&b, "detectors: {volume: {max_series: 100}}");
+	for (int i = 0; i < 20000; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "caller%d", i);
+		for (int k = 0; k < 4; k++)
+			call_as(&b, MONDAY + (i / 10 + k) * MINUTE, "chat", name, name);
+	}
+	buf_init(&saved, 64 << 20);
+	assert_int_equal(detect_save(b.detect, &saved, &err), 0);
+	assert_true(saved.n < 100 * 4096 + 1024 * 1024 + 1024 * 800);
+	buf_fini(&saved);
+	close_bench(&b);
+}
+
+static void
+late_records_within_the_lateness_count(void **state)
+{
+	const int64_t surge = MONDAY + 3 * DAY + 11 * HOUR;
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "");
+	ordinary(&b, MONDAY, surge);
+	b.nfound = 0;
+	for (int64_t t = surge; t < surge + 6 * MINUTE; t += MINUTE) {
+		calls(&b, t, 40, "chat", "ana");
+		calls(&b, t - MINUTE, 260, "chat", "bo");	/* a minute late, each */
+	}
+	ordinary(&b, surge + 6 * MINUTE, surge + 20 * MINUTE);
+	assert_true(starts(&b) >= 1);
+	close_bench(&b);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ten_quiet_days_give_at_most_one_false_alarm),
+		cmocka_unit_test(a_fivefold_surge_is_found_within_two_windows_and_ends),
+		cmocka_unit_test(the_caller_who_made_the_surge_is_named),
+		cmocka_unit_test(one_call_told_by_two_records_counts_once),
+		cmocka_unit_test(a_record_from_the_far_future_neither_closes_nor_blinds),
+		cmocka_unit_test(findings_are_the_same_when_the_state_is_saved_and_restored_in_the_middle),
+		cmocka_unit_test(a_damaged_state_is_refused_whatever_is_damaged),
+		cmocka_unit_test(the_table_stays_within_its_bound),
+		cmocka_unit_test(late_records_within_the_lateness_count),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
