@@ -20,6 +20,7 @@
 
 #define QUIET_WINDOWS	5		/* an episode ends after so many without a surprise */
 #define UPDATE_MS	900000		/* at most one update in this time, and only if the peak doubled */
+#define LONE_CALLER	1.5		/* a caller is noisier than its resource: this surprise, when nothing else is */
 #define SHARE		0.6		/* a caller or deployment leads if it has this much of the resource's excess */
 #define TEXT_BYTES	4096
 
@@ -408,6 +409,15 @@ episode_forget(struct volume *v, uint32_t slot)
 	}
 }
 
+static bool
+resource_agrees(const struct volume *v, uint32_t root)
+{
+	for (uint32_t i = 0; i < v->nsurprises; i++)
+		if (v->entities[v->surprises[i].entity].root == root && v->entities[v->surprises[i].entity].kind != E_CALLER)
+			return true;
+	return false;
+}
+
 static int
 hear(struct volume *v, uint32_t root, int64_t window, struct event_list *say, struct err *err)
 {
@@ -415,7 +425,7 @@ hear(struct volume *v, uint32_t root, int64_t window, struct event_list *say, st
 	const struct surprise *lead = leader(v, root);
 
 	if (open == 0)
-		return begin(v, lead, window, say, err);
+		return lead->says.surprise >= LONE_CALLER || resource_agrees(v, root) ? begin(v, lead, window, say, err) : 0;
 	for (uint32_t i = 0; i < v->nsurprises; i++) {		/* the series that began it tells how it goes on */
 		const struct surprise *s = &v->surprises[i];
 

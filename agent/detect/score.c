@@ -135,14 +135,25 @@ end_hour(struct score *s)
 	s->hour_rows = 0;
 }
 
+/* Mean of an hour of the week; in the first week the busiest same hour of another day; -1 where nothing is known. */
+static float
+hour_mean(const struct score *s, int32_t hour)
+{
+	float most = s->hour[week_slot(hour)];
+
+	for (int32_t day = 1; s->hour[week_slot(hour)] < 0 && day < 7; day++)
+		most = fmaxf(most, s->hour[week_slot(hour - 24 * day)]);
+	return most;
+}
+
 /* Mean of this time of the week between the middles of two hours; -1 where nothing is known. */
 static float
 usual_now(const struct score *s, int64_t t_ms)
 {
 	int32_t hour = hour_of(t_ms);
 	float part = (float)(t_ms % 3600000) / 3600000.0f - 0.5f;
-	float here = s->hour[week_slot(hour)];
-	float there = s->hour[week_slot(part < 0 ? hour - 1 : hour + 1)];
+	float here = hour_mean(s, hour);
+	float there = hour_mean(s, part < 0 ? hour - 1 : hour + 1);
 
 	if (here < 0)
 		return there;
@@ -177,10 +188,10 @@ static struct fast
 look_fast(const struct score *s, int64_t t_ms, float x)
 {
 	struct fast f;
-	float usual = usual_now(s, t_ms), s1, s2, s3;
+	float usual = usual_now(s, t_ms), here = hour_mean(s, hour_of(t_ms)), s1, s2, s3;
 
 	f.c = s->fano > 0.5f ? s->fano : 0.5f;
-	f.base = s->mean > usual ? s->mean : usual;
+	f.base = fmaxf(fmaxf(s->mean, usual), here);	/* hours may begin with a step, so the hour's own mean too */
 	f.r[0] = logf((x + f.c) / (f.base + f.c)) - s->minute[(t_ms / 60000) % 60];
 	f.r[1] = 0.5f * (f.r[0] + s->last_r);
 	f.r[2] = usual < 0 ? 0 : logf((s->mean20 + f.c) / (usual + f.c)) - s->drift;

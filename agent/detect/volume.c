@@ -70,12 +70,14 @@ catch_up(struct volume *v, struct entity *e, int64_t window)
 	e->next_window = window;
 }
 
+/* Surprising, and large enough for a person's time. */
 static bool
-worth(const struct volume *v, enum metric m, double observed, double expected)
+worth(const struct volume *v, enum metric m, double observed, const struct score_says *says)
 {
 	double least = m == M_REQUESTS || m == M_REFUSED ? v->min_count : v->min_count * 100;
 
-	return observed >= least && observed > 1.5 * expected;
+	return says->surprise >= 1 && observed >= least &&
+	    observed > 1.5 * says->expected && observed > 1.25 * says->usual_high;
 }
 
 static void
@@ -96,7 +98,7 @@ score_entity(struct volume *v, uint32_t slot, int64_t window)
 		if (s == NULL)
 			continue;
 		says = score_row(s, window * v->window_ms, v->window_ms, sum[m], v->strict);
-		if (says.surprise >= 1 && worth(v, m, sum[m], says.expected) && v->nsurprises < MAX_SURPRISES)
+		if (worth(v, m, sum[m], &says) && v->nsurprises < MAX_SURPRISES)
 			v->surprises[v->nsurprises++] = (struct surprise){ slot, m, sum[m], says };
 	}
 	memset(sum, 0, sizeof(e->sum[0]));

@@ -154,7 +154,8 @@ static void
 ordinary(struct bench *b, int64_t from_ms, int64_t to_ms)
 {
 	for (int64_t t = from_ms; t < to_ms; t += MINUTE)
-		calls(b, t, noisy(b, daytime(t)), "chat", someone(b));
+		for (unsigned n = noisy(b, daytime(t)), i = 0; i < n; i++)
+			calls(b, t + i * MINUTE / n, 1, "chat", someone(b));
 }
 
 static size_t
