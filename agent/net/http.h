@@ -5,7 +5,8 @@
  * TLS:     verified always, 1.2 at least; own CA, client certificate by setting. No redirect is followed.
  * Plain:   http: only to loopback addresses and IMDS/Arc at their fixed addresses (http_url_check).
  * Bounded: answers past max_answer_bytes are an error; connect 10 s, whole request timeout_ms.
- * Owns:    connections, reused. A request's bytes are borrowed until its callback.
+ * Owns:    connections, reused. A request's body and policy are borrowed until its callback; a call is gone after it.
+ * Process: http_open ignores SIGPIPE, since a far side may close at any time.
  */
 #ifndef NET_HTTP_H
 #define NET_HTTP_H
@@ -13,10 +14,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/buf.h"
+#include "base/conf.h"
 #include "base/slice.h"
 
-struct conf;
-struct conf_key;
 struct err;
 struct http;
 struct http_call;
@@ -25,8 +25,9 @@ struct loop;
 /* `tls` and `proxy` of a block, read once. */
 struct http_policy {
 	char	*ca_file, *cert_file, *key_file;	/* or NULL */
-	char	*proxy;				/* NULL: the usual environment variables */
+	char	*proxy;				/* NULL: the usual environment variables; HTTP_NO_PROXY: none at all */
 };
+#define HTTP_NO_PROXY	"none"
 extern const struct conf_key http_tls_keys[];	/* the `tls` block: ca_file, cert_file, key_file */
 int	http_policy_from(struct http_policy *ret, const struct conf *block, struct err *);
 void	http_policy_fini(struct http_policy *);
@@ -65,7 +66,12 @@ size_t	http_in_flight(const struct http *);
 /* 0 when the URL is https, or http to a loopback host (127/8, ::1, localhost) or one of IMDS's and Arc's; else ERR_CONFIG. */
 int	http_url_check(const char *url, struct err *);
 bool	http_url_is_loopback(const char *url);
+bool	http_url_is_local(const char *url);	/* loopback or IMDS: never through a proxy */
 /* Host of a URL into ret; false if it does not parse. */
 bool	http_url_host(const char *url, char *ret, size_t n);
+bool	http_url_is_origin(const char *url);	/* no path, query or fragment ("/" alone is fine) */
+/* For conf_key.wrong: by http_url_check; a proxy's URL without user and password, or "none". */
+const char *http_wrong_url(const struct conf *block, const char *text);
+const char *http_wrong_proxy(const struct conf *block, const char *text);
 
 #endif

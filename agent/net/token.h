@@ -3,6 +3,7 @@
  *
  * Kinds:   client_secret, managed_identity so far (rows of token_kinds in token.c).
  * Renews:  at 80 % of the life the answer names; the old one serves until it ends.
+ * Bounded: one request at a time; after a failure the next waits (the error is answered meanwhile).
  * Fails:   the callback's err: ERR_DENIED (wrong secret, no identity; text names code and cause), ERR_AGAIN.
  * Never:   a secret or token in any text.
  * Sources: learn.microsoft.com "OAuth 2.0 client credentials flow"; "How to use managed identities ... on a VM" (IMDS).
@@ -13,13 +14,15 @@
 #include "base/slice.h"
 #include "net/http.h"
 
-struct conf;
-struct conf_key;
+struct loop;
 struct token;
 
-extern const struct conf_key token_keys[];	/* the `auth` block: type, cloud, authority, ... by variant */
+/* The `auth` block: .keys = token_keys, .variant_key = "type", .variant = token_variant, .variant_words = TOKEN_WORDS */
+extern const struct conf_key token_keys[];
+#define TOKEN_WORDS	"client_secret|managed_identity"
+const struct conf_key *token_variant(const char *word);
 
-/* `scope` NULL: the cloud's monitor scope ("https://monitor.azure.com/.default"). */
+/* `scope` NULL: the cloud's monitor scope ("https://monitor.azure.com/.default"). `auth` and the policy outlive the token. */
 int	token_open(struct token **ret, struct http *, struct loop *, const struct conf *auth,
 	    const char *scope, const struct http_policy *, struct err *);
 void	token_close(struct token *);		/* NULL is fine; no callbacks after */
