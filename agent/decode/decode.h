@@ -34,6 +34,8 @@ int	decoder_release(struct decoder *, const char *const *names, size_t n, struct
 
 struct decode_ctx *decode_ctx_new(const struct decoder *);	/* NULL when memory is short */
 void	decode_ctx_free(struct decode_ctx *);
+/* How many events one record may make (65,536 unless told): more is ERR_DATA. */
+void	decode_ctx_allow(struct decode_ctx *, uint32_t max_events);
 
 struct decode_count {
 	uint32_t	events;
@@ -41,7 +43,7 @@ struct decode_count {
 };
 
 /*
- * Appends the events of one record to `out`. Texts live in out->arena or in the record. Sets all
+ * Appends the events of one record to `out`. Texts live in out->arena, the record or the decoder. Sets all
  * columns but AgentId, AgentVersion, DvcHostname, GovernanceZone, SlaDueTime. On failure `out` is as before.
  */
 int	decode(const struct decoder *, struct decode_ctx *, const struct record *,

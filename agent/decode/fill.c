@@ -1,0 +1,461 @@
+/* fill.c - one record's events: runs a family's rules over the slots that the walk has filled. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "decode/plan.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/hash.h"
+
+#define SCHEMA_VERSION	"1"
+
+/* ---- memory and values ---------------------------------------------------------------- */
+
+void *
+ctx_alloc(struct decode_ctx *c, size_t n)
+{
+	void *p = arena_alloc(c->out->arena, n > 0 ? n : 1);
+
+	if (p == NULL)
+		c->short_of_memory = true;
+	return p;
+}
+
+struct slice
+ctx_keep(struct decode_ctx *c, struct slice s)
+{
+	uintptr_t p = (uintptr_t)s.p, from = (uintptr_t)c->bytes.p;
+	char *copy;
+
+	if (p >= from && p - from < c->bytes.n)
+		return s;
+	copy = ctx_alloc(c, s.n);
+	if (copy == NULL)
+		return SLICE_NONE;
+	if (s.n > 0)
+		memcpy(copy, s.p, s.n);
+	return slice_make(copy, s.n);
+}
+
+bool
+value_text(struct decode_ctx *c, uint32_t at, struct slice *ret)
+{
+	struct json_value *v = &c->doc.v[at];
+	char *p;
+
+	if (v->type == JSON_OBJECT || v->type == JSON_ARRAY || v->type == JSON_NULL)
+		return false;
+	if (v->type == JSON_STRING && v->escaped == 1) {
+		p = ctx_alloc(c, v->n);
+		if (p == NULL)
+			return false;
+		v->n = (uint32_t)json_unescape_to(v, p);
+		v->p = p;
+		v->escaped = 2;		/* ours, and it lasts */
+	}
+	*ret = json_raw(v);
+	return true;
+}
+
+static struct val
+column(const struct event *e, enum field f)
+{
+	const union field_value *v = &e->v[f];
+
+	switch (field_rows[f].type) {
+	case FIELD_TIME:
+		return (struct val){ .kind = VAL_TIME, .number = v->number };
+	case FIELD_INT:
+	case FIELD_LONG:
+		return (struct val){ .kind = VAL_INT, .number = v->number };
+	case FIELD_REAL:
+		return (struct val){ .kind = VAL_REAL, .real = v->real };
+	case FIELD_JSON:
+		return (struct val){ .kind = VAL_JSON, .text = v->text, .lasting = true };
+	default:
+		return (struct val){ .kind = VAL_TEXT, .text = v->text, .lasting = true };
+	}
+}
+
+bool
+fill_in(struct decode_ctx *c, const struct event *e, const struct ref *ref, struct in *ret)
+{
+	switch (ref->kind) {
+	case REF_PATH:
+		*ret = (struct in){ .has_value = true, .at = walk_get(c, ref->node) };
+		return ret->at != 0;
+	case REF_COLUMN:
+		if (e == NULL || !event_has(e, ref->field))
+			return false;
+		*ret = (struct in){ .val = column(e, ref->field) };
+		return true;
+	default:
+		*ret = (struct in){ .val = { .kind = VAL_TIME, .number = (int64_t)c->record->arrived_ms } };
+		return true;
+	}
+}
+
+/* ---- tests -------------------------------------------------------------------------------- */
+
+static bool
+test_holds(struct decode_ctx *c, const struct event *e, const struct test *t)
+{
+	struct in in;
+	struct slice s;
+	bool lasting, there = fill_in(c, e, &t->ref, &in);
+
+	if (t->kind != TEST_TEXTS)
+		return there == (t->kind == TEST_PRESENT);
+	if (!there || !in_text(c, &in, &s, &lasting))
+		return false;
+	for (uint32_t i = 0; i < t->n; i++)
+		if (pattern_fits(&t->v[i], s))
+			return true;
+	return false;
+}
+
+bool
+fill_tests(struct decode_ctx *c, const struct event *e, const struct test *t, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (!test_holds(c, e, &t[i]))
+			return false;
+	return true;
+}
+
+/* ---- a rule ------------------------------------------------------------------------------------ */
+
+bool
+word_among(const char *words, struct slice s)
+{
+	while (*words != '\0') {
+		const char *end = strchrnul(words, '|');
+
+		if (slice_eq(slice_make(words, (size_t)(end - words)), s))
+			return true;
+		words = *end == '|' ? end + 1 : end;
+	}
+	return false;
+}
+
+static bool
+fit_number(const struct rule *r, struct val *v)
+{
+	struct val n = { .kind = VAL_INT };
+	double real;
+
+	if (field_rows[r->field].type == FIELD_REAL) {
+		n.kind = VAL_REAL;
+		if (!val_real(v, &n.real))
+			return false;
+	} else if (!val_number(v, &n.number)) {
+		if (!val_real(v, &real) || !(fabs(real) < 9e15))
+			return false;
+		n.number = llround(real);
+	}
+	if (field_rows[r->field].type == FIELD_INT && (n.number > INT32_MAX || n.number < INT32_MIN))
+		return false;
+	*v = n;
+	return true;
+}
+
+static bool
+fit_time(struct val *v)
+{
+	if (v->kind == VAL_TIME)
+		return true;
+	if (v->kind == VAL_INT) {
+		v->kind = VAL_TIME;
+		return time_from_number(0, v->number, true, &v->number);
+	}
+	if (v->kind == VAL_REAL || !time_parse(v->text, &v->number))
+		return false;
+	v->kind = VAL_TIME;
+	return true;
+}
+
+/* Makes the value one of the column's type, if it can be. */
+static bool
+fit(struct decode_ctx *c, const struct rule *r, struct val *v)
+{
+	struct slice text;
+
+	if (r->field < 0)
+		return v->kind != VAL_TEXT || v->text.n > 0;
+	switch (field_rows[r->field].type) {
+	case FIELD_TIME:
+		return fit_time(v);
+	case FIELD_INT:
+	case FIELD_LONG:
+	case FIELD_REAL:
+		return fit_number(r, v);
+	default:
+		if (v->kind == VAL_TIME || v->kind == VAL_INT || v->kind == VAL_REAL) {
+			if (!val_text(c, v, &text))
+				return false;
+			*v = (struct val){ .kind = VAL_TEXT, .text = text, .lasting = true };
+		}
+		return v->text.n > 0 && (r->words == NULL || word_among(r->words, v->text));
+	}
+}
+
+static bool
+look_up(struct decode_ctx *c, const struct table *t, struct val *v)
+{
+	struct slice text;
+
+	if (!val_text(c, v, &text))
+		return false;
+	text = table_find(t, text);
+	if (text.p == NULL)
+		return false;
+	*v = (struct val){ .kind = VAL_TEXT, .text = text, .lasting = true };
+	return true;
+}
+
+static bool
+from_refs(struct decode_ctx *c, const struct event *e, const struct rule *r, const struct block *b, struct val *ret)
+{
+	for (uint32_t i = 0; i < b->nrefs; i++) {
+		struct val v = { 0 };
+		struct in in;
+
+		if (!fill_in(c, e, &b->refs[i], &in) || !b->as->convert(c, &in, &v))
+			continue;
+		if (b->table != NULL && !look_up(c, b->table, &v))
+			continue;
+		if (!fit(c, r, &v))
+			continue;
+		c->why_ref = &b->refs[i];
+		if (c->why != NULL && in.has_value)
+			why_use(c, in.at);
+		*ret = v;
+		return true;
+	}
+	return false;
+}
+
+static bool
+literal(struct decode_ctx *c, const struct rule *r, struct slice text, struct val *ret)
+{
+	*ret = (struct val){ .kind = VAL_TEXT, .text = text, .lasting = true };
+	return text.p != NULL && fit(c, r, ret);
+}
+
+static void
+put_before(struct decode_ctx *c, struct slice prefix, struct val *v)
+{
+	char *p;
+
+	if (v->kind != VAL_TEXT || slice_starts_nocase(v->text, prefix))
+		return;
+	p = ctx_alloc(c, prefix.n + v->text.n);
+	if (p == NULL)
+		return;
+	memcpy(p, prefix.p, prefix.n);
+	memcpy(p + prefix.n, v->text.p, v->text.n);
+	v->text = slice_make(p, prefix.n + v->text.n);
+	v->lasting = true;
+}
+
+static bool
+run_block(struct decode_ctx *c, const struct event *e, const struct rule *r, const struct block *b, struct val *ret)
+{
+	bool found;
+
+	if (!fill_tests(c, e, b->tests, b->ntests))
+		return false;
+	c->why_ref = NULL;
+	c->why_block = b;
+	switch (b->kind) {
+	case FROM_REFS:
+		found = from_refs(c, e, r, b, ret);
+		break;
+	case FROM_SAY:
+		found = say_compose(c, e, b, ret) && fit(c, r, ret);
+		break;
+	default:
+		found = literal(c, r, b->value, ret);
+	}
+	if (found && b->prefix.p != NULL)
+		put_before(c, b->prefix, ret);
+	return found || literal(c, r, b->otherwise, ret);
+}
+
+bool
+fill_rule(struct decode_ctx *c, const struct event *e, const struct rule *r, struct val *ret)
+{
+	for (uint32_t i = 0; i < r->nblocks; i++)
+		if (run_block(c, e, r, &r->blocks[i], ret))
+			return true;
+	return false;
+}
+
+static void
+set_column(struct decode_ctx *c, struct event *e, enum field f, const struct val *v)
+{
+	struct slice s = v->text;
+
+	switch (v->kind) {
+	case VAL_TIME:
+	case VAL_INT:
+		event_set_number(e, f, v->number);
+		break;
+	case VAL_REAL:
+		event_set_real(e, f, v->real);
+		break;
+	default:
+		if (s.n > COLUMN_MAX_BYTES)
+			s.n = utf8_cut(s, COLUMN_MAX_BYTES);
+		event_set_text(e, f, v->lasting ? s : ctx_keep(c, s));
+	}
+}
+
+/* ---- an event ---------------------------------------------------------------------------------- */
+
+static void
+hash_value(struct decode_ctx *c, uint32_t at)
+{
+	unsigned char length[4];
+	struct slice s = SLICE_NONE;
+
+	if (at != 0)
+		s = value_bytes(c, at);
+	put_le32(length, at != 0 ? (uint32_t)s.n : UINT32_MAX);
+	sha256_add(c->sha, length, sizeof(length));
+	sha256_add(c->sha, s.p, s.n);
+}
+
+/* See README.md beside this file. */
+static void
+fill_id(struct decode_ctx *c, struct event *e, uint32_t index)
+{
+	static const char hex[] = "0123456789abcdef";
+	const struct family *f = c->family;
+	unsigned char digest[SHA256_BYTES], number[4];
+	bool any = false;
+	char *id = ctx_alloc(c, 32);
+
+	if (id == NULL)
+		return;
+	for (uint32_t i = 0; i < f->nids; i++)
+		any |= walk_get(c, f->ids[i].node) != 0;
+	sha256_start(c->sha);
+	sha256_add(c->sha, f->name.p, f->name.n);
+	sha256_add(c->sha, "", 1);
+	for (uint32_t i = 0; any && i < f->nids; i++)
+		hash_value(c, walk_get(c, f->ids[i].node));
+	if (!any)
+		sha256_add(c->sha, c->doc.v[c->at].p, c->doc.v[c->at].n);
+	put_le32(number, index);
+	sha256_add(c->sha, number, sizeof(number));
+	sha256_finish(c->sha, digest);
+	for (int i = 0; i < 16; i++) {
+		id[2 * i] = hex[digest[i] >> 4];
+		id[2 * i + 1] = hex[digest[i] & 15];
+	}
+	event_set_text(e, F_EventId, slice_make(id, 32));
+}
+
+static void
+fill_defaults(struct decode_ctx *c, struct event *e)
+{
+	if (!event_has(e, F_TimeGenerated))
+		event_set_number(e, F_TimeGenerated, (int64_t)c->record->arrived_ms);
+	else if (!event_has(e, F_EventStartTime))	/* the service replaces an old TimeGenerated */
+		event_set_number(e, F_EventStartTime, e->v[F_TimeGenerated].number);
+	if (!event_has(e, F_EventCount))
+		event_set_number(e, F_EventCount, 1);
+	if (!event_has(e, F_EventClass))
+		event_set_text(e, F_EventClass, SLICE("activity"));
+	if (!event_has(e, F_EventResult))
+		event_set_text(e, F_EventResult, SLICE("NA"));
+	if (!event_has(e, F_EventSeverity))
+		event_set_text(e, F_EventSeverity, SLICE("Informational"));
+	event_set_text(e, F_EventSchemaVersion, SLICE(SCHEMA_VERSION));
+}
+
+struct event *
+fill_event(struct decode_ctx *c, uint32_t index)
+{
+	struct event *e;
+	struct val v;
+
+	if (c->count.events >= c->max_events) {
+		c->too_many = true;
+		return NULL;
+	}
+	e = event_list_add(c->out);
+	if (e == NULL) {
+		c->short_of_memory = true;
+		return NULL;
+	}
+	c->count.events++;
+	for (uint32_t i = 0; i < c->family->nrules; i++) {
+		const struct rule *r = &c->family->rules[i];
+
+		if (!fill_rule(c, e, r, &v))
+			continue;
+		set_column(c, e, (enum field)r->field, &v);
+		if (c->why != NULL)
+			why_column(c, e, r, &v);
+	}
+	additional_fill(c, e);
+	fill_defaults(c, e);
+	fill_id(c, e, index);
+	return e;
+}
+
+static bool
+shapes_fit(struct decode_ctx *c, const struct shape *v, uint32_t n, const struct shape **ret)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (fill_tests(c, NULL, v[i].tests, v[i].n)) {
+			*ret = &v[i];
+			return true;
+		}
+	return false;
+}
+
+struct elements { struct decode_ctx *c; uint32_t n; const struct shape *shape; };
+
+static void
+see_element(void *arg)
+{
+	struct elements *e = arg;
+	const struct family *f = e->c->family;
+	uint32_t index = e->n++;
+	const struct shape *shape;
+
+	if (f->neach_when > 0 && !shapes_fit(e->c, f->each_when, f->neach_when, &shape))
+		return;
+	if (e->c->why != NULL)
+		why_event(e->c, index, e->shape);
+	(void)fill_event(e->c, index);
+}
+
+void
+fill_record(struct decode_ctx *c)
+{
+	const struct family *f;
+	struct elements elements = { .c = c };
+	const struct shape *shape;
+
+	for (uint32_t i = 0; i < c->plan->nfamilies; i++) {
+		f = c->plan->families[i];
+		if (!shapes_fit(c, f->shapes, f->nshapes, &shape))
+			continue;
+		c->family = f;
+		elements.shape = shape;
+		if (f->neach > 0 && walk_each(c, f, see_element, &elements))
+			return;
+		if (c->why != NULL)
+			why_event(c, 0, shape);
+		(void)fill_event(c, 0);
+		return;
+	}
+	unknown_record(c);
+}

@@ -1,0 +1,444 @@
+/*
+ * plan.h - the mappings, compiled: one trie of paths for all families, and a program of rules for each.
+ *
+ * Life:    made by mapping.c and envelope.c at open, read-only afterwards (but for `released`, before the first decode).
+ * Memory:  everything hangs on the decoder's arena; names and literals point into its YAML trees.
+ */
+#ifndef DECODE_PLAN_H
+#define DECODE_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/slice.h"
+#include "base/yaml.h"
+#include "decode/decode.h"
+#include "model/event.h"
+#include "model/record.h"
+
+struct sha256;
+
+/* What a set of mappings may hold. */
+#define PLAN_MAX_FAMILIES	64
+#define PLAN_MAX_PATHS		4096
+#define PLAN_MAX_NODES		16384
+#define PLAN_MAX_STEPS		24	/* of one path */
+#define PLAN_MAX_INDEX		999	/* in list[N] */
+#define PLAN_MAX_RULES		512	/* of one family, all lists together */
+#define PLAN_MAX_ITEMS		256	/* of any one list: tests, texts, blocks, parts */
+#define PLAN_MAX_TABLE		2048	/* entries of one map */
+#define PLAN_MAX_FILES		256
+#define PLAN_MAX_ENVELOPES	64
+#define PLAN_MAX_NAME		64
+
+/* What a record may cost. */
+#define RECORD_MAX_EVENTS	65536u
+#define RECORD_MAX_VALUES	(4u << 20)
+#define RECORD_MAX_TEXTS	60000u		/* JSON texts inside strings */
+#define RECORD_MAX_PLAIN	(64u << 20)	/* of a gzip'ed record */
+#define ENVELOPE_DEPTH		4u
+#define NESTED_DEPTH		3u		/* JSON in a text in a text in a text */
+#define COLUMN_MAX_BYTES	65600u		/* the encoders cut at 65,536 and say so */
+#define JSON_MAX_BYTES		32768u		/* of `as: json` */
+#define ADDITIONAL_MAX_BYTES	60000u
+#define ARRIVAL_NAME		"$arrival"
+
+/* ---- the trie ---------------------------------------------------------------- */
+
+enum step_kind { STEP_KEY, STEP_INDEX, STEP_FIRST, STEP_WHERE };
+
+struct step {
+	enum step_kind	 kind;
+	uint32_t	 index;
+	struct slice	 key;		/* lower-cased; STEP_WHERE: the member's key */
+	struct slice	 value;		/* STEP_WHERE */
+};
+
+struct where {				/* list[key=value] */
+	struct slice	 key, value;
+	uint32_t	 child, next;	/* next: index + 1 into wheres, 0 ends */
+	bool		 glob;
+};
+
+struct node {
+	uint32_t	 parent;
+	uint32_t	 first;		/* child by [], or 0 */
+	uint32_t	 indexes;	/* first child by [n], or 0; they go on by `sibling` */
+	uint32_t	 wheres;	/* index + 1 of the first filter, or 0 */
+	uint32_t	 sibling;
+	uint32_t	 index;
+	bool		 wanted;	/* somebody asks for the value here */
+	bool		 has_keys;
+	bool		 keep_empty;	/* an empty list says something here: an envelope's, or that of `each` */
+};
+
+struct key_slot {			/* child = keys[hash(parent, key)] */
+	uint64_t	 hash;
+	uint32_t	 child, key_n;
+	const char	*key;		/* lower-cased */
+};
+
+struct trie {
+	struct node	*nodes;
+	uint32_t	 n, cap;
+	struct key_slot	*keys;
+	uint32_t	 key_mask, nkeys;
+	struct where	*wheres;
+	uint32_t	 nwheres, wheres_cap;
+	uint32_t	 npaths;
+};
+
+/* ---- rules ------------------------------------------------------------------- */
+
+enum ref_kind { REF_PATH, REF_COLUMN, REF_ARRIVAL };
+
+struct ref {
+	enum ref_kind	 kind;
+	uint32_t	 node;
+	enum field	 field;
+	struct slice	 text;		/* as written */
+};
+
+struct pattern {
+	struct slice	 text;
+	uint32_t	 head_n, tail_n;	/* bytes before the first and behind the last `*` */
+	bool		 glob;
+};
+
+enum test_kind { TEST_PRESENT, TEST_ABSENT, TEST_TEXTS };
+
+struct test {
+	struct ref	 ref;
+	enum test_kind	 kind;
+	struct pattern	*v;
+	uint32_t	 n;
+};
+
+struct shape { struct test *tests; uint32_t n; unsigned line; };
+
+struct table_slot { uint64_t hash; struct slice key, value; };
+struct table_glob { struct pattern key; struct slice value; };
+
+struct table {
+	struct slice		 name;
+	struct table_slot	*slots;
+	uint32_t		 mask;
+	struct table_glob	*globs;
+	uint32_t		 nglobs;
+	const struct yaml_node	*yaml;
+	struct table		*next;
+};
+
+enum part_kind { PART_TEXT, PART_REF, PART_OPEN, PART_CLOSE };
+struct part { enum part_kind kind; struct slice text; struct ref ref; };
+
+enum val_kind { VAL_TEXT, VAL_NUMBER_TEXT, VAL_BOOL, VAL_INT, VAL_REAL, VAL_TIME, VAL_JSON };
+
+struct val {
+	enum val_kind	 kind;
+	bool		 lasting;	/* the text outlives the record's doc */
+	struct slice	 text;		/* TEXT; NUMBER_TEXT; BOOL: true or false; JSON: one JSON text */
+	int64_t		 number;	/* INT; TIME: ms */
+	double		 real;
+};
+
+/* What a converter is given: a value of the record, or the text of a column. */
+struct in {
+	bool		 has_value;
+	uint32_t	 at;		/* has_value: index in the doc */
+	struct val	 val;		/* else */
+};
+
+struct decode_ctx;
+
+/* Bits: what kinds of column a converter's result can fill. */
+enum { GIVES_TEXT = 1, GIVES_NUMBER = 2, GIVES_TIME = 4, GIVES_JSON = 8 };
+
+struct converter {
+	const char	*name;
+	bool		(*convert)(struct decode_ctx *, const struct in *, struct val *ret);
+	unsigned	 gives;
+};
+
+enum source_kind { FROM_REFS, FROM_VALUE, FROM_SAY };
+
+struct block {
+	unsigned		 line;
+	struct test		*tests;
+	uint32_t		 ntests;
+	enum source_kind	 kind;
+	struct ref		*refs;
+	uint32_t		 nrefs;
+	struct part		*parts;
+	uint32_t		 nparts;
+	const struct converter	*as;		/* never NULL for FROM_REFS */
+	const struct table	*table;
+	struct slice		 value, otherwise, prefix;	/* .p NULL: not given */
+};
+
+struct rule {
+	struct slice	 name;
+	struct slice	 json_name;	/* additional: "Name": */
+	int		 field;		/* -1: a member of AdditionalFields */
+	const char	*words;		/* the column's only values, "a|b|c", or NULL */
+	unsigned	 line;
+	struct block	*blocks;
+	uint32_t	 nblocks;
+};
+
+struct withheld {
+	struct slice	 name, json_name;
+	struct ref	*refs;
+	uint32_t	 nrefs;
+	unsigned	 line;
+	bool		 released;
+};
+
+struct words { struct slice *v; uint32_t n; };		/* lower-cased key words */
+
+struct spine {				/* one list of `each` */
+	uint32_t	 node;		/* of the elements: a child by [] */
+	uint32_t	*below;		/* the nodes at and below it, cleared for each element */
+	uint32_t	 nbelow;
+};
+
+struct family {
+	struct slice	 name;
+	const char	*name_text, *help, *file;
+	unsigned	 line;
+	int64_t		 order;
+	size_t		 dir;
+	const struct yaml_node *yaml;
+	struct shape	*shapes;
+	uint32_t	 nshapes;
+	struct spine	*each;
+	uint32_t	 neach;
+	struct shape	*each_when;
+	uint32_t	 neach_when;
+	struct ref	*ids;
+	uint32_t	 nids;
+	struct table	*tables;
+	struct rule	*rules;
+	uint32_t	 nrules;
+	struct rule	*additional;
+	uint32_t	 nadditional;
+	struct withheld	*withheld;
+	uint32_t	 nwithheld;
+	struct words	 redact, prompt_like;
+};
+
+enum envelope_kind { ENVELOPE_LIST, ENVELOPE_TEXT, ENVELOPE_OBJECT };
+
+struct envelope {
+	struct slice		 name;
+	enum envelope_kind	 kind;
+	struct ref		 ref;
+	struct test		*tests;
+	uint32_t		 ntests;
+	bool			 has_only;
+	struct pattern		*only;		/* keys that may stand beside */
+	uint32_t		 nonly;
+	struct slice		 head;		/* the path's first key, lower-cased */
+	unsigned		 line;
+	const char		*file;
+};
+
+struct decoder {
+	struct arena		 arena;
+	struct yaml_tree	*yaml;
+	struct trie		 trie;
+	struct family		*families[PLAN_MAX_FAMILIES];	/* as they are asked, `unknown` not among them */
+	uint32_t		 nfamilies;
+	struct family		*unknown;
+	struct envelope		*envelopes[PLAN_MAX_ENVELOPES];
+	uint32_t		 nenvelopes;
+};
+
+/* ---- working memory ------------------------------------------------------------ */
+
+struct slot { uint32_t turn, at; };
+struct nested { uint32_t root, start; uint8_t level; };	/* root 0: not JSON; start: the doc's length before */
+
+struct decode_ctx {
+	const struct decoder	*plan;
+	struct json_reader	*reader;
+	struct json_doc		 doc;
+	struct slot		*slots;		/* a node's value: slots[node].at if .turn is ours */
+	uint32_t		 turn;
+	uint32_t		*seen;		/* a key node: the object in which it was last found */
+	uint32_t		 objects;
+	struct nested		*nested;
+	uint32_t		 nnested, nested_cap;
+	struct sha256		*sha;
+	struct buf		 plain;		/* an unpacked record */
+	struct buf		 json;		/* one `as: json` value, or a say */
+	struct buf		 additional;
+	/* The record at hand. */
+	const struct record	*record;
+	struct slice		 bytes;		/* what may be borrowed */
+	struct event_list	*out;
+	struct decode_count	 count;
+	const struct family	*family;
+	uint32_t		 at;		/* the inner record in the doc */
+	uint32_t		 max_events;
+	bool			 short_of_memory, too_many;
+	/* decode_why alone: */
+	struct buf		*why;
+	uint8_t			*used;
+	uint32_t		 used_n;
+	const struct ref	*why_ref;	/* what filled the column just now */
+	const struct block	*why_block;
+};
+
+/* ---- path.c: paths and the trie ---------------------------------------------- */
+
+/* Reads a path. Steps' keys live in the arena. NULL, or what is wrong with it. */
+const char *path_parse(struct slice text, struct arena *, struct step ret[PLAN_MAX_STEPS], uint32_t *ret_n);
+/* The node of a path, made if new; 0 when memory is short or the trie is full. */
+uint32_t trie_add(struct trie *, const struct step *, uint32_t n);
+/* Child by key (any case), or 0. */
+uint32_t trie_key(const struct trie *, uint32_t node, struct slice key);
+void	trie_fini(struct trie *);
+/* Hash of a text without case (ASCII). */
+uint64_t fold_hash(uint64_t seed, struct slice);
+struct slice fold_dup(struct arena *, struct slice);	/* lower-cased copy; .p NULL: no memory */
+void	pattern_make(struct pattern *, struct slice text);
+bool	pattern_fits(const struct pattern *, struct slice text);
+/* The text's value in a table, or .p NULL. */
+struct slice table_find(const struct table *, struct slice text);
+
+/* ---- mapping.c, family.c, rules.c: from YAML ---------------------------------------------- */
+
+struct compiler {
+	struct decoder		*d;
+	struct problems		*problems;
+	struct family		*family;
+	const char		*key;		/* what an item of a list belongs to, for the message */
+	uint64_t		 columns;	/* bits: filled by an earlier rule */
+	uint32_t		 nrules;
+	bool			 short_of_memory;
+};
+
+int	mapping_load(struct decoder *, const struct decoder_dir *, size_t n, struct problems *, struct err *);
+int	family_compile(struct compiler *, struct family *);	/* family.c; reads f->yaml */
+void	family_finish(struct compiler *, struct family *);	/* once the trie is whole */
+int	envelope_compile(struct compiler *, const struct yaml_node *list);
+
+/* All of these add problems and return -1. */
+void	*plan_alloc(struct compiler *, size_t n, size_t size);		/* zeroed; NULL: short_of_memory is set */
+int	plan_path(struct compiler *, const struct yaml_node *, struct slice text, uint32_t *ret_node);
+int	plan_ref(struct compiler *, const struct yaml_node *, struct slice text, bool columns, struct ref *ret);
+int	plan_column(struct compiler *, const struct yaml_node *, const char *name);	/* its number, or -1 */
+int	plan_refs(struct compiler *, const struct yaml_node *, bool columns, struct ref **ret, uint32_t *ret_n);
+int	plan_tests(struct compiler *, const struct yaml_node *map, bool columns, struct test **ret, uint32_t *ret_n);
+int	plan_rule(struct compiler *, const struct yaml_node *, int field, struct rule *ret);
+int	plan_table(struct compiler *, const struct yaml_node *map, struct table *ret);
+int	plan_words(struct compiler *, const struct yaml_node *list, struct words *ret);
+int	plan_keys(struct compiler *, const struct yaml_node *map, const char *allowed);
+bool	plan_name_fits(struct slice);		/* a member of AdditionalFields */
+const char *plan_key(const struct yaml_node *);	/* the node's own key, or "" */
+static inline struct slice
+yaml_slice(const struct yaml_node *n)
+{
+	return slice_make(n->text, n->text_n);
+}
+
+/* ---- walk.c -------------------------------------------------------------------- */
+
+/* Fills the slots of all paths from the object at `at`. */
+void	walk_record(struct decode_ctx *, uint32_t at);
+/* A node's value, or 0: found nothing. */
+uint32_t walk_get(struct decode_ctx *, uint32_t node);
+/* The same, but an empty list or object counts as found. */
+uint32_t walk_get_any(struct decode_ctx *, uint32_t node);
+/* The root of the JSON that the string at `at` holds, or 0. */
+uint32_t walk_nested(struct decode_ctx *, uint32_t at);
+/* Calls `see` for each element of a family's `each`, its paths bound to it. False: there is no such list. */
+bool	walk_each(struct decode_ctx *, const struct family *, void (*see)(void *arg), void *arg);
+/* Nothing to tell: null, an empty text and its spellings, an empty list or object. */
+bool	value_is_nothing(const struct json_doc *, uint32_t at);
+
+/* ---- fill.c ---------------------------------------------------------------------- */
+
+bool	fill_in(struct decode_ctx *, const struct event *, const struct ref *, struct in *ret);
+bool	fill_tests(struct decode_ctx *, const struct event *, const struct test *, uint32_t n);
+/* A rule's value, fit for its column. */
+bool	fill_rule(struct decode_ctx *, const struct event *, const struct rule *, struct val *ret);
+void	additional_fill(struct decode_ctx *, struct event *);	/* additional.c */
+/* The events of the record at ctx->at, by ctx->family. */
+void	fill_record(struct decode_ctx *);
+/* One event by ctx->family with the slots as they are; `index` is its place in the record. */
+struct event *fill_event(struct decode_ctx *, uint32_t index);
+/* A text that outlives the record's doc: borrowed where it can be. */
+struct slice ctx_keep(struct decode_ctx *, struct slice);
+/* A string's text without escapes, a number's or literal's own; false for containers. */
+bool	value_text(struct decode_ctx *, uint32_t at, struct slice *ret);
+void	*ctx_alloc(struct decode_ctx *, size_t n);	/* in out->arena; NULL: short_of_memory is set */
+const char *field_words(int field);			/* "a|b|c" or NULL: any text */
+bool	word_among(const char *words, struct slice);
+
+/* ---- say.c -------------------------------------------------------------------------- */
+
+bool	say_compose(struct decode_ctx *, const struct event *, const struct block *, struct val *ret);
+int	say_compile(struct compiler *, const struct yaml_node *, struct block *);
+
+/* ---- convert*.c ------------------------------------------------------------------------ */
+
+const struct converter *converter_find(const char *name);
+const char *converter_words(void);
+const struct converter *converter_default(int field);
+/* The text of any value: numbers in digits, times in RFC 3339. */
+bool	val_text(struct decode_ctx *, const struct val *, struct slice *ret);
+bool	val_number(const struct val *, int64_t *ret);
+bool	val_real(const struct val *, double *ret);
+bool	in_text(struct decode_ctx *, const struct in *, struct slice *ret, bool *ret_lasting);
+bool	convert_ip(struct decode_ctx *, const struct in *, struct val *ret);
+bool	convert_tactics(struct decode_ctx *, const struct in *, struct val *ret);
+bool	convert_html_text(struct decode_ctx *, const struct in *, struct val *ret);
+bool	time_parse(struct slice, int64_t *ret_ms);
+bool	time_from_number(double value, int64_t whole, bool is_whole, int64_t *ret_ms);
+/* Vendors' words, or .p NULL. Literals. */
+struct slice severity_word(struct slice);
+struct slice result_word(struct slice);
+int	http_status(struct slice);		/* 0: none */
+
+/* ---- render.c: record content as JSON ------------------------------------------------------ */
+
+/* Compact JSON with secrets redacted, JSON in texts read; at most JSON_MAX_BYTES, else length and hash. */
+void	render_json(struct decode_ctx *, uint32_t at, struct buf *out);
+/* {"length":N,"sha256":"..."} of a value's text, or of a container's bytes. */
+void	render_hidden(struct decode_ctx *, uint32_t at, struct buf *out);
+void	render_hidden_bytes(struct decode_ctx *, struct slice, struct buf *out);
+/* Bytes that stand for a value: text without escapes, else as it was written. */
+struct slice value_bytes(struct decode_ctx *, uint32_t at);
+bool	key_is_secret(const struct words *more, struct slice key, const struct json_value *value);
+bool	text_is_secret(struct slice);	/* a connection string, a signed address */
+bool	words_hit(const struct words *, struct slice key);	/* any of them in the key, without case */
+
+/* ---- envelope.c ------------------------------------------------------------------------------ */
+
+/* The wrapper that the object at `at` is (its slots are filled), and what is in it; or NULL. */
+const struct envelope *envelope_find(struct decode_ctx *, uint32_t at, uint32_t *ret_inner);
+
+/* ---- unknown.c ---------------------------------------------------------------------------------- */
+
+void	unknown_record(struct decode_ctx *);		/* at ctx->at */
+int	unknown_complete(struct compiler *);		/* makes the family where no mapping was given */
+/* What may leave of the record at `at`, as members behind what is in `out`. */
+void	unknown_members(struct decode_ctx *, uint32_t at, struct buf *out);
+
+/* ---- why.c ---------------------------------------------------------------------------------------- */
+
+void	why_start(struct decode_ctx *);			/* a new inner record */
+void	why_event(struct decode_ctx *, uint32_t index, const struct shape *);
+void	why_column(struct decode_ctx *, const struct event *, const struct rule *, const struct val *);
+void	why_withheld(struct decode_ctx *, const struct withheld *, const struct ref *, uint32_t at);
+void	why_envelope(struct decode_ctx *, const struct envelope *);
+void	why_left_over(struct decode_ctx *);
+void	why_use(struct decode_ctx *, uint32_t at);
+
+#endif

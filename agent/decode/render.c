@@ -1,0 +1,303 @@
+/*
+ * render.c - record content as JSON in our events: secrets redacted, JSON in texts read, long things as length and
+ * SHA-256.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "decode/plan.h"
+
+#include <string.h>
+
+#include "base/hash.h"
+
+#define KEY_BYTES	256	/* longer keys are taken for secrets */
+#define PAIR_MEMBERS	8	/* {"name": "apiKey", "value": "..."} has no more than this */
+
+/* ---- length and hash ------------------------------------------------------------------ */
+
+struct slice
+value_bytes(struct decode_ctx *c, uint32_t at)
+{
+	struct slice s;
+
+	return value_text(c, at, &s) ? s : json_raw(&c->doc.v[at]);
+}
+
+void
+render_hidden_bytes(struct decode_ctx *c, struct slice s, struct buf *out)
+{
+	unsigned char digest[SHA256_BYTES];
+
+	sha256_start(c->sha);
+	sha256_add(c->sha, s.p, s.n);
+	sha256_finish(c->sha, digest);
+	buf_puts(out, "{\"length\":");
+	buf_put_u64(out, s.n);
+	buf_puts(out, ",\"sha256\":\"");
+	buf_put_hex(out, digest, sizeof(digest));
+	buf_puts(out, "\"}");
+}
+
+void
+render_hidden(struct decode_ctx *c, uint32_t at, struct buf *out)
+{
+	render_hidden_bytes(c, value_bytes(c, at), out);
+}
+
+/* ---- which members are secrets ------------------------------------------------------------ */
+
+enum { IF_TEXT = 1, IF_NO_NUMBER = 2 };
+
+static const struct { const char *word, *not_before; unsigned flags; } secrets[] = {
+	{ "secret", NULL, 0 }, { "password", NULL, 0 }, { "passphrase", NULL, 0 }, { "credential", NULL, 0 },
+	{ "connectionstring", NULL, 0 }, { "privatekey", NULL, 0 }, { "apikey", NULL, 0 },
+	{ "sharedaccess", NULL, 0 }, { "accesskey", "id", 0 }, { "accountkey", NULL, 0 }, { "primarykey", NULL, 0 },
+	{ "secondarykey", NULL, 0 }, { "token", "s", IF_NO_NUMBER }, { "authorization", NULL, IF_TEXT },
+};
+
+/* Small letters, without the signs that people put between words. Returns the length, 0: too long. */
+static size_t
+squeeze(struct slice key, char out[KEY_BYTES])
+{
+	size_t n = 0;
+
+	if (key.n >= KEY_BYTES)
+		return 0;
+	for (size_t i = 0; i < key.n; i++)
+		if (strchr("_-. ", key.p[i]) == NULL || key.p[i] == '\0')
+			out[n++] = (char)ascii_lower((unsigned char)key.p[i]);
+	return n;
+}
+
+static bool
+has(struct slice s, const char *word, const char *not_before)
+{
+	size_t n = strlen(word);
+	const char *p = s.p, *end = s.p + s.n;
+
+	while ((p = memmem(p, (size_t)(end - p), word, n)) != NULL) {
+		p += n;
+		if (not_before == NULL || !slice_starts_nocase(slice_make(p, (size_t)(end - p)), slice_of(not_before)))
+			return true;
+	}
+	return false;
+}
+
+bool
+words_hit(const struct words *w, struct slice key)
+{
+	char space[KEY_BYTES];
+	size_t n = squeeze(key, space);
+
+	if (n == 0)
+		return key.n >= KEY_BYTES;
+	for (uint32_t i = 0; i < w->n; i++)
+		if (memmem(space, n, w->v[i].p, w->v[i].n) != NULL)
+			return true;
+	return false;
+}
+
+static bool
+is_number_text(struct slice s)
+{
+	double number;
+
+	return slice_to_double(s, &number);
+}
+
+bool
+key_is_secret(const struct words *more, struct slice key, const struct json_value *value)
+{
+	char space[KEY_BYTES];
+	size_t n = squeeze(key, space);
+	struct slice s = { space, n };
+
+	if (value->type == JSON_NULL || value->type == JSON_TRUE || value->type == JSON_FALSE || key.n == 0)
+		return false;
+	if (n == 0)
+		return key.n >= KEY_BYTES;
+	if (slice_eq(s, SLICE("key1")) || slice_eq(s, SLICE("key2")))
+		return true;
+	for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
+		const char *not_before = secrets[i].not_before;
+
+		if ((secrets[i].flags & IF_TEXT) != 0 && value->type != JSON_STRING)
+			continue;
+		if ((secrets[i].flags & IF_NO_NUMBER) != 0) {
+			if (value->type == JSON_NUMBER || (value->type == JSON_STRING && is_number_text(json_raw(value))))
+				continue;
+			if (value->type == JSON_STRING)
+				not_before = NULL;
+		}
+		if (has(s, secrets[i].word, not_before))
+			return true;
+	}
+	return more != NULL && words_hit(more, key);
+}
+
+/* Connection strings and signed addresses carry their secret in the value. */
+bool
+text_is_secret(struct slice s)
+{
+	static const char *const marks[] = { "accountkey=", "sharedaccesskey=", "password=", "pwd=", "sig=", "secret=" };
+
+	if (s.n == 0 || memchr(s.p, '=', s.n) == NULL)
+		return false;
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
+		if (slice_find_nocase(s, slice_of(marks[i]), 0) >= 0)
+			return true;
+	return false;
+}
+
+/* ---- values as JSON ------------------------------------------------------------------------ */
+
+struct render {
+	struct decode_ctx	*c;
+	struct buf		*out;
+	size_t			 limit;
+	const struct words	*redact;
+};
+
+static void render(struct render *, uint32_t at);
+
+#define REDACTED	"\"(redacted)\""
+
+static bool
+full(const struct render *r)
+{
+	return r->out->failed || r->out->n > r->limit;
+}
+
+/* A text that begins like JSON and is none may hide anything. */
+static bool
+broken_json_is_secret(const struct render *r, struct slice s)
+{
+	static const char *const words[] = { "secret", "password", "token", "credential", "connectionstring", "key\"" };
+
+	if (s.n == 0 || (s.p[0] != '{' && s.p[0] != '['))
+		return false;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (slice_find_nocase(s, slice_of(words[i]), 0) >= 0)
+			return true;
+	for (uint32_t i = 0; i < r->redact->n; i++)
+		if (slice_find_nocase(s, r->redact->v[i], 0) >= 0)
+			return true;
+	return false;
+}
+
+static void
+render_text(struct render *r, uint32_t at)
+{
+	uint32_t root = walk_nested(r->c, at);
+	struct slice s;
+
+	if (root != 0) {
+		render(r, root);
+		return;
+	}
+	if (!value_text(r->c, at, &s)) {
+		buf_puts(r->out, "\"\"");
+	} else if (s.n > r->limit) {
+		r->out->failed = true;
+	} else if (text_is_secret(s)) {
+		buf_puts(r->out, REDACTED);
+	} else if (broken_json_is_secret(r, s)) {
+		render_hidden_bytes(r->c, s, r->out);
+	} else {
+		buf_put_json(r->out, s);
+	}
+}
+
+/* {"name": "apiKey", "value": "..."}: the name tells what the value is. */
+static bool
+pair_is_secret(struct render *r, uint32_t at)
+{
+	const struct json_doc *doc = &r->c->doc;
+	unsigned members = 0;
+
+	for (uint32_t i = at + 1; i < doc->v[at].next; i = doc->v[i + 1].next) {
+		struct slice key = json_raw(&doc->v[i]), name;
+		struct json_value text = { .type = JSON_STRING };
+
+		if (++members > PAIR_MEMBERS)
+			return false;
+		if (doc->v[i + 1].type == JSON_STRING &&
+		    (slice_eq_nocase(key, SLICE("name")) || slice_eq_nocase(key, SLICE("key"))) &&
+		    value_text(r->c, i + 1, &name) && name.n < KEY_BYTES && key_is_secret(r->redact, name, &text))
+			return true;
+	}
+	return false;
+}
+
+static void
+render_object(struct render *r, uint32_t at)
+{
+	bool pair = pair_is_secret(r, at), first = true;
+
+	buf_putc(r->out, '{');
+	for (uint32_t i = at + 1; i < r->c->doc.v[at].next && !full(r); i = r->c->doc.v[i + 1].next) {
+		struct slice key = SLICE("");
+
+		(void)value_text(r->c, i, &key);
+		if (!first)
+			buf_putc(r->out, ',');
+		first = false;
+		if (key.n > r->limit) {
+			r->out->failed = true;
+			break;
+		}
+		buf_put_json(r->out, key);
+		buf_putc(r->out, ':');
+		if (key_is_secret(r->redact, key, &r->c->doc.v[i + 1]) || (pair && slice_ends_nocase(key, SLICE("value"))))
+			buf_puts(r->out, REDACTED);
+		else
+			render(r, i + 1);
+	}
+	buf_putc(r->out, '}');
+}
+
+static void
+render_array(struct render *r, uint32_t at)
+{
+	buf_putc(r->out, '[');
+	for (uint32_t i = at + 1; i < r->c->doc.v[at].next && !full(r); i = r->c->doc.v[i].next) {
+		if (i > at + 1)
+			buf_putc(r->out, ',');
+		render(r, i);
+	}
+	buf_putc(r->out, ']');
+}
+
+static void
+render(struct render *r, uint32_t at)
+{
+	switch (r->c->doc.v[at].type) {
+	case JSON_OBJECT:
+		render_object(r, at);
+		break;
+	case JSON_ARRAY:
+		render_array(r, at);
+		break;
+	case JSON_STRING:
+		render_text(r, at);
+		break;
+	default:
+		buf_put_slice(r->out, json_raw(&r->c->doc.v[at]));
+	}
+}
+
+void
+render_json(struct decode_ctx *c, uint32_t at, struct buf *out)
+{
+	struct render r = { .c = c, .out = out, .limit = out->n + JSON_MAX_BYTES, .redact = &c->family->redact };
+	size_t before = out->n;
+
+	render(&r, at);
+	if (!full(&r))
+		return;
+	out->n = before;
+	out->failed = false;
+	render_hidden(c, at, out);
+}

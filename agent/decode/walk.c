@@ -1,0 +1,375 @@
+/*
+ * walk.c - a record's values against the trie, once: each node of the trie that somebody asks for gets the first
+ * value that says something. A text that a path must step into is read as JSON on the way.
+ */
+#include "decode/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+
+static void walk(struct decode_ctx *, uint32_t node, uint32_t at);
+
+static bool
+text_is_nothing(const struct json_value *v)
+{
+	switch (v->n) {
+	case 0:
+		return true;
+	case 1:
+		return v->p[0] == '-';
+	case 3:
+		return slice_eq_nocase(json_raw(v), SLICE("N/A"));
+	case 4:
+		return slice_eq_nocase(json_raw(v), SLICE("null")) ||
+		    (v->escaped == 1 && slice_eq_nocase(json_raw(v), SLICE("N\\/A")));
+	default:
+		return false;
+	}
+}
+
+static bool
+is_container(const struct json_value *v)
+{
+	return v->type == JSON_OBJECT || v->type == JSON_ARRAY;
+}
+
+bool
+value_is_nothing(const struct json_doc *doc, uint32_t at)
+{
+	const struct json_value *v = &doc->v[at];
+
+	if (v->type == JSON_NULL)
+		return true;
+	if (is_container(v))
+		return v->next == at + 1;
+	return v->type == JSON_STRING && text_is_nothing(v);
+}
+
+/* ---- JSON in a text ------------------------------------------------------------ */
+
+static bool
+looks_like_json(const struct json_value *v)
+{
+	uint32_t i = 0;
+
+	while (i < v->n && (v->p[i] == ' ' || v->p[i] == '\t' || v->p[i] == '\r' || v->p[i] == '\n'))
+		i++;
+	/* A raw text may begin with an escaped line end; the reader decides. */
+	return i < v->n && (v->p[i] == '{' || v->p[i] == '[' ||
+	    (v->escaped == 1 && v->p[i] == '\\' && i + 2 < v->n && strchr("ntr", v->p[i + 1]) != NULL));
+}
+
+static bool
+nested_room(struct decode_ctx *c)
+{
+	uint32_t cap = c->nested_cap == 0 ? 64 : c->nested_cap * 2;
+	struct nested *v;
+
+	if (c->nnested < c->nested_cap)
+		return true;
+	v = realloc(c->nested, cap * sizeof(*v));
+	if (v == NULL) {
+		c->short_of_memory = true;
+		return false;
+	}
+	c->nested = v;
+	c->nested_cap = cap;
+	return true;
+}
+
+/* How deep in texts a value lies. Texts are read one after another, so their values lie in the doc in that order. */
+static uint8_t
+level_of(const struct decode_ctx *c, uint32_t at)
+{
+	uint32_t low = 0, high = c->nnested;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (c->nested[mid].start <= at)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low == 0 ? 0 : c->nested[low - 1].level;
+}
+
+/* The text without escapes and with room behind it, or .p NULL. */
+static struct slice
+padded_text(struct decode_ctx *c, uint32_t at)
+{
+	const struct json_value *v = &c->doc.v[at];
+	char *p = ctx_alloc(c, (size_t)v->n + BUF_SLACK);
+	size_t n = v->n;
+
+	if (p == NULL)
+		return SLICE_NONE;
+	if (v->escaped == 1)
+		n = json_unescape_to(v, p);
+	else
+		memcpy(p, v->p, n);
+	memset(p + n, 0, BUF_SLACK);
+	return slice_make(p, n);
+}
+
+static uint32_t
+read_nested(struct decode_ctx *c, uint32_t at, uint8_t level)
+{
+	struct err err = { 0 };
+	struct slice text;
+	int64_t root;
+
+	if (level > NESTED_DEPTH)
+		return 0;
+	text = padded_text(c, at);
+	if (text.p == NULL)
+		return 0;
+	root = json_read(c->reader, text, true, &c->doc, &err);
+	if (root == -1 && err.kind == ERR_AGAIN)
+		c->short_of_memory = true;
+	if (root <= 0 || !is_container(&c->doc.v[root]))
+		return 0;
+	return (uint32_t)root;
+}
+
+uint32_t
+walk_nested(struct decode_ctx *c, uint32_t at)
+{
+	const struct json_value *v = &c->doc.v[at];
+	uint32_t root, start = c->doc.n;
+	uint8_t level;
+
+	if (v->type != JSON_STRING || v->n < 2)
+		return 0;
+	if (v->spare != 0)
+		return c->nested[v->spare - 1].root;
+	if (!looks_like_json(v) || c->nnested >= RECORD_MAX_TEXTS || !nested_room(c))
+		return 0;
+	level = (uint8_t)(level_of(c, at) + 1);
+	root = read_nested(c, at, level);
+	c->nested[c->nnested++] = (struct nested){ .root = root, .start = start, .level = level };
+	c->doc.v[at].spare = (uint16_t)c->nnested;
+	return root;
+}
+
+/* ---- the walk --------------------------------------------------------------------- */
+
+static void
+fill(struct decode_ctx *c, uint32_t node, uint32_t at)
+{
+	struct slot *s = &c->slots[node];
+
+	if (s->turn != c->turn)
+		*s = (struct slot){ c->turn, at };
+}
+
+/* Long keys with escapes cannot be ours: no mapping has one of that length. */
+static bool
+plain_key(const struct json_value *v, char *space, size_t space_n, struct slice *ret)
+{
+	*ret = json_raw(v);
+	if (v->escaped != 1)
+		return true;
+	if (v->n > space_n)
+		return false;
+	*ret = slice_make(space, json_unescape_to(v, space));
+	return true;
+}
+
+static void
+walk_object(struct decode_ctx *c, uint32_t node, uint32_t at)
+{
+	const struct trie *t = &c->plan->trie;
+	uint32_t end = c->doc.v[at].next, object = ++c->objects;
+	char space[1024];
+
+	for (uint32_t i = at + 1; i < end; i = c->doc.v[i + 1].next) {
+		struct slice key;
+		uint32_t child;
+
+		if (!plain_key(&c->doc.v[i], space, sizeof(space), &key))
+			continue;
+		child = trie_key(t, node, key);
+		/* Of equal keys the first that says something counts. */
+		if (child == 0 || c->seen[child] == object)
+			continue;
+		if (!value_is_nothing(&c->doc, i + 1))
+			c->seen[child] = object;
+		walk(c, child, i + 1);
+	}
+}
+
+static uint32_t
+member(struct decode_ctx *c, uint32_t at, struct slice key)
+{
+	char space[1024];
+	struct slice name;
+
+	for (uint32_t i = at + 1; i < c->doc.v[at].next; i = c->doc.v[i + 1].next)
+		if (plain_key(&c->doc.v[i], space, sizeof(space), &name) && slice_eq_nocase(name, key))
+			return i + 1;
+	return 0;
+}
+
+static void
+walk_wheres(struct decode_ctx *c, uint32_t node, uint32_t at)
+{
+	const struct trie *t = &c->plan->trie;
+	const struct where *before = NULL;
+	struct slice text = SLICE_NONE;
+	bool found = false;
+
+	if (c->doc.v[at].type == JSON_STRING)
+		at = walk_nested(c, at);
+	if (at == 0 || c->doc.v[at].type != JSON_OBJECT)
+		return;
+	for (uint32_t i = t->nodes[node].wheres; i != 0; i = t->wheres[i - 1].next) {
+		const struct where *w = &t->wheres[i - 1];
+		struct pattern pattern;
+
+		if (before == NULL || !slice_eq(before->key, w->key)) {
+			uint32_t value = member(c, at, w->key);
+
+			found = value != 0 && value_text(c, value, &text);
+		}
+		before = w;
+		if (!found || (!w->glob && text.n != w->value.n))
+			continue;
+		pattern_make(&pattern, w->value);
+		if (pattern_fits(&pattern, text))
+			walk(c, w->child, at);
+	}
+}
+
+static void
+walk_array(struct decode_ctx *c, uint32_t node, uint32_t at)
+{
+	const struct node *n = &c->plan->trie.nodes[node];
+	uint32_t end = c->doc.v[at].next, place = 0;
+
+	for (uint32_t i = at + 1; i < end; i = c->doc.v[i].next, place++) {
+		if (n->first != 0)
+			walk(c, n->first, i);
+		for (uint32_t child = n->indexes; child != 0; child = c->plan->trie.nodes[child].sibling)
+			if (c->plan->trie.nodes[child].index == place)
+				walk(c, child, i);
+		if (n->wheres != 0)
+			walk_wheres(c, node, i);
+		if (n->first == 0 && n->wheres == 0 && place > PLAN_MAX_INDEX)
+			break;
+	}
+}
+
+static void
+walk(struct decode_ctx *c, uint32_t node, uint32_t at)
+{
+	const struct node *n = &c->plan->trie.nodes[node];
+	const struct json_value *v = &c->doc.v[at];
+	bool steps = n->has_keys || n->first != 0 || n->indexes != 0 || n->wheres != 0;
+
+	if (v->type == JSON_NULL || (v->type == JSON_STRING && text_is_nothing(v)))
+		return;
+	if (n->wanted && (n->keep_empty || !is_container(v) || v->next > at + 1))
+		fill(c, node, at);
+	if (!steps)
+		return;
+	if (v->type == JSON_STRING) {
+		at = walk_nested(c, at);
+		if (at == 0)
+			return;
+		v = &c->doc.v[at];
+	}
+	if (v->type == JSON_OBJECT && n->has_keys)
+		walk_object(c, node, at);
+	else if (v->type == JSON_ARRAY && (n->first != 0 || n->indexes != 0 || n->wheres != 0))
+		walk_array(c, node, at);
+}
+
+static void
+next_turn(struct decode_ctx *c)
+{
+	size_t n = c->plan->trie.n;
+
+	if (++c->turn == 0) {
+		memset(c->slots, 0, n * sizeof(*c->slots));
+		c->turn = 1;
+	}
+	if (c->objects > UINT32_MAX - RECORD_MAX_VALUES * 64) {
+		memset(c->seen, 0, n * sizeof(*c->seen));
+		c->objects = 0;
+	}
+}
+
+void
+walk_record(struct decode_ctx *c, uint32_t at)
+{
+	next_turn(c);
+	if (c->plan->trie.nodes != NULL && c->doc.v[at].type == JSON_OBJECT)
+		walk_object(c, 0, at);
+}
+
+uint32_t
+walk_get_any(struct decode_ctx *c, uint32_t node)
+{
+	return c->slots[node].turn == c->turn ? c->slots[node].at : 0;
+}
+
+uint32_t
+walk_get(struct decode_ctx *c, uint32_t node)
+{
+	uint32_t at = walk_get_any(c, node);
+
+	return at != 0 && value_is_nothing(&c->doc, at) ? 0 : at;
+}
+
+/* ---- each ---------------------------------------------------------------------------- */
+
+static void
+clear(struct decode_ctx *c, const struct spine *s)
+{
+	for (uint32_t i = 0; i < s->nbelow; i++)
+		c->slots[s->below[i]].turn = 0;
+}
+
+struct each { const struct family *family; void (*see)(void *arg); void *arg; };
+
+/* The list's own value: the slot of the node above the elements, filled by the walk that came this far. */
+static uint32_t
+list_at(struct decode_ctx *c, const struct spine *s)
+{
+	uint32_t at = walk_get_any(c, c->plan->trie.nodes[s->node].parent);
+
+	if (at != 0 && c->doc.v[at].type == JSON_STRING)
+		at = walk_nested(c, at);
+	return at != 0 && c->doc.v[at].type == JSON_ARRAY ? at : 0;
+}
+
+static bool
+each_level(struct decode_ctx *c, const struct each *e, uint32_t level)
+{
+	const struct spine *s = &e->family->each[level];
+	uint32_t list = list_at(c, s), end;
+
+	if (list == 0)
+		return false;
+	end = c->doc.v[list].next;
+	for (uint32_t i = list + 1; i < end && !c->too_many && !c->short_of_memory; i = c->doc.v[i].next) {
+		clear(c, s);
+		walk(c, s->node, i);
+		if (level + 1 < e->family->neach)
+			(void)each_level(c, e, level + 1);
+		else
+			e->see(e->arg);
+	}
+	return true;
+}
+
+bool
+walk_each(struct decode_ctx *c, const struct family *f, void (*see)(void *arg), void *arg)
+{
+	const struct each e = { .family = f, .see = see, .arg = arg };
+
+	return each_level(c, &e, 0);
+}
