@@ -94,7 +94,7 @@ tree_new(struct problems *problems)
 		return NULL;
 	arena_init(&t->arena, 16384, TREE_BYTES);
 	t->problems = problems;
-	t->yaml = yaml_new();
+	t->yaml = yaml_tree_new();
 	if (t->yaml == NULL) {
 		free(t);
 		return NULL;
@@ -105,7 +105,7 @@ tree_new(struct problems *problems)
 static void
 tree_free(struct conf_tree *t)
 {
-	yaml_free(t->yaml);
+	yaml_tree_free(t->yaml);
 	arena_fini(&t->arena);
 	free(t);
 }

@@ -95,7 +95,7 @@ struct reading {
 };
 
 struct yaml_tree *
-yaml_new(void)
+yaml_tree_new(void)
 {
 	struct yaml_tree *t = calloc(1, sizeof(*t));
 
@@ -105,7 +105,7 @@ yaml_new(void)
 }
 
 void
-yaml_free(struct yaml_tree *t)
+yaml_tree_free(struct yaml_tree *t)
 {
 	if (t == NULL)
 		return;

@@ -2,7 +2,7 @@
  * yaml.h - a YAML file as a tree that remembers its lines. Home of libyaml.
  *
  * Takes:   one document; anchors, aliases and tags are refused (a configuration is plain data). Duplicate keys are refused, naming both lines.
- * Owns:    every node, until yaml_free.
+ * Owns:    every node, until yaml_tree_free.
  * Fails:   by problems (file, line, what), several at once; ERR_CONFIG if there is any.
  */
 #ifndef BASE_YAML_H
@@ -40,8 +40,8 @@ struct yaml_node {
 
 struct yaml_tree;		/* one or more files' nodes */
 
-struct yaml_tree *yaml_new(void);
-void	yaml_free(struct yaml_tree *);
+struct yaml_tree *yaml_tree_new(void);
+void	yaml_tree_free(struct yaml_tree *);
 /* Root node, or NULL with problems added (an empty file is an empty map). At most 4 MiB, depth 32. */
 struct yaml_node *yaml_read_file(struct yaml_tree *, const char *path, struct problems *);
 struct yaml_node *yaml_read_text(struct yaml_tree *, const char *name, struct slice text, struct problems *);

@@ -1,0 +1,41 @@
+/*
+ * cli.h - the commands, and the manual that is made from the same tables.
+ *
+ * Gives:   cli_main() for main(); command_rows for usage and manual pages.
+ * Exit:    0 done; 64 usage; 65 input that cannot be read; 69 a service is unavailable; 74 I/O; 78 configuration.
+ */
+#ifndef RUN_CLI_H
+#define RUN_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+struct decoder;
+struct err;
+struct options;
+
+struct command_row {
+	const char	*name;
+	const char	*args;
+	const char	*help;
+	int		(*run)(const struct options *, int argc, char **argv);
+};
+extern const struct command_row command_rows[];		/* ends at name NULL */
+
+int	cli_main(int argc, char **argv);
+
+/* `explain`: 0 fine, 1 some record could not be read (named on standard error), -1 err. */
+int	explain_run(const struct decoder *, const char *const *files, size_t nfiles, const char *format, bool why,
+	    FILE *out, struct err *);
+/* `spool`: stat, verify, dump, dead on DIR, by default the one below state_dir. An exit status. */
+int	spool_cli(int argc, char **argv, const char *state_dir, FILE *out);
+
+/* ---- manual ----------------------------------------------------------------- */
+
+void	manual_help(FILE *);		/* usage, commands, exit statuses */
+void	manual_settings(FILE *);	/* every setting: type, default, help */
+/* A whole manual page, "aispm-agent.1" or "aispm-agent.yaml.5"; -1: no such page. */
+int	manual_roff(FILE *, const char *page);
+
+#endif
