@@ -11,6 +11,10 @@
  *          then its value. `next` is the index just past a value's subtree:
  *              for (i = at + 1; i < v[at].next; i = v[i].next)              elements of an array
  *              for (i = at + 1; i < v[at].next; i = v[i + 1].next)          keys of an object, value at i + 1
+ * Strict:  RFC 8259 to the letter, unknown escapes and control characters in strings refused; a byte order mark in
+ *          front is skipped, and lone surrogates are let pass (U+FFFD when unescaped or written).
+ * json-c:  values point into a compact copy in the reader: numbers printed anew (beyond 64 bits refused or clamped),
+ *          escapes rewritten; of equal keys one stays, with the last value; a key ends at U+0000.
  */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
@@ -63,11 +67,11 @@ int64_t	json_read(struct json_reader *, struct slice text, bool padded, struct j
 /* Forgets copies made since the last reset, and empties the doc. */
 void	json_reset(struct json_reader *, struct json_doc *);
 
-/* A string's bytes without escapes. Lone surrogates and unknown escapes become U+FFFD. Appends. */
+/* A string's bytes without escapes. Lone surrogates become U+FFFD. Appends. */
 void	json_unescape(const struct json_value *, struct buf *out);
 /* Unescaped length never exceeds the raw one: writes to `out` (room for v->n) and returns the length. */
 size_t	json_unescape_to(const struct json_value *, char *out);
-/* Writes the value with everything below it as compact, valid JSON (strings re-escaped). */
+/* Writes the value with everything below it as compact, valid JSON, never longer than it was read; \u only where needed. */
 void	json_write(const struct json_doc *, uint32_t at, struct buf *out);
 /* The value under `key` (case-sensitive, first one) of the object at `at`, or 0 (never a member's index). */
 uint32_t json_get(const struct json_doc *, uint32_t at, const char *key);
