@@ -1,0 +1,257 @@
+/* reader.c - one reader's way through the segments: group by group, never past what is durable, over damage with a word about it. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/sys.h"
+#include "spool/store.h"
+
+static void
+close_segment(struct spool_reader *r)
+{
+	if (r->fd >= 0)
+		sys.close(r->fd);
+	r->fd = -1;
+	r->segment = 0;
+	r->in_group = false;
+}
+
+/* The segment that holds `seq` or, if none does, the next one; false when there is none. */
+static bool
+find_segment(struct spool *s, uint64_t seq, struct segment *ret)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = s->nsegments; i > 0 && !found; i--)
+		if (s->segments[i - 1].first_seq <= seq) {
+			*ret = s->segments[i - 1];
+			found = true;
+		}
+	if (!found && s->nsegments > 0) {
+		*ret = s->segments[0];
+		found = true;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return found;
+}
+
+/* How far the open segment may be read, and the first seq of the one behind it (0: none). */
+static uint64_t
+bounds(struct spool *s, uint64_t segment, uint64_t *ret_next)
+{
+	uint64_t end = 0;
+
+	*ret_next = 0;
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; i < s->nsegments; i++)
+		if (s->segments[i].first_seq == segment) {
+			end = s->segments[i].durable_bytes;
+			if (i + 1 < s->nsegments)
+				*ret_next = s->segments[i + 1].first_seq;
+		}
+	pthread_mutex_unlock(&s->lock);
+	return end;
+}
+
+static int
+open_segment(struct spool_reader *r, uint64_t first, struct err *err)
+{
+	char path[4096];
+
+	close_segment(r);
+	if (segment_path(r->spool->dir, first, path, sizeof(path), err) != 0)
+		return -1;
+	r->fd = sys.open(path, O_RDONLY, 0);
+	if (r->fd < 0)
+		return err_set_sys(err, errno == ENOENT ? ERR_LOST : ERR_AGAIN, "%s: cannot open", path);
+	r->segment = first;
+	r->at = SEGMENT_HEAD;
+	return 0;
+}
+
+static int
+lost(struct spool_reader *r, uint64_t from, uint64_t to, uint64_t next_seq, struct err *err)
+{
+	uint64_t missing = next_seq > r->want ? next_seq - r->want : 0;
+
+	if (next_seq > r->want)
+		r->want = next_seq;
+	return err_set(err, ERR_LOST, "segment %020llu.seg, bytes %llu to %llu: not what was written; %llu events lost",
+	    (unsigned long long)r->segment, (unsigned long long)from, (unsigned long long)to, (unsigned long long)missing);
+}
+
+/* Goes to the segment that begins with `next`; -1 ERR_LOST when events are missing between. */
+static int
+step(struct spool_reader *r, uint64_t next, struct err *err)
+{
+	uint64_t was = r->segment, at = r->at;
+
+	if (open_segment(r, next, err) != 0) {
+		if (err->kind == ERR_LOST)
+			r->want = next + 1 > r->want ? next + 1 : r->want;
+		return -1;
+	}
+	if (next > r->want && was != 0)
+		return lost(r, at, at, next, err);
+	if (next > r->want)
+		r->want = next;
+	return 0;
+}
+
+/* The next group into r->payload: 1, 0 none yet, -1. */
+static int
+next_group(struct spool_reader *r, struct err *err)
+{
+	uint64_t next, end;
+	struct segment seg;
+	int got;
+
+	for (;;) {
+		if (r->fd < 0) {
+			if (!find_segment(r->spool, r->want, &seg))
+				return 0;
+			if (step(r, seg.first_seq, err) != 0)
+				return -1;
+		}
+		end = bounds(r->spool, r->segment, &next);
+		if (end == 0) {			/* freed under us: everybody had read it */
+			close_segment(r);
+			continue;
+		}
+		if (r->at >= end) {
+			if (next == 0)
+				return 0;
+			if (step(r, next, err) != 0)
+				return -1;
+			continue;
+		}
+		got = group_read(r->fd, r->at, end, &r->head, &r->payload, err);
+		if (got == -1)
+			return -1;
+		if (got == 0) {
+			uint64_t from = r->at;
+			struct group_head h;
+
+			r->at = group_search(r->fd, from + 1, end, &r->payload);
+			got = group_read(r->fd, r->at, end, &h, &r->payload, NULL);
+			return lost(r, from, r->at, got == 1 ? h.first_seq : next != 0 ? next :
+			    atomic_load(&r->spool->durable_seq) + 1, err);
+		}
+		r->at += GROUP_HEAD + (uint64_t)r->head.payload_bytes;
+		if (r->head.first_seq + r->head.entries <= r->want)
+			continue;			/* read before, or a snapshot */
+		r->entry = 0;
+		r->entry_at = 0;
+		r->in_group = true;
+		return 1;
+	}
+}
+
+int
+spool_next(struct spool_reader *r, struct slice *ret, uint64_t *ret_seq, struct err *err)
+{
+	for (;;) {
+		struct slice entry;
+		uint64_t seq;
+		int got;
+
+		if (!r->in_group || r->entry == r->head.entries) {
+			r->in_group = false;
+			if (r->want > atomic_load(&r->spool->durable_seq))
+				return 0;
+			got = next_group(r, err);
+			if (got != 1)
+				return got;
+		}
+		if (!group_get_entry(buf_slice(&r->payload), &r->entry_at, &entry)) {
+			r->in_group = false;
+			return lost(r, r->at, r->at, r->head.first_seq + r->head.entries, err);
+		}
+		seq = r->head.first_seq + r->entry++;
+		if (seq < r->want)
+			continue;
+		r->want = seq + 1;
+		*ret = entry;
+		*ret_seq = seq;
+		return 1;
+	}
+}
+
+int
+spool_seek(struct spool_reader *r, uint64_t seq, struct err *err)
+{
+	(void)err;
+	close_segment(r);
+	r->want = (seq != 0 ? seq : r->cursor->seq) + 1;
+	return 0;
+}
+
+int
+spool_done(struct spool_reader *r, uint64_t seq, struct err *err)
+{
+	struct cursor *c = r->cursor;
+
+	(void)err;
+	pthread_mutex_lock(&r->spool->lock);
+	if (seq > c->seq) {
+		c->seq = seq;
+		if (c->due_ms == 0)
+			c->due_ms = clock_mono_ms();
+	}
+	pthread_mutex_unlock(&r->spool->lock);
+	return 0;
+}
+
+uint64_t
+spool_reader_cursor(const struct spool_reader *r)
+{
+	uint64_t seq;
+
+	pthread_mutex_lock(&r->spool->lock);
+	seq = r->cursor->seq;
+	pthread_mutex_unlock(&r->spool->lock);
+	return seq;
+}
+
+int
+spool_reader_open(struct spool_reader **ret, struct spool *s, const char *name, bool *ret_new, struct err *err)
+{
+	struct spool_reader *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return err_set(err, ERR_AGAIN, "no memory for a reader");
+	r->spool = s;
+	r->fd = -1;
+	buf_init(&r->payload, GROUP_MAX_BYTES);
+	if (cursor_open(s, name, &r->cursor, err) != 0) {
+		free(r);
+		return -1;
+	}
+	if (ret_new != NULL)
+		*ret_new = r->cursor->fresh;
+	r->want = r->cursor->seq + 1;
+	*ret = r;
+	return 0;
+}
+
+void
+spool_reader_close(struct spool_reader *r)
+{
+	if (r == NULL)
+		return;
+	pthread_mutex_lock(&r->spool->lock);
+	(void)cursor_save(r->spool, r->cursor, NULL);
+	r->cursor->open = false;
+	pthread_mutex_unlock(&r->spool->lock);
+	close_segment(r);
+	buf_fini(&r->payload);
+	free(r);
+}

@@ -1,0 +1,220 @@
+/* segment.c - heads, payloads and files: everything that knows the format. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/sys.h"
+#include "spool/format.h"
+
+void
+segment_head_put(char out[SEGMENT_HEAD], uint64_t first_seq, uint64_t spool_id, uint64_t made_ms)
+{
+	memset(out, 0, SEGMENT_HEAD);
+	memcpy(out, SEGMENT_MAGIC, 8);
+	put_le64(out + 8, first_seq);
+	put_le64(out + 16, spool_id);
+	put_le64(out + 24, made_ms);
+	put_le32(out + 60, crc32_ieee(0, out, 60));
+}
+
+bool
+segment_head_get(const char in[SEGMENT_HEAD], uint64_t *ret_first_seq, uint64_t *ret_spool_id)
+{
+	if (memcmp(in, SEGMENT_MAGIC, 8) != 0 || get_le32(in + 60) != crc32_ieee(0, in, 60))
+		return false;
+	*ret_first_seq = get_le64(in + 8);
+	*ret_spool_id = get_le64(in + 16);
+	return true;
+}
+
+void
+group_head_put(char out[GROUP_HEAD], const struct group_head *h)
+{
+	memcpy(out, GROUP_MAGIC, 4);
+	put_le32(out + 4, h->payload_bytes);
+	put_le64(out + 8, h->first_seq);
+	put_le32(out + 16, h->entries);
+	put_le32(out + 20, h->marks);
+	put_le32(out + 24, h->payload_crc);
+	put_le32(out + 28, crc32_ieee(0, out, 28));
+}
+
+bool
+group_head_get(const char in[GROUP_HEAD], struct group_head *ret)
+{
+	if (memcmp(in, GROUP_MAGIC, 4) != 0 || get_le32(in + 28) != crc32_ieee(0, in, 28))
+		return false;
+	*ret = (struct group_head){ .payload_bytes = get_le32(in + 4), .first_seq = get_le64(in + 8),
+		.entries = get_le32(in + 16), .marks = get_le32(in + 20), .payload_crc = get_le32(in + 24) };
+	return ret->payload_bytes <= GROUP_MAX_BYTES && ret->first_seq > 0 && ret->first_seq < UINT64_MAX - UINT32_MAX;
+}
+
+void
+group_put_entry(struct buf *b, struct slice entry)
+{
+	char n[4];
+
+	put_le32(n, (uint32_t)entry.n);
+	buf_put(b, n, sizeof(n));
+	buf_put_slice(b, entry);
+}
+
+void
+group_put_mark(struct buf *b, const struct spool_mark *m)
+{
+	char stream[8];
+
+	put_le64(stream, m->at->stream);
+	buf_putc(b, (char)m->source.n);
+	buf_put_slice(b, m->source);
+	buf_put(b, stream, sizeof(stream));
+	buf_putc(b, (char)m->at->len);
+	buf_put(b, m->at->bytes, m->at->len);
+}
+
+bool
+group_get_entry(struct slice p, size_t *at, struct slice *ret)
+{
+	uint32_t n;
+
+	if (p.n - *at < 4 || (n = get_le32(p.p + *at)) > p.n - *at - 4)
+		return false;
+	*ret = slice_make(p.p + *at + 4, n);
+	*at += 4 + (size_t)n;
+	return true;
+}
+
+bool
+group_get_mark(struct slice p, size_t *at, struct slice *ret_source, struct position *ret)
+{
+	size_t left = p.n - *at, name_n, len;
+
+	if (left < 1 || (name_n = (unsigned char)p.p[*at]) > SOURCE_BYTES || left < 1 + name_n + 9)
+		return false;
+	len = (unsigned char)p.p[*at + 1 + name_n + 8];
+	if (len > POSITION_BYTES || left < 1 + name_n + 9 + len)
+		return false;
+	*ret_source = slice_make(p.p + *at + 1, name_n);
+	ret->stream = get_le64(p.p + *at + 1 + name_n);
+	ret->len = (uint8_t)len;
+	memcpy(ret->bytes, p.p + *at + 1 + name_n + 9, len);
+	*at += 1 + name_n + 9 + len;
+	return true;
+}
+
+int
+group_read(int fd, uint64_t at, uint64_t end, struct group_head *ret, struct buf *payload, struct err *err)
+{
+	char head[GROUP_HEAD];
+	struct group_head h;
+	ssize_t n;
+
+	if (end - at < GROUP_HEAD)
+		return 0;
+	n = sys_pread_full(fd, head, sizeof(head), (off_t)at);
+	if (n < 0)
+		return err_set_sys(err, ERR_AGAIN, "spool: cannot read");
+	if (n < GROUP_HEAD || !group_head_get(head, &h) || h.payload_bytes > end - at - GROUP_HEAD)
+		return 0;
+	buf_reset(payload);
+	if (!buf_reserve(payload, h.payload_bytes))
+		return err_set(err, ERR_AGAIN, "no memory to read a group of %u bytes", h.payload_bytes);
+	n = sys_pread_full(fd, payload->p, h.payload_bytes, (off_t)(at + GROUP_HEAD));
+	if (n < 0)
+		return err_set_sys(err, ERR_AGAIN, "spool: cannot read");
+	if ((size_t)n < h.payload_bytes || crc32_ieee(0, payload->p, h.payload_bytes) != h.payload_crc)
+		return 0;
+	payload->n = h.payload_bytes;
+	*ret = h;
+	return 1;
+}
+
+uint64_t
+group_search(int fd, uint64_t at, uint64_t end, struct buf *scratch)
+{
+	char part[65536 + 4];
+	struct group_head h;
+
+	while (end - at >= GROUP_HEAD) {
+		size_t want = end - at < sizeof(part) ? (size_t)(end - at) : sizeof(part);
+		ssize_t n = sys_pread_full(fd, part, want, (off_t)at);
+		const char *hit;
+
+		if (n < 4)
+			return end;
+		for (const char *p = part; (hit = memmem(p, (size_t)(part + n - p), GROUP_MAGIC, 4)) != NULL; p = hit + 1)
+			if (group_read(fd, at + (uint64_t)(hit - part), end, &h, scratch, NULL) == 1)
+				return at + (uint64_t)(hit - part);
+		if ((size_t)n < sizeof(part))
+			return end;
+		at += (uint64_t)n - 3;		/* a magic may lie across two parts */
+	}
+	return end;
+}
+
+int
+segment_path(const char *dir, uint64_t first_seq, char *ret, size_t n, struct err *err)
+{
+	int len = snprintf(ret, n, "%s/%020llu.seg", dir, (unsigned long long)first_seq);
+
+	return len > 0 && (size_t)len < n ? 0 : err_set(err, ERR_CONFIG, "the spool's path is too long");
+}
+
+static bool
+segment_name(const char *name, uint64_t *ret)
+{
+	int64_t v;
+
+	if (strlen(name) != NAME_BYTES || strcmp(name + 20, ".seg") != 0 || !slice_to_i64(slice_make(name, 20), &v) || v <= 0)
+		return false;
+	*ret = (uint64_t)v;
+	return true;
+}
+
+static int
+by_seq(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+int
+segment_list(const char *dir, uint64_t **ret, size_t *ret_n, struct err *err)
+{
+	DIR *d = opendir(dir);
+	uint64_t *v = NULL, seq;
+	size_t n = 0, cap = 0;
+	struct dirent *e;
+
+	if (d == NULL)
+		return err_set_sys(err, ERR_CONFIG, "%s: cannot open the spool", dir);
+	while ((e = readdir(d)) != NULL) {
+		if (!segment_name(e->d_name, &seq))
+			continue;
+		if (n == cap) {
+			uint64_t *more = realloc(v, (cap = cap > 0 ? cap * 2 : 64) * sizeof(*v));
+
+			if (more == NULL) {
+				free(v);
+				closedir(d);
+				return err_set(err, ERR_AGAIN, "no memory for the list of segments");
+			}
+			v = more;
+		}
+		v[n++] = seq;
+	}
+	closedir(d);
+	if (n > 0)
+		qsort(v, n, sizeof(*v), by_seq);
+	*ret = v;
+	*ret_n = n;
+	return 0;
+}
