@@ -13,7 +13,7 @@
  *              for (i = at + 1; i < v[at].next; i = v[i + 1].next)          keys of an object, value at i + 1
  * Strict:  RFC 8259 to the letter, unknown escapes and control characters in strings refused; a byte order mark in
  *          front is skipped, and lone surrogates are let pass (U+FFFD when unescaped or written).
- * json-c:  values point into a compact copy in the reader: numbers printed anew (beyond 64 bits refused or clamped),
+ * json-c:  values point into a compact copy in the reader: integers printed anew (beyond 64 bits clamped),
  *          escapes rewritten; of equal keys one stays, with the last value; a key ends at U+0000.
  */
 #ifndef BASE_JSON_H

@@ -5,7 +5,9 @@
  */
 #include <stdlib.h>
 
+#define json_type	json_c_type	/* both headers have an enum of this name */
 #include <json-c/json.h>
+#undef json_type
 
 #include "base/arena.h"
 #include "base/json_engine.h"
