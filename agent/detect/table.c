@@ -205,7 +205,7 @@ new_slot(struct volume *v)
 }
 
 uint32_t
-table_find(struct volume *v, enum entity_kind kind, uint32_t root, struct slice key, const struct event *from)
+entity_find(struct volume *v, enum entity_kind kind, uint32_t root, struct slice key, const struct event *from)
 {
 	uint64_t hash = key_hash(kind, root, key);
 	struct entity *e;

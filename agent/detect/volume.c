@@ -278,14 +278,14 @@ static void
 count(struct volume *v, const struct event *e, int64_t window, struct call *c, const double amount[METRICS])
 {
 	struct slice id = event_text(e, F_EventId), caller = caller_of(e), deployment = event_text(e, F_AiDeployment);
-	uint32_t root = table_find(v, E_RESOURCE, 0, event_text(e, F_TargetResourceId), e), slot;
+	uint32_t root = entity_find(v, E_RESOURCE, 0, event_text(e, F_TargetResourceId), e), slot;
 
 	if (root == NO_SLOT)
 		return;
 	add(v, root, window, amount, id);
 	if (deployment.n > 0)
-		add(v, table_find(v, E_DEPLOYMENT, root, deployment, e), window, amount, id);
-	slot = caller.n > 0 ? table_find(v, E_CALLER, root, caller, e) : c != NULL ? c->caller : NO_SLOT;
+		add(v, entity_find(v, E_DEPLOYMENT, root, deployment, e), window, amount, id);
+	slot = caller.n > 0 ? entity_find(v, E_CALLER, root, caller, e) : c != NULL ? c->caller : NO_SLOT;
 	/* A usage record names nobody; the request with the same id did. */
 	if (slot != NO_SLOT && (slot >= v->nentities || v->entities[slot].root != root))
 		slot = NO_SLOT;

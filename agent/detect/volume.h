@@ -100,7 +100,7 @@ struct err;
 int	table_open(struct volume *, struct err *);
 void	table_close(struct volume *);
 /* The slot of an entity, made if need be (the one quiet for longest gives way); UINT32_MAX when memory is short. */
-uint32_t table_find(struct volume *, enum entity_kind, uint32_t root, struct slice key, const struct event *);
+uint32_t entity_find(struct volume *, enum entity_kind, uint32_t root, struct slice key, const struct event *);
 /* The series of a metric, made if need be; NULL while there is no room for more. */
 struct score *table_score(struct volume *, uint32_t slot, enum metric);
 struct slice entity_who(const struct entity *, enum who);
