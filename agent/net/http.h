@@ -70,7 +70,7 @@ bool	http_url_is_local(const char *url);	/* loopback or IMDS: never through a pr
 /* Host of a URL into ret; false if it does not parse. */
 bool	http_url_host(const char *url, char *ret, size_t n);
 bool	http_url_is_origin(const char *url);	/* no path, query or fragment ("/" alone is fine) */
-/* For conf_key.wrong: by http_url_check; a proxy's URL without user and password, or "none". */
+/* For conf_key.wrong: by http_url_check; a proxy's URL, or "none". */
 const char *http_wrong_url(const struct conf *block, const char *text);
 const char *http_wrong_proxy(const struct conf *block, const char *text);
 

@@ -135,24 +135,38 @@ http_wrong_url(const struct conf *block, const char *text)
 	return http_url_check(text, NULL) == 0 ? NULL : "https://HOST[:PORT] (http only to a loopback address)";
 }
 
+/* The scheme of a proxy's URL into ret, and whether it names a user. */
+static bool
+split_proxy(const char *text, char *ret, size_t n, bool *ret_user)
+{
+	CURLU *u = curl_url();
+	char *user = NULL;
+	bool good;
+
+	good = u != NULL && curl_url_set(u, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
+	    copy_part(u, CURLUPART_SCHEME, 0, ret, n);
+	*ret_user = good && curl_url_get(u, CURLUPART_USER, &user, 0) == CURLUE_OK;
+	curl_free(user);
+	curl_url_cleanup(u);
+	return good;
+}
+
+/* One with a password passes here, since complaints show the value; http_policy_from refuses it without. */
 const char *
 http_wrong_proxy(const struct conf *block, const char *text)
 {
 	static const char *const schemes[] = { "http", "https", "socks5h" };
-	CURLU *u;
-	char scheme[16] = "";
-	bool good = false;
+	char scheme[16];
+	bool user;
 
 	(void)block;
 	if (strcmp(text, HTTP_NO_PROXY) == 0)
 		return NULL;
-	u = curl_url();
-	if (u != NULL && curl_url_set(u, CURLUPART_URL, text, CURLU_DISALLOW_USER | CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
-	    copy_part(u, CURLUPART_SCHEME, 0, scheme, sizeof(scheme)))
+	if (split_proxy(text, scheme, sizeof(scheme), &user))
 		for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
-			good = good || strcmp(scheme, schemes[i]) == 0;
-	curl_url_cleanup(u);
-	return good ? NULL : "none, or http://HOST:PORT, https://HOST:PORT, socks5h://HOST:PORT; user and password only by the variable https_proxy";
+			if (strcmp(scheme, schemes[i]) == 0)
+				return NULL;
+	return "none, or http://HOST:PORT, https://HOST:PORT, socks5h://HOST:PORT";
 }
 
 /* ---- settings ------------------------------------------------------------ */
@@ -188,11 +202,26 @@ take_file(char **ret, const struct conf *tls, const char *key, struct err *err)
 	return *ret != NULL ? 0 : err_set(err, ERR_AGAIN, "no memory for the TLS settings");
 }
 
+static int
+take_proxy(char **ret, const struct conf *block, struct err *err)
+{
+	const char *proxy = conf_text(block, "proxy");
+	char scheme[16];
+	bool user;
+
+	if (proxy == NULL)
+		return 0;
+	if (split_proxy(proxy, scheme, sizeof(scheme), &user) && user)
+		return err_set(err, ERR_CONFIG, "%s:%u: proxy: user and password are refused here; set the variable "
+		    "https_proxy instead", conf_file(block, "proxy"), conf_line(block, "proxy"));
+	*ret = strdup(proxy);
+	return *ret != NULL ? 0 : err_set(err, ERR_AGAIN, "no memory for the proxy setting");
+}
+
 int
 http_policy_from(struct http_policy *ret, const struct conf *block, struct err *err)
 {
 	const struct conf *tls = conf_block(block, "tls");
-	const char *proxy = conf_text(block, "proxy");
 	struct http_policy p = { 0 };
 
 	if (tls != NULL && (take_file(&p.ca_file, tls, "ca_file", err) != 0 ||
@@ -203,10 +232,8 @@ http_policy_from(struct http_policy *ret, const struct conf *block, struct err *
 		    conf_line(tls, "key_file"));
 		goto fail;
 	}
-	if (proxy != NULL && (p.proxy = strdup(proxy)) == NULL) {
-		err_set(err, ERR_AGAIN, "no memory for the proxy setting");
+	if (take_proxy(&p.proxy, block, err) != 0)
 		goto fail;
-	}
 	*ret = p;
 	return 0;
 fail:

@@ -307,9 +307,9 @@ passes_at_imds(int status)
 
 static const struct token_kind kinds[] = {
 	{ .name = "client_secret", .method = "POST", .headers = form_headers, .keys = secret_keys,
-	  .write = write_secret, .is_passing = never_passing },
+	  .base_key = "authority", .wrong_base = wrong_authority, .write = write_secret, .is_passing = never_passing },
 	{ .name = "managed_identity", .method = "GET", .headers = identity_headers, .direct = true, .keys = identity_keys,
-	  .write = write_identity, .is_passing = passes_at_imds },
+	  .base_key = "endpoint", .wrong_base = wrong_metadata, .write = write_identity, .is_passing = passes_at_imds },
 };
 
 const struct token_kind *
@@ -334,20 +334,23 @@ token_ask_from(struct token_ask *ret, const struct token_kind *kind, const struc
     struct err *err)
 {
 	struct token_ask a = { .auth = auth, .cloud = find_cloud(conf_text(auth, "cloud")) };
+	const char *allowed = NULL;
 
 	if (a.cloud == NULL)
 		return err_set(err, ERR_CONFIG, "auth.cloud: allowed: public, usgov, china");
-	if (kind->direct)
-		a.base = conf_text(auth, "endpoint");
-	else if ((a.base = conf_text(auth, "authority")) == NULL)
+	a.base = conf_text(auth, kind->base_key);
+	if (a.base != NULL)			/* once more, with all of the block read */
+		allowed = kind->wrong_base(auth, a.base);
+	else
 		a.base = a.cloud->authority;
+	if (allowed != NULL)
+		return err_set(err, ERR_CONFIG, "%s:%u: auth.%s: allowed: %s", conf_file(auth, kind->base_key),
+		    conf_line(auth, kind->base_key), kind->base_key, allowed);
 	if (scope == NULL)
 		scope = a.cloud->scope;
 	if (strlen(scope) >= sizeof(a.scope) || !http_url_host(a.base, a.host, sizeof(a.host)))
 		return err_set(err, ERR_CONFIG, "auth: the scope or the URL to ask is not usable");
 	memcpy(a.scope, scope, strlen(scope) + 1);
-	if (http_url_check(a.base, err) != 0)
-		return -1;
 	*ret = a;
 	return 0;
 }

@@ -34,6 +34,8 @@ struct token_kind {
 	const char		*const *headers;
 	bool			 direct;	/* never through a proxy */
 	const struct conf_key	*keys;
+	const char		*base_key;	/* the setting that says where to ask; absent: the cloud's authority */
+	const char		*(*wrong_base)(const struct conf *auth, const char *url);
 	int	(*write)(const struct token_ask *, struct token_wire *, struct err *);
 	bool	(*is_passing)(int status);	/* a refusal that ends by itself, besides 408, 429 and 5xx */
 };

@@ -273,6 +273,26 @@ sentinel_put(struct sink *s, const struct batch *b)
 
 /* ---- life ----------------------------------------------------------------------------- */
 
+#define ENDPOINT(suffix)	"https://NAME.REGION" suffix ", without a path, as auth.cloud says"
+
+static const char *
+wrong_endpoint(const struct conf *block, const char *text)
+{
+	const struct conf *auth = conf_block(block, "auth");
+	const char *cloud = auth != NULL ? conf_text(auth, "cloud") : NULL;
+	const char *suffix = cloud != NULL ? cloud_ingest_suffix(cloud) : NULL;
+	char host[256];
+
+	if (http_url_check(text, NULL) == 0 && http_url_is_origin(text) && http_url_host(text, host, sizeof(host)) &&
+	    (suffix == NULL || http_url_is_loopback(text) || slice_ends_nocase(slice_of(host), slice_of(suffix))))
+		return NULL;
+	if (cloud != NULL && strcmp(cloud, "usgov") == 0)
+		return ENDPOINT(".ingest.monitor.azure.us");
+	if (cloud != NULL && strcmp(cloud, "china") == 0)
+		return ENDPOINT(".ingest.monitor.azure.cn");
+	return ENDPOINT(".ingest.monitor.azure.com");
+}
+
 static void
 sentinel_close(struct sink *s)
 {
@@ -293,6 +313,18 @@ sentinel_close(struct sink *s)
 	free(t->url);
 	free(t);
 	s->priv = NULL;
+}
+
+/* Once more, with all of the block read. */
+static int
+check_endpoint(struct sentinel *t, const struct conf *conf, struct err *err)
+{
+	const char *endpoint = conf_text(conf, "endpoint"), *allowed = wrong_endpoint(conf, endpoint);
+
+	if (allowed == NULL && http_url_host(endpoint, t->host, sizeof(t->host)))
+		return 0;
+	return err_set(err, ERR_CONFIG, "%s:%u: endpoint: allowed: %s", conf_file(conf, "endpoint"),
+	    conf_line(conf, "endpoint"), allowed != NULL ? allowed : "a shorter host name");
 }
 
 static int
@@ -334,34 +366,12 @@ sentinel_open(struct sink *s, const struct conf *conf, struct err *err)
 	t->packer = gzip_writer_new(1);
 	if (t->packer == NULL || !buf_reserve(&t->bearer_line, BEARER_BYTES))	/* whole, so that growing leaves no copies */
 		return err_set(err, ERR_AGAIN, "no memory for a sink");
-	if (!http_url_host(conf_text(conf, "endpoint"), t->host, sizeof(t->host)))
-		return err_set(err, ERR_CONFIG, "endpoint: not a URL that can be used");
-	if (make_url(t, conf, err) != 0 || http_policy_from(&t->policy, conf, err) != 0)
+	if (check_endpoint(t, conf, err) != 0 || make_url(t, conf, err) != 0 || http_policy_from(&t->policy, conf, err) != 0)
 		return -1;
 	return token_open(&t->token, s->http, s->loop, conf_block(conf, "auth"), NULL, &t->policy, err);
 }
 
 /* ---- settings -------------------------------------------------------------------------- */
-
-#define ENDPOINT(suffix)	"https://NAME.REGION" suffix ", without a path, as auth.cloud says"
-
-static const char *
-wrong_endpoint(const struct conf *block, const char *text)
-{
-	const struct conf *auth = conf_block(block, "auth");
-	const char *cloud = auth != NULL ? conf_text(auth, "cloud") : NULL;
-	const char *suffix = cloud != NULL ? cloud_ingest_suffix(cloud) : NULL;
-	char host[256];
-
-	if (http_url_check(text, NULL) == 0 && http_url_is_origin(text) && http_url_host(text, host, sizeof(host)) &&
-	    (suffix == NULL || http_url_is_loopback(text) || slice_ends_nocase(slice_of(host), slice_of(suffix))))
-		return NULL;
-	if (cloud != NULL && strcmp(cloud, "usgov") == 0)
-		return ENDPOINT(".ingest.monitor.azure.us");
-	if (cloud != NULL && strcmp(cloud, "china") == 0)
-		return ENDPOINT(".ingest.monitor.azure.cn");
-	return ENDPOINT(".ingest.monitor.azure.com");
-}
 
 static const char *
 wrong_rule(const struct conf *block, const char *text)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <openssl/ec.h>
 #include <openssl/evp.h>
@@ -132,4 +133,17 @@ far_side_make_certs(const char *dir)
 	make_leaf(&m, "past", names, -2 * DAY_S, -DAY_S);
 	make_leaf(&m, "client", NULL, -DAY_S, DAY_S);
 	drop_ca(&m);
+}
+
+void
+far_side_drop_certs(const char *dir)
+{
+	static const char *const names[] = { "ca", "other_ca", "server", "stranger", "past", "client" };
+	static const char *const ends[] = { ".pem", ".key" };
+	char path[512];
+
+	for (size_t i = 0; i < 2 * sizeof(names) / sizeof(names[0]); i++) {
+		need(snprintf(path, sizeof(path), "%s/%s%s", dir, names[i / 2], ends[i % 2]) < (int)sizeof(path));
+		unlink(path);
+	}
 }

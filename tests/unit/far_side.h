@@ -60,5 +60,6 @@ bool	far_side_body(const struct far_side_request *, struct buf *ret);
  * client.pem/client.key; other_ca.pem signs nothing.
  */
 void	far_side_make_certs(const char *dir);
+void	far_side_drop_certs(const char *dir);
 
 #endif
