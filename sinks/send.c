@@ -583,12 +583,19 @@ close_if_due(struct send *s, uint64_t now_ms)
 		close_flight(s, f);
 }
 
+/* Oldest first, no more at once than the sink takes. */
 static void
 offer_ready(struct send *s, uint64_t now_ms)
 {
-	for (size_t i = 0; i < s->n && now_ms >= s->not_before_ms; i++)
-		if (flight_at(s, i)->state == READY)
+	unsigned out = 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		out += flight_at(s, i)->state == OUT;
+	for (size_t i = 0; i < s->n && out < s->sink.kind->max_in_flight && now_ms >= s->not_before_ms; i++)
+		if (flight_at(s, i)->state == READY) {
 			offer(s, flight_at(s, i));
+			out += flight_at(s, i)->state == OUT;
+		}
 }
 
 static void
