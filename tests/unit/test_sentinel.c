@@ -467,6 +467,30 @@ four_401s_at_once_ask_for_one_new_token(void **state)
 }
 
 static void
+a_late_401_to_an_old_token_does_not_spoil_the_new_one(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, "");
+	far_side_stall(w.service);
+	far_side_answer(w.service, 401, NULL, "");
+	far_side_answer(w.service, 204, NULL, "");
+	far_side_answer(w.service, 204, NULL, "");
+	far_side_otherwise(w.service, 401, NULL, "");	/* what the stalled one gets */
+	sink_kind_sentinel.put(&w.sink, &w.batches[0]);
+	for (uint64_t until_ms = real_ms() + 5000; far_side_count(w.service) < 1 && real_ms() < until_ms; )
+		loop_turn(w.loop, 5);
+	assert_int_equal(put(&w, 1)->verdict, SINK_DELIVERED);
+	assert_int_equal(far_side_count(w.authority), 2);
+	far_side_release(w.service);
+	turn_until(&w, 2);
+	assert_int_equal(w.told[1].verdict, SINK_DELIVERED);
+	assert_int_equal(far_side_count(w.authority), 2);
+	end(&w);
+}
+
+static void
 a_403_names_both_causes_the_code_and_both_request_ids(void **state)
 {
 	const struct told *t;
@@ -904,6 +928,7 @@ main(void)
 		cmocka_unit_test(a_401_is_answered_by_one_new_token_at_once),
 		cmocka_unit_test(a_401_to_a_fresh_token_holds_the_sink_and_the_next_try_takes_another),
 		cmocka_unit_test(four_401s_at_once_ask_for_one_new_token),
+		cmocka_unit_test(a_late_401_to_an_old_token_does_not_spoil_the_new_one),
 		cmocka_unit_test(a_403_names_both_causes_the_code_and_both_request_ids),
 		cmocka_unit_test(a_404_names_rule_stream_and_endpoint),
 		cmocka_unit_test(the_services_words_are_shown_cut_and_cleaned),

@@ -312,6 +312,27 @@ a_failed_renewal_is_tried_again_while_the_old_token_serves_to_its_end(void **sta
 }
 
 static void
+a_failed_renewal_is_tried_again_unasked(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, SECRET_YAML);
+	answer_token(&w, "t1", 100);
+	far_side_answer(w.far, 503, NULL, "");
+	answer_token(&w, "t2", 100);
+	get(&w);
+	for (int s = 0; s < 90; s++) {
+		clock_fake_advance(1000);
+		settle(&w);
+	}
+	assert_int_equal(far_side_count(w.far), 3);
+	token_get(w.token, got, &w);
+	assert_string_equal(w.bearer, "t2");
+	end(&w);
+}
+
+static void
 a_spoiled_token_is_not_given_again(void **state)
 {
 	struct world w;
@@ -556,6 +577,7 @@ main(void)
 		cmocka_unit_test(a_managed_identity_asks_the_metadata_service_past_any_proxy),
 		cmocka_unit_test(a_token_is_shared_until_four_fifths_of_its_life_and_then_renewed_unasked),
 		cmocka_unit_test(a_failed_renewal_is_tried_again_while_the_old_token_serves_to_its_end),
+		cmocka_unit_test(a_failed_renewal_is_tried_again_unasked),
 		cmocka_unit_test(a_spoiled_token_is_not_given_again),
 		cmocka_unit_test(expiry_may_be_text_or_a_point_in_time),
 		cmocka_unit_test(closing_forgets_the_one_who_waits),
