@@ -1,11 +1,11 @@
 /* event.c - the columns, and lists of events. */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include "model/event.h"
 
+#include <assert.h>
+
 #include "base/arena.h"
+
+#define SLOTS	256	/* a power of two, well above FIELD_COUNT */
 
 const struct field_row field_rows[FIELD_COUNT] = {
 #define FIELD(name, type, help)	{ #name, sizeof(#name) - 1, FIELD_##type, help },
@@ -13,12 +13,48 @@ const struct field_row field_rows[FIELD_COUNT] = {
 #undef FIELD
 };
 
+static uint8_t slots[SLOTS];	/* field + 1, open addressing; filled before main */
+
+/* Names differ in length, in their middle or near their ends. */
+static unsigned
+slot_of(struct slice name)
+{
+	const unsigned char *p = (const unsigned char *)name.p;
+	unsigned h = (unsigned)name.n;
+
+	h = h * 31 + p[0];
+	h = h * 31 + p[name.n / 2];
+	h = h * 31 + p[name.n - 1];
+	h = h * 31 + p[name.n * 3 / 4];
+	return (h ^ h >> 8) % SLOTS;
+}
+
+__attribute__((constructor))
+static void
+fill_slots(void)
+{
+	for (int f = 0; f < FIELD_COUNT; f++) {
+		unsigned i = slot_of(slice_make(field_rows[f].name, field_rows[f].name_n));
+
+		while (slots[i] != 0) {
+			assert(!slice_eq(slice_of(field_rows[slots[i] - 1].name), slice_of(field_rows[f].name)));
+			i = (i + 1) % SLOTS;
+		}
+		slots[i] = (uint8_t)(f + 1);
+	}
+}
+
 int
 field_find(struct slice name)
 {
-	for (int f = 0; f < FIELD_COUNT; f++)
-		if (field_rows[f].name_n == name.n && memcmp(field_rows[f].name, name.p, name.n) == 0)
+	if (name.n == 0)
+		return -1;
+	for (unsigned i = slot_of(name); slots[i] != 0; i = (i + 1) % SLOTS) {
+		int f = slots[i] - 1;
+
+		if (slice_eq(name, slice_make(field_rows[f].name, field_rows[f].name_n)))
 			return f;
+	}
 	return -1;
 }
 
@@ -40,11 +76,21 @@ event_list_add(struct event_list *list)
 	return &list->v[list->n++];
 }
 
+static bool
+among(struct slice name, const char *const *words, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (slice_eq(name, slice_of(words[i])))
+			return true;
+	return false;
+}
+
 bool
 event_class_is_finding(struct slice name)
 {
-	return slice_eq(name, SLICE("access_anomaly")) || slice_eq(name, SLICE("volume_spike")) ||
-	    slice_eq(name, SLICE("config_change"));
+	static const char *const findings[] = { "access_anomaly", "volume_spike", "config_change" };
+
+	return among(name, findings, sizeof(findings) / sizeof(findings[0]));
 }
 
 bool
@@ -54,8 +100,5 @@ event_class_known(struct slice name)
 		"alert", "recommendation", "attack_path", "inventory", "activity", "control", "agent",
 	};
 
-	for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++)
-		if (slice_eq(name, slice_of(records[i])))
-			return true;
-	return event_class_is_finding(name);
+	return among(name, records, sizeof(records) / sizeof(records[0])) || event_class_is_finding(name);
 }

@@ -10,14 +10,15 @@
 /* Parts of an Azure resource id; each empty where absent. Borrowed from the id. */
 struct azure_id {
 	struct slice	subscription, group;
-	struct slice	provider;	/* of the last "/providers/" that is not an extension on it: see azure_id_parse */
-	struct slice	name;		/* the innermost resource's own name */
-	struct slice	path;		/* from the first provider on: "Microsoft.X/accounts/A/deployments/D" */
+	struct slice	provider;	/* of the first "/providers/": what stands behind a later one extends that resource */
+	struct slice	name;		/* of the first provider's innermost resource; without a provider the group's, else the subscription's */
+	struct slice	path;		/* "Microsoft.X/accounts/A/deployments/D", without extensions */
 };
+/* True: an id that begins with '/' and holds a subscription or a provider. */
 bool	azure_id_parse(struct slice id, struct azure_id *ret);
-/* The value after "/segment/" (any case), or empty: azure_id_part(id, "deployments"). */
+/* The value after "/segment/" (any case; sooner where a key should stand), or empty: azure_id_part(id, "deployments"). */
 struct slice azure_id_part(struct slice id, struct slice segment);
-/* Lower-cased type of the first provider, "microsoft.cognitiveservices/accounts/projects", into out (n bytes); 0 if none. */
+/* Lower-cased type of the first provider, "microsoft.cognitiveservices/accounts/projects", into out (n bytes); 0 if none or too long. */
 size_t	azure_id_type(struct slice id, char *out, size_t n);
 
 #endif

@@ -1,8 +1,4 @@
 /* wire.c - an event as bytes and back. The format stands in wire.h. */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include "model/wire.h"
 
 #include "base/buf.h"
@@ -10,10 +6,24 @@
 
 #define WIRE_VERSION	1
 
+_Static_assert(sizeof(union field_value) >= 8, "a number fills a word of the wire");
+
+#define IS_TEXT_TEXT	UINT64_C(1)
+#define IS_TEXT_JSON	UINT64_C(1)
+#define IS_TEXT_TIME	UINT64_C(0)
+#define IS_TEXT_INT	UINT64_C(0)
+#define IS_TEXT_LONG	UINT64_C(0)
+#define IS_TEXT_REAL	UINT64_C(0)
+static const uint64_t text_columns = 0
+#define FIELD(name, type, help)	| IS_TEXT_##type << F_##name
+#include "model/fields.tbl"
+#undef FIELD
+    ;
+
 static bool
 is_text(int f)
 {
-	return field_rows[f].type == FIELD_TEXT || field_rows[f].type == FIELD_JSON;
+	return (text_columns >> f & 1) != 0;
 }
 
 static size_t
@@ -21,25 +31,28 @@ size_of(const struct event *e)
 {
 	size_t n = 2;
 
-	for (uint64_t left = e->present; left != 0; left &= left - 1) {
-		int f = __builtin_ctzll(left);
+	for (uint64_t left = e->present & text_columns; left != 0; left &= left - 1) {
+		size_t text = e->v[__builtin_ctzll(left)].text.n;
 
-		n += 1 + (is_text(f) ? 4 + e->v[f].text.n : 8);
+		if (text > WIRE_MAX_BYTES)
+			return SIZE_MAX;
+		n += 5 + text;
 	}
-	return n;
+	return n + 9 * (size_t)__builtin_popcountll(e->present & ~text_columns);
 }
 
 int
 wire_put(const struct event *e, struct buf *out, struct err *err)
 {
 	size_t n = size_of(e);
+	bool fits = n <= out->max_bytes && out->n <= out->max_bytes - n;
 	char *at;
 
 	if (n > WIRE_MAX_BYTES)
-		return err_set(err, ERR_FULL, "the event has %zu bytes, at most %u", n, WIRE_MAX_BYTES);
+		return err_set(err, ERR_FULL, "the event is larger than %u bytes", WIRE_MAX_BYTES);
 	if (!buf_reserve(out, n)) {
 		out->failed = false;
-		return err_set(err, ERR_FULL, "no room for an event of %zu bytes", n);
+		return err_set(err, fits ? ERR_AGAIN : ERR_FULL, "no room for an event of %zu bytes", n);
 	}
 	at = out->p + out->n;
 	*at++ = WIRE_VERSION;
@@ -64,6 +77,35 @@ wire_put(const struct event *e, struct buf *out, struct err *err)
 	return 0;
 }
 
+/* One column at *at, behind column `last`; its number, or -1. */
+static int
+take_column(struct slice in, size_t *at, int last, struct event *e)
+{
+	int f = *at < in.n ? (unsigned char)in.p[(*at)++] : FIELD_COUNT;
+	size_t left = in.n - *at;
+
+	if (f >= FIELD_COUNT || f <= last)
+		return -1;
+	if (is_text(f)) {
+		uint32_t n = left >= 4 ? get_le32(in.p + *at) : 0;
+
+		if (n == 0 || n > left - 4)	/* empty is absent, and absent is not written */
+			return -1;
+		e->v[f].text = slice_make(in.p + *at + 4, n);
+		*at += 4 + (size_t)n;
+	} else {
+		uint64_t word;
+
+		if (left < 8)
+			return -1;
+		word = get_le64(in.p + *at);
+		memcpy(&e->v[f], &word, sizeof(word));
+		*at += 8;
+	}
+	e->present |= UINT64_C(1) << f;
+	return f;
+}
+
 int
 wire_get(struct slice in, struct event *ret, struct err *err)
 {
@@ -72,32 +114,17 @@ wire_get(struct slice in, struct event *ret, struct err *err)
 	int last = -1;
 
 	event_init(&e);
-	if (in.n < 2 || in.p[0] != WIRE_VERSION)
+	if (in.n < 2 || in.n > WIRE_MAX_BYTES || in.p[0] != WIRE_VERSION)
 		return err_set(err, ERR_LOST, "not an event of wire version %d", WIRE_VERSION);
-	for (unsigned i = 0; i < (unsigned char)in.p[1]; i++) {
-		int f = at < in.n ? (unsigned char)in.p[at++] : FIELD_COUNT;
-		uint64_t word;
-
-		if (f >= FIELD_COUNT || f <= last || in.n - at < (is_text(f) ? 4 : 8))
+	for (unsigned left = (unsigned char)in.p[1]; left > 0; left--) {
+		last = take_column(in, &at, last, &e);
+		if (last < 0)
 			return err_set(err, ERR_LOST, "an event is damaged at byte %zu", at);
-		if (is_text(f)) {
-			uint32_t n = get_le32(in.p + at);
-
-			at += 4;
-			if (n > in.n - at)
-				return err_set(err, ERR_LOST, "an event is damaged at byte %zu", at);
-			e.v[f].text = slice_make(in.p + at, n);
-			at += n;
-		} else {
-			word = get_le64(in.p + at);
-			memcpy(&e.v[f], &word, sizeof(word));
-			at += 8;
-		}
-		e.present |= UINT64_C(1) << f;
-		last = f;
 	}
 	if (at != in.n)
 		return err_set(err, ERR_LOST, "an event has %zu bytes too many", in.n - at);
-	*ret = e;
+	ret->present = e.present;
+	for (uint64_t left = e.present; left != 0; left &= left - 1)
+		ret->v[__builtin_ctzll(left)] = e.v[__builtin_ctzll(left)];
 	return 0;
 }
