@@ -6,7 +6,8 @@
 #include "base/conf.h"
 
 #include <assert.h>
-#include <glob.h>
+#include <dirent.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,16 @@
 
 /* ---- loading ------------------------------------------------------------------- */
 
+static void
+take_over(struct yaml_node *place, const struct yaml_node *node)
+{
+	struct yaml_node *key = place->key, *next = place->next;
+
+	*place = *node;
+	place->key = key;
+	place->next = next;
+}
+
 /* `more` into `into`: lists are joined, blocks merged; a value in both is a problem that names both places. */
 static void
 merge(struct conf_tree *t, struct yaml_node *into, struct yaml_node *more)
@@ -30,6 +41,12 @@ merge(struct conf_tree *t, struct yaml_node *into, struct yaml_node *more)
 		struct yaml_node *have = yaml_get(into, m->key->text), **tail;
 
 		next = m->next;
+		if (yaml_is_null(m))
+			continue;
+		if (have != NULL && yaml_is_null(have)) {	/* `sources:` with nothing behind it */
+			take_over(have, m);
+			continue;
+		}
 		if (have != NULL && have->kind == YAML_MAP && m->kind == YAML_MAP) {
 			merge(t, have, m);
 			continue;
@@ -64,25 +81,43 @@ read_map_file(struct conf_tree *t, const char *path)
 	return n;
 }
 
+static int
+is_yaml(const struct dirent *d)
+{
+	return d->d_name[0] != '.' && slice_ends_nocase(slice_of(d->d_name), SLICE(".yaml"));
+}
+
+static int
+by_bytes(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
 /* The conf.d beside the file, in order of names. */
 static void
 read_drop_ins(struct conf_tree *t, const char *path, struct yaml_node *root)
 {
 	const char *slash = strrchr(path, '/');
-	char pattern[4096];
-	glob_t found = { 0 };
+	const int above = slash != NULL ? (int)(slash + 1 - path) : 0;
+	struct dirent **found = NULL;
+	char dir[4096], file[4096 + 256];
+	int n;
 
-	if ((size_t)snprintf(pattern, sizeof(pattern), "%.*sconf.d/*.yaml", slash != NULL ? (int)(slash + 1 - path) : 0,
-	    path) >= sizeof(pattern))
+	if ((size_t)snprintf(dir, sizeof(dir), "%.*sconf.d", above, path) >= sizeof(dir))
 		return;
-	if (glob(pattern, 0, NULL, &found) == 0)
-		for (size_t i = 0; i < found.gl_pathc; i++) {
-			struct yaml_node *n = read_map_file(t, found.gl_pathv[i]);
+	n = scandir(dir, &found, is_yaml, by_bytes);
+	if (n < 0 && errno != ENOENT)
+		problem_add(t->problems, dir, 0, "", "cannot be read: %s", strerror(errno));
+	for (int i = 0; i < n; i++) {
+		struct yaml_node *more;
 
-			if (n != NULL)
-				merge(t, root, n);
-		}
-	globfree(&found);
+		snprintf(file, sizeof(file), "%s/%s", dir, found[i]->d_name);
+		more = read_map_file(t, file);
+		if (more != NULL)
+			merge(t, root, more);
+		free(found[i]);
+	}
+	free(found);
 }
 
 static struct conf_tree *
@@ -94,6 +129,7 @@ tree_new(struct problems *problems)
 		return NULL;
 	arena_init(&t->arena, 16384, TREE_BYTES);
 	t->problems = problems;
+	t->errors_before = problems->errors;
 	t->yaml = yaml_tree_new();
 	if (t->yaml == NULL) {
 		free(t);
@@ -114,7 +150,7 @@ static int
 finish(struct conf_tree *t, struct yaml_node *root, const struct conf_key *top, struct conf **ret, struct err *err)
 {
 	struct conf *c = root != NULL ? conf_bind(t, NULL, "", top, NULL, root) : NULL;
-	size_t errors = t->problems->errors;
+	const size_t errors = t->problems->errors - t->errors_before;
 
 	t->problems = NULL;
 	if (c == NULL || errors > 0 || t->short_of_memory) {
@@ -169,11 +205,13 @@ conf_free(struct conf *c)
 static const struct conf_value *
 value(const struct conf *c, const char *name)
 {
+	static const struct conf_value none;
+
 	for (size_t i = 0; i < c->n; i++)
 		if (strcmp(c->values[i].key->name, name) == 0)
 			return &c->values[i];
-	assert(!"a setting that is in no table was asked for");
-	abort();
+	assert(c->loose);		/* else a setting that is in no table was asked for: a bug */
+	return &none;
 }
 
 bool
@@ -312,79 +350,76 @@ conf_problem(const struct conf *c, const char *name, struct problems *problems, 
 
 /* ---- secrets --------------------------------------------------------------------- */
 
+/* The file that a secret stands in, into ret. */
 static int
-secret_from_file(const char *where, const char *path, struct buf *out, struct err *err)
+secret_path(const char *where, const char *kind, const char *text, char *ret, size_t n, struct err *err)
+{
+	const char *dir = "";
+
+	if (strcmp(kind, "credential") == 0) {
+		if (strchr(text, '/') != NULL || text[0] == '.')
+			return err_set(err, ERR_CONFIG, "%s: credential: the name of a credential is wanted, not a path", where);
+		dir = getenv("CREDENTIALS_DIRECTORY");
+		if (dir == NULL || dir[0] == '\0')
+			return err_set(err, ERR_CONFIG, "%s: no credentials were passed: the unit needs LoadCredential=%s:PATH", where,
+			    text);
+	}
+	if ((size_t)snprintf(ret, n, "%s%s%s", dir, dir[0] != '\0' ? "/" : "", text) >= n)
+		return err_set(err, ERR_CONFIG, "%s: the path of the secret is too long", where);
+	return 0;
+}
+
+static int
+read_secret(const char *where, const char *kind, const char *text, struct buf *ret, struct err *err)
 {
 	struct err why = { 0 };
+	char path[4096];
 
-	if (buf_read_file(out, path, &why) == 0)
-		return 0;
-	return err_set(err, ERR_CONFIG, "%s: the secret's file cannot be read: %s", where, why.text);
+	if (strcmp(kind, "env") == 0) {
+		const char *value_of = getenv(text);
+
+		if (value_of == NULL)
+			return err_set(err, ERR_CONFIG, "%s: the environment has no %s", where, text);
+		buf_puts(ret, value_of);
+		return ret->failed ? err_set(err, ERR_CONFIG, "%s: the secret is longer than %d bytes", where, SECRET_BYTES) : 0;
+	}
+	if (secret_path(where, kind, text, path, sizeof(path), err) != 0)
+		return -1;
+	if (buf_read_file(ret, path, &why) != 0)
+		return err_set(err, ERR_CONFIG, "%s: the secret's file: %s", where, why.text);
+	return 0;
 }
 
 int
 conf_secret(const struct conf *c, const char *name, struct buf *out, struct err *err)
 {
 	const struct conf_value *v = value(c, name);
-	char where[300], path[4096];
-	const char *dir, *text;
-	size_t before = out->n;
+	struct buf secret;
+	char where[300];
+	int rc = -1;
 
+	snprintf(where, sizeof(where), "%s:%u: %s%s%s", conf_file(c, name), conf_line(c, name), c->path,
+	    c->path[0] != '\0' ? "." : "", name);
 	if (v->n == 0)
-		return err_set(err, ERR_CONFIG, "%s: no secret is given", name);
-	snprintf(where, sizeof(where), "%s:%u: %s", conf_file(c, name), conf_line(c, name), name);
-	if (strcmp(v->names[0], "env") == 0) {
-		text = getenv(v->texts[0]);
-		if (text == NULL)
-			return err_set(err, ERR_CONFIG, "%s: the environment has no %s", where, v->texts[0]);
-		buf_puts(out, text);
-	} else if (strcmp(v->names[0], "credential") == 0) {
-		dir = getenv("CREDENTIALS_DIRECTORY");
-		if (dir == NULL)
-			return err_set(err, ERR_CONFIG, "%s: no CREDENTIALS_DIRECTORY: the unit needs LoadCredential=%s:...", where,
-			    v->texts[0]);
-		if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, v->texts[0]) >= sizeof(path) ||
-		    strchr(v->texts[0], '/') != NULL)
-			return err_set(err, ERR_CONFIG, "%s: not a credential's name", where);
-		if (secret_from_file(where, path, out, err) != 0)
-			return -1;
-	} else if (secret_from_file(where, v->texts[0], out, err) != 0) {
-		return -1;
+		return err_set(err, ERR_CONFIG, "%s: no secret is given", where);
+	buf_init(&secret, SECRET_BYTES);
+	if (read_secret(where, v->names[0], v->texts[0], &secret, err) != 0)
+		goto out;
+	while (secret.n > 0 && (secret.p[secret.n - 1] == '\n' || secret.p[secret.n - 1] == '\r'))
+		secret.n--;
+	if (secret.n == 0) {
+		err_set(err, ERR_CONFIG, "%s: the secret is empty", where);
+	} else if (memchr(secret.p, '\0', secret.n) != NULL) {
+		err_set(err, ERR_CONFIG, "%s: the secret holds a NUL character", where);
+	} else if (!buf_reserve(out, secret.n)) {
+		err_set(err, ERR_AGAIN, "%s: no memory for the secret", where);
+	} else {
+		buf_put(out, secret.p, secret.n);
+		rc = 0;
 	}
-	while (out->n > before && (out->p[out->n - 1] == '\n' || out->p[out->n - 1] == '\r'))
-		out->n--;
-	if (out->failed || out->n - before > SECRET_BYTES)
-		return err_set(err, ERR_CONFIG, "%s: the secret is too long", where);
-	return out->n > before ? 0 : err_set(err, ERR_CONFIG, "%s: the secret is empty", where);
-}
-
-/* ---- rows told to people ----------------------------------------------------------- */
-
-static void
-describe(const struct conf_key *keys, const char *above, void (*row)(void *arg, const char *path, const struct conf_key *),
-    void *arg)
-{
-	char path[256];
-
-	for (const struct conf_key *k = keys; k != NULL && k->name != NULL; k++) {
-		snprintf(path, sizeof(path), "%s%s%s%s", above, above[0] != '\0' ? "." : "", k->name,
-		    k->type == CONF_BLOCKS ? "[]" : "");
-		row(arg, path, k);
-		describe(k->keys, path, row, arg);
-		for (const char *at = k->variant != NULL ? k->variant_words : ""; *at != '\0';) {
-			size_t n = strcspn(at, "|");
-			char word[64], of[384];
-
-			snprintf(word, sizeof(word), "%.*s", (int)n, at);
-			snprintf(of, sizeof(of), "%s(%s)", path, word);
-			describe(k->variant(word), of, row, arg);
-			at += n + (at[n] == '|');
-		}
-	}
-}
-
-void
-conf_describe(const struct conf_key *top, void (*row)(void *arg, const char *path, const struct conf_key *), void *arg)
-{
-	describe(top, "", row, arg);
+out:
+	if (secret.p != NULL)
+		explicit_bzero(secret.p, secret.cap);
+	buf_fini(&secret);
+	return rc;
 }

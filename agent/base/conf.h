@@ -47,7 +47,10 @@ struct conf_key {
 	const char		*variant_key;
 	const struct conf_key	*(*variant)(const char *word);	/* more keys, or NULL: no such word */
 	const char		*variant_words;			/* "file|kafka", for the message */
-	/* A further check of a value; says what is allowed, or NULL: fine. CONF_TEXT(S), CONF_BLOCK(S: each). */
+	/*
+	 * A further check of a value that was given: says what is allowed, or NULL: fine. CONF_TEXT(S: each) with its text,
+	 * CONF_BLOCK(S: each) with the block itself and NULL. Comes when all of the block is read: neighbours may be asked.
+	 */
 	const char		*(*wrong)(const struct conf *block, const char *text);
 	const char		*help;
 };
@@ -75,7 +78,8 @@ const char *conf_text_at(const struct conf *, const char *name, size_t i);
 size_t	conf_map(const struct conf *, const char *name);
 const char *conf_map_key(const struct conf *, const char *name, size_t i);
 const char *conf_map_value(const struct conf *, const char *name, size_t i);
-const struct conf *conf_block(const struct conf *, const char *name);	/* NULL: absent. A BLOCK all of whose keys have fallbacks is never NULL */
+/* NULL: absent. A BLOCK without a variant and without a required key is never NULL: then it is made of fallbacks. */
+const struct conf *conf_block(const struct conf *, const char *name);
 size_t	conf_blocks(const struct conf *, const char *name);
 const struct conf *conf_block_at(const struct conf *, const char *name, size_t i);
 
@@ -88,10 +92,11 @@ unsigned conf_line(const struct conf *, const char *name);
 __attribute__((format(printf, 4, 5)))
 void	conf_problem(const struct conf *, const char *name, struct problems *, const char *fmt, ...);
 
-/* A time as the configuration takes it, "90s"; false when it is not one. */
+/* A time or a size as the configuration takes it, "90s", "64KiB"; false when it is not one. */
 bool	conf_parse_time(const char *text, uint64_t *ret_ms);
+bool	conf_parse_bytes(const char *text, uint64_t *ret_bytes);
 
-/* Walks a table for --help and the manual: depth-first, path like "sinks[].auth.tenant". */
+/* Walks a table for --help and the manual: depth-first, path like "sinks[](sentinel).auth(client_secret).tenant". */
 void	conf_describe(const struct conf_key *top,
 	    void (*row)(void *arg, const char *path, const struct conf_key *), void *arg);
 /* A key's type for people: "duration, 1s to 1h", "a|b|c". */

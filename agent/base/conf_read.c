@@ -3,119 +3,96 @@
 #include "config.h"
 #endif
 
-#include <math.h>
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/conf_value.h"
 
-#define WORDS_BYTES	512
+#define WORDS_BYTES	512	/* of a table's words, "a|b|c" */
+#define LIST_BYTES	210	/* of them in a complaint */
+#define TEXT_MAX_BYTES	8192
+
+/* ---- complaints ------------------------------------------------------------------ */
+
+/* A URL may hold a password: such a value is not shown. */
+static bool
+is_private(const char *text)
+{
+	return strchr(text, '@') != NULL && strstr(text, "://") != NULL;
+}
 
 static void
 complain(struct conf_tree *t, const struct yaml_node *at, const char *path, const char *text, const char *allowed)
 {
-	problem_add(t->problems, at->file, at->line, path, "\"%.80s\" is not allowed; allowed: %s", text, allowed);
-}
+	const int shown = (int)utf8_cut(slice_of(text), 80);
 
-/* ---- words for people ---------------------------------------------------------- */
-
-static void
-limits_text(const struct conf_key *k, const char *what, char *ret, size_t n)
-{
-	if (k->least != 0 && k->most != 0)
-		snprintf(ret, n, "%s, %.15g to %.15g", what, k->least, k->most);
-	else if (k->most != 0)
-		snprintf(ret, n, "%s, at most %.15g", what, k->most);
-	else if (k->least != 0)
-		snprintf(ret, n, "%s, at least %.15g", what, k->least);
+	if (is_private(text))
+		problem_add(t->problems, at->file, at->line, path, "this value is not allowed; allowed: %s", allowed);
 	else
-		snprintf(ret, n, "%s", what);
+		problem_add(t->problems, at->file, at->line, path, "\"%.*s\" is not allowed; allowed: %s", shown, text, allowed);
 }
 
-void
-conf_key_type_text(const struct conf_key *k, char *ret, size_t n)
-{
-	switch (k->type) {
-	case CONF_TEXT: snprintf(ret, n, "%s", k->allowed != NULL ? k->allowed : "text"); break;
-	case CONF_WORD: snprintf(ret, n, "%s%s", k->allowed, k->keys != NULL ? ", or a block" : ""); break;
-	case CONF_BOOL: snprintf(ret, n, "true or false"); break;
-	case CONF_COUNT: limits_text(k, "whole number", ret, n); break;
-	case CONF_REAL: limits_text(k, "number", ret, n); break;
-	case CONF_BYTES: limits_text(k, "size such as 512, 64KiB or 4GiB (in bytes)", ret, n); break;
-	case CONF_TIME: limits_text(k, "time such as 500ms, 5s, 10m, 2h or 7d (in ms)", ret, n); break;
-	case CONF_SECRET: snprintf(ret, n, "{file: PATH}, {env: NAME} or {credential: NAME}"); break;
-	case CONF_TEXTS: snprintf(ret, n, "%s", k->allowed != NULL ? k->allowed : "list of texts"); break;
-	case CONF_MAP: snprintf(ret, n, "names and texts"); break;
-	case CONF_BLOCK: snprintf(ret, n, "a block"); break;
-	case CONF_BLOCKS: snprintf(ret, n, "a list of blocks"); break;
-	}
-}
-
-/* "a|b|c" of the keys of one or two tables. */
+/* The same for a word, with a guess at what was meant. */
 static void
-key_words(const struct conf_key *a, const struct conf_key *b, char *ret, size_t n)
+complain_word(struct conf_tree *t, const struct yaml_node *at, const char *path, const char *text, const char *words)
 {
+	char allowed[WORDS_BYTES], list[LIST_BYTES], guess[64];
+
+	conf_words_text(words, list, sizeof(list));
+	if (nearest_word(text, words, guess, sizeof(guess)) != NULL)
+		snprintf(allowed, sizeof(allowed), "%s (did you mean \"%s\"?)", list, guess);
+	else
+		snprintf(allowed, sizeof(allowed), "%s", list);
+	complain(t, at, path, text, allowed);
+}
+
+static void
+complain_kind(struct conf *c, const struct conf_key *key, const char *path, const struct yaml_node *node)
+{
+	static const char *const kinds[] = { [YAML_SCALAR] = "text", [YAML_LIST] = "list", [YAML_MAP] = "block" };
+	char allowed[WORDS_BYTES];
+
+	conf_key_type_text(key, allowed, sizeof(allowed));
+	problem_add(c->tree->problems, node->file, node->line, path, "a %s is not allowed here; allowed: %.200s",
+	    kinds[node->kind], allowed);
+}
+
+static void
+complain_unknown(struct conf_tree *t, const struct yaml_node *node, const char *path, const struct conf_key *a,
+    const struct conf_key *b)
+{
+	char words[WORDS_BYTES] = "", list[LIST_BYTES], guess[64];
 	size_t at = 0;
 
-	ret[0] = '\0';
 	for (int i = 0; i < 2; i++)
 		for (const struct conf_key *k = i == 0 ? a : b; k != NULL && k->name != NULL; k++)
-			if (at + strlen(k->name) + 2 < n)
-				at += (size_t)snprintf(ret + at, n - at, "%s%s", at > 0 ? "|" : "", k->name);
+			if (at + strlen(k->name) + 2 < sizeof(words))
+				at += (size_t)snprintf(words + at, sizeof(words) - at, "%s%s", at > 0 ? "|" : "", k->name);
+	conf_words_text(words, list, sizeof(list));
+	if (nearest_word(node->key->text, words, guess, sizeof(guess)) != NULL)
+		problem_add(t->problems, node->file, node->key->line, path, "unknown key; allowed: %s (did you mean \"%s\"?)", list,
+		    guess);
+	else
+		problem_add(t->problems, node->file, node->key->line, path, "unknown key; allowed: %s", list);
+}
+
+/* "sinks[0]" and "endpoint" to "sinks[0].endpoint"; what is too long is cut. */
+static void
+join_path(const char *block, const char *name, char ret[96])
+{
+	snprintf(ret, 96, "%.60s%s%.30s", block, block[0] != '\0' ? "." : "", name);
 }
 
 /* ---- single values ------------------------------------------------------------- */
 
-struct unit { const char *name; double factor; };
-
-static bool
-with_unit(const char *text, const struct unit *units, uint64_t *ret)
-{
-	char *end;
-	double v;
-
-	if (text[0] < '0' || text[0] > '9')
-		return false;
-	v = strtod(text, &end);
-	while (*end == ' ')
-		end++;
-	for (; units->name != NULL; units++)
-		if (strcmp(units->name, end) == 0) {
-			v *= units->factor;
-			if (!(v >= 0 && v < 9e18))
-				return false;
-			*ret = (uint64_t)llround(v);
-			return true;
-		}
-	return false;
-}
-
-bool
-conf_parse_time(const char *text, uint64_t *ret_ms)
-{
-	static const struct unit units[] = { { "ms", 1 }, { "s", 1e3 }, { "m", 6e4 }, { "h", 3.6e6 }, { "d", 8.64e7 }, { NULL, 0 } };
-
-	return with_unit(text, units, ret_ms) || (strcmp(text, "0") == 0 && (*ret_ms = 0, true));
-}
-
-static bool
-parse_bytes(const char *text, uint64_t *ret)
-{
-	static const struct unit units[] = {
-		{ "", 1 }, { "B", 1 }, { "kB", 1e3 }, { "KB", 1e3 }, { "MB", 1e6 }, { "GB", 1e9 }, { "TB", 1e12 },
-		{ "KiB", 1024 }, { "MiB", 1048576 }, { "GiB", 1073741824 }, { "TiB", 1099511627776 }, { NULL, 0 },
-	};
-
-	return with_unit(text, units, ret);
-}
-
 static bool
 is_word(const char *text, const char *words)
 {
-	size_t n = strlen(text);
+	const size_t n = strlen(text);
 
 	for (const char *at = words; *at != '\0';) {
-		size_t len = strcspn(at, "|");
+		const size_t len = strcspn(at, "|");
 
 		if (len == n && memcmp(at, text, n) == 0)
 			return true;
@@ -127,63 +104,84 @@ is_word(const char *text, const char *words)
 static bool
 within(const struct conf_key *k, double v)
 {
-	return (k->least == 0 || v >= k->least) && (k->most == 0 || v <= k->most);
+	return (k->least == 0 && k->most == 0) || (v >= k->least && (k->most == 0 || v <= k->most));
 }
 
 /* Text to value; false when it is not of the key's type or outside its limits. */
 static bool
 convert(const struct conf_key *k, const char *text, struct conf_value *v)
 {
+	uint64_t amount;
 	int64_t whole;
+	double real;
 
-	v->text = text;
 	switch (k->type) {
 	case CONF_WORD:
-		return is_word(text, k->allowed);
+		if (!is_word(text, k->allowed))
+			return false;
+		break;
 	case CONF_BOOL:
-		v->number = strcmp(text, "true") == 0;
-		return v->number || strcmp(text, "false") == 0;
+		if (!is_word(text, "true|false"))
+			return false;
+		v->number = text[0] == 't';
+		break;
 	case CONF_COUNT:
 		if (!slice_to_i64(slice_of(text), &whole) || !within(k, (double)whole))
 			return false;
 		v->number = (uint64_t)whole;
-		return true;
+		break;
 	case CONF_REAL:
-		return slice_to_double(slice_of(text), &v->real) && within(k, v->real);
+		if (!slice_to_double(slice_of(text), &real) || !within(k, real))
+			return false;
+		v->real = real;
+		break;
 	case CONF_BYTES:
-		return parse_bytes(text, &v->number) && within(k, (double)v->number);
 	case CONF_TIME:
-		return conf_parse_time(text, &v->number) && within(k, (double)v->number);
+		if (!(k->type == CONF_TIME ? conf_parse_time : conf_parse_bytes)(text, &amount) || !within(k, (double)amount))
+			return false;
+		v->number = amount;
+		break;
 	default:
-		return true;
+		break;
 	}
+	v->text = text;
+	return true;
 }
 
-static void
-check_wrong(struct conf *c, struct conf_value *v, const char *path, const char *text, const struct yaml_node *at)
+/* What goes into headers, paths and settings of libraries must be one clean line. */
+static bool
+check_text(struct conf *c, const char *path, const struct yaml_node *node, bool may_be_empty)
 {
-	const char *allowed = v->key->wrong != NULL ? v->key->wrong(c, text) : NULL;
+	const char *what = NULL;
 
-	if (allowed != NULL && at != NULL)
-		complain(c->tree, at, path, text, allowed);
+	if (node->text_n == 0 && !may_be_empty)
+		what = "an empty text is not allowed";
+	else if (node->text_n > TEXT_MAX_BYTES)
+		what = "the text is too long";
+	for (size_t i = 0; i < node->text_n && what == NULL; i++)
+		if ((unsigned char)node->text[i] < 0x20 || node->text[i] == 0x7f)
+			what = "control characters and line ends are not allowed in it";
+	if (what != NULL)
+		problem_add(c->tree->problems, node->file, node->line, path, "%s", what);
+	return what == NULL;
 }
 
 static void
 read_scalar(struct conf *c, struct conf_value *v, const char *path, const struct yaml_node *node)
 {
-	char allowed[WORDS_BYTES], guess[64];
+	char allowed[WORDS_BYTES];
 
-	conf_key_type_text(v->key, allowed, sizeof(allowed));
 	if (node->kind != YAML_SCALAR) {
-		problem_add(c->tree->problems, node->file, node->line, path, "a %s is not allowed; allowed: %s",
-		    node->kind == YAML_LIST ? "list" : "block", allowed);
-	} else if (!convert(v->key, node->text, v)) {
-		v->text = NULL;
-		if (v->key->type == CONF_WORD && nearest_word(node->text, v->key->allowed, guess, sizeof(guess)) != NULL)
-			problem_add(c->tree->problems, node->file, node->line, path,
-			    "\"%.80s\" is not allowed; allowed: %s (did you mean \"%s\"?)", node->text, allowed, guess);
-		else
-			complain(c->tree, node, path, node->text, allowed);
+		complain_kind(c, v->key, path, node);
+	} else if (v->key->type == CONF_TEXT && !check_text(c, path, node, false)) {
+		return;
+	} else if (convert(v->key, node->text, v)) {
+		v->good = true;
+	} else if (v->key->type == CONF_WORD) {
+		complain_word(c->tree, node, path, node->text, v->key->allowed);
+	} else {
+		conf_key_type_text(v->key, allowed, sizeof(allowed));
+		complain(c->tree, node, path, node->text, allowed);
 	}
 }
 
@@ -200,19 +198,27 @@ list_room(struct conf *c, struct conf_value *v, size_t n)
 static void
 read_texts(struct conf *c, struct conf_value *v, const char *path, const struct yaml_node *node)
 {
-	bool single = node->kind == YAML_SCALAR;
+	const bool single = node->kind == YAML_SCALAR;
 
 	if (node->kind == YAML_MAP) {
-		problem_add(c->tree->problems, node->file, node->line, path, "a block is not allowed; allowed: a list of texts");
+		complain_kind(c, v->key, path, node);
 		return;
 	}
 	if (!list_room(c, v, single ? 1 : node->children))
 		return;
+	v->good = true;
 	for (const struct yaml_node *n = single ? node : node->first; n != NULL; n = single ? NULL : n->next) {
 		if (n->kind != YAML_SCALAR)
-			problem_add(c->tree->problems, n->file, n->line, path, "only texts are allowed in this list");
-		else
+			complain_kind(c, v->key, path, n);
+		else if (check_text(c, path, n, false)) {
 			v->texts[v->n++] = n->text;
+			continue;
+		}
+		v->good = false;
+	}
+	if (v->good && v->n == 0 && (v->key->flags & CONF_REQUIRED)) {
+		problem_add(c->tree->problems, node->file, node->line, path, "an empty list is not allowed");
+		v->good = false;
 	}
 }
 
@@ -220,41 +226,43 @@ static void
 read_map(struct conf *c, struct conf_value *v, const char *path, const struct yaml_node *node)
 {
 	if (node->kind != YAML_MAP) {
-		problem_add(c->tree->problems, node->file, node->line, path, "allowed: names and texts, {name: text}");
+		complain_kind(c, v->key, path, node);
 		return;
 	}
 	if (!list_room(c, v, node->children))
 		return;
 	for (const struct yaml_node *n = node->first; n != NULL; n = n->next) {
+		char of[96];
+
+		join_path(path, n->key->text, of);
 		if (n->kind != YAML_SCALAR) {
-			problem_add(c->tree->problems, n->file, n->line, path, "%s: only a text is allowed here", n->key->text);
-			continue;
+			problem_add(c->tree->problems, n->file, n->line, of, "only a text is allowed here");
+		} else if (check_text(c, of, n, true) && check_text(c, of, n->key, false)) {
+			v->names[v->n] = n->key->text;
+			v->texts[v->n++] = n->text;
 		}
-		v->names[v->n] = n->key->text;
-		v->texts[v->n++] = n->text;
 	}
 }
 
 static void
 read_secret(struct conf *c, struct conf_value *v, const char *path, const struct yaml_node *node)
 {
-	static const char form[] = "{file: PATH}, {env: NAME} or {credential: NAME}";
 	const struct yaml_node *n = node->first;
 
 	if (node->kind == YAML_SCALAR) {
-		problem_add(c->tree->problems, node->file, node->line, path, "a literal secret is refused; write %s", form);
+		problem_add(c->tree->problems, node->file, node->line, path, "a literal is refused; write " CONF_SECRET_FORM);
 		return;
 	}
 	if (node->kind != YAML_MAP || node->children != 1 || n->kind != YAML_SCALAR || n->text_n == 0 ||
 	    !is_word(n->key->text, "file|env|credential")) {
-		problem_add(c->tree->problems, node->file, node->line, path, "allowed: %s", form);
+		problem_add(c->tree->problems, node->file, node->line, path, "allowed: " CONF_SECRET_FORM);
 		return;
 	}
-	if (list_room(c, v, 1)) {
-		v->names[0] = n->key->text;
-		v->texts[0] = n->text;
-		v->n = 1;
-	}
+	if (!check_text(c, path, n, false) || !list_room(c, v, 1))
+		return;
+	v->names[0] = n->key->text;
+	v->texts[0] = n->text;
+	v->n = 1;
 }
 
 static void
@@ -264,7 +272,9 @@ add_block(struct conf *c, struct conf_value *v, const char *path, const struct y
 
 	if (node != NULL && node->kind != YAML_MAP) {
 		problem_add(c->tree->problems, node->file, node->line, path, "a block of keys is needed here");
-		return;
+		if (v->key->type == CONF_BLOCKS)
+			return;
+		node = NULL;
 	}
 	b = conf_bind(c->tree, c, path, v->key->keys, v->key, node);
 	if (b != NULL)
@@ -274,12 +284,12 @@ add_block(struct conf *c, struct conf_value *v, const char *path, const struct y
 static void
 read_blocks(struct conf *c, struct conf_value *v, const char *path, const struct yaml_node *node)
 {
-	bool many = v->key->type == CONF_BLOCKS;
+	const bool many = v->key->type == CONF_BLOCKS;
 	char item[96];
 	size_t i = 0;
 
 	if (many && node->kind != YAML_LIST) {
-		problem_add(c->tree->problems, node->file, node->line, path, "a list of blocks is needed here");
+		complain_kind(c, v->key, path, node);
 		return;
 	}
 	v->blocks = arena_zalloc(&c->tree->arena, (many ? node->children + 1 : 1) * sizeof(struct conf *));
@@ -300,12 +310,6 @@ read_blocks(struct conf *c, struct conf_value *v, const char *path, const struct
 static void
 read_value(struct conf *c, struct conf_value *v, const char *path, const struct yaml_node *node)
 {
-	size_t before = c->tree->problems->errors;
-
-	if (yaml_is_null(node)) {
-		problem_add(c->tree->problems, node->file, node->line, path, "has no value; leave the key out, or give it one");
-		return;
-	}
 	v->at = node;
 	switch (v->key->type) {
 	case CONF_TEXTS: read_texts(c, v, path, node); break;
@@ -319,19 +323,12 @@ read_value(struct conf *c, struct conf_value *v, const char *path, const struct 
 		else
 			read_scalar(c, v, path, node);
 	}
-	if (c->tree->problems->errors != before)
-		return;
-	if (v->key->type == CONF_TEXTS)
-		for (size_t i = 0; i < v->n; i++)
-			check_wrong(c, v, path, v->texts[i], node);
-	else if (v->text != NULL)
-		check_wrong(c, v, path, v->text, node);
 }
 
-/* ---- a block --------------------------------------------------------------------- */
+/* ---- what is not given ------------------------------------------------------------- */
 
 static bool
-all_have_fallbacks(const struct conf_key *keys)
+needs_nothing(const struct conf_key *keys)
 {
 	for (const struct conf_key *k = keys; k != NULL && k->name != NULL; k++)
 		if (k->flags & CONF_REQUIRED)
@@ -340,61 +337,79 @@ all_have_fallbacks(const struct conf_key *keys)
 }
 
 static void
+fall_back_to_block(struct conf *c, struct conf_value *v, const char *path)
+{
+	v->blocks = arena_zalloc(&c->tree->arena, sizeof(struct conf *));
+	if (v->blocks != NULL)
+		add_block(c, v, path, NULL);
+	else
+		c->tree->short_of_memory = true;
+}
+
+/* A value that is missing although it must not be: the file is refused anyway, but others' checks may look at it. */
+static void
+fill_in(struct conf *c, struct conf_value *v, const char *path)
+{
+	char *word = NULL;
+
+	if (v->key->type == CONF_BLOCK)
+		fall_back_to_block(c, v, path);
+	if (v->key->type == CONF_WORD && !c->loose)
+		word = arena_cstr(&c->tree->arena, slice_make(v->key->allowed, strcspn(v->key->allowed, "|")));
+	if (v->key->type == CONF_WORD || v->key->type == CONF_TEXT)
+		v->text = word != NULL ? word : "";
+}
+
+static void
 fall_back(struct conf *c, struct conf_value *v, const char *path)
 {
 	const char *text = v->key->fallback;
 
-	if (v->key->type == CONF_BLOCK && v->key->variant == NULL && all_have_fallbacks(v->key->keys)) {
-		v->blocks = arena_zalloc(&c->tree->arena, sizeof(struct conf *));
-		if (v->blocks != NULL)
-			add_block(c, v, path, NULL);
+	if (v->key->type == CONF_BLOCK && v->key->variant == NULL && needs_nothing(v->key->keys)) {
+		fall_back_to_block(c, v, path);
 	} else if (v->key->type == CONF_TEXTS && text != NULL) {
 		if (list_room(c, v, 1))
 			v->texts[v->n++] = text;
-	} else if (text != NULL && !convert(v->key, text, v)) {
-		abort();	/* a row of a table contradicts itself: a bug */
+	} else if (text != NULL) {
+		bool converted = convert(v->key, text, v);
+
+		assert(converted);	/* else a row of a table contradicts itself */
+	} else if (v->key->flags & CONF_REQUIRED) {
+		fill_in(c, v, path);
 	}
+}
+
+/* ---- a block --------------------------------------------------------------------- */
+
+static const struct conf_key *
+find_row(const struct conf_key *keys, const char *name)
+{
+	for (; keys != NULL && keys->name != NULL; keys++)
+		if (strcmp(keys->name, name) == 0)
+			return keys;
+	return NULL;
 }
 
 /* The keys that one word of the block adds: `type: file`. */
 static const struct conf_key *
 variant_keys(struct conf_tree *t, const char *path, const struct conf_key *of, const struct yaml_node *node)
 {
+	const struct conf_key *row = find_row(of->keys, of->variant_key), *more;
 	const struct yaml_node *word = node != NULL ? yaml_get(node, of->variant_key) : NULL;
-	const struct conf_key *more;
-	char guess[64], where[96];
+	const char *text;
 
-	if (word == NULL || word->kind != YAML_SCALAR) {
-		if (node != NULL)
-			problem_add(t->problems, node->file, node->line, path, "%s is missing; allowed: %s", of->variant_key,
-			    of->variant_words);
-		return NULL;
-	}
-	more = of->variant(word->text);
-	if (more == NULL) {
-		snprintf(where, sizeof(where), "%.70s.%s", path, of->variant_key);
-		if (nearest_word(word->text, of->variant_words, guess, sizeof(guess)) != NULL)
-			problem_add(t->problems, word->file, word->line, where,
-			    "\"%.80s\" is not allowed; allowed: %s (did you mean \"%s\"?)", word->text, of->variant_words, guess);
-		else
-			complain(t, word, where, word->text, of->variant_words);
+	assert(row != NULL);
+	text = row->fallback;
+	if (word != NULL)
+		text = word->kind == YAML_SCALAR ? word->text : NULL;
+	more = text != NULL ? of->variant(text) : NULL;
+	if (more == NULL && word != NULL && word->kind == YAML_SCALAR && row->type != CONF_WORD) {
+		char where[96];
+
+		join_path(path, of->variant_key, where);
+		complain_word(t, word, where, text, of->variant_words);
 	}
 	return more;
-}
-
-static void
-complain_unknown(struct conf_tree *t, const struct yaml_node *node, const char *path, const struct conf_key *a,
-    const struct conf_key *b)
-{
-	char words[WORDS_BYTES], guess[64], where[96];
-
-	key_words(a, b, words, sizeof(words));
-	snprintf(where, sizeof(where), "%.60s%s%.30s", path, path[0] != '\0' ? "." : "", node->key->text);
-	if (nearest_word(node->key->text, words, guess, sizeof(guess)) != NULL)
-		problem_add(t->problems, node->file, node->key->line, where, "unknown key (did you mean \"%s\"?); allowed: %s",
-		    guess, words);
-	else
-		problem_add(t->problems, node->file, node->key->line, where, "unknown key; allowed: %s", words);
 }
 
 static size_t
@@ -407,27 +422,83 @@ count_keys(const struct conf_key *k)
 	return n;
 }
 
+/* `key:` with nothing behind it is a list or block whose content is commented out, or else a slip. */
+static bool
+is_left_empty(const struct conf_key *k, const struct yaml_node *node)
+{
+	return yaml_is_null(node) && (k->type == CONF_BLOCK || k->type == CONF_BLOCKS || k->type == CONF_TEXTS ||
+	    k->type == CONF_MAP);
+}
+
 static void
 read_key(struct conf *c, struct conf_value *v)
 {
 	const struct yaml_node *node = c->node != NULL ? yaml_get(c->node, v->key->name) : NULL;
+	struct problems *problems = c->tree->problems;
 	char path[96];
 
-	snprintf(path, sizeof(path), "%.60s%s%.30s", c->path, c->path[0] != '\0' ? "." : "", v->key->name);
-	if (node != NULL)
+	join_path(c->path, v->key->name, path);
+	if (node != NULL && is_left_empty(v->key, node))
+		node = NULL;
+	if (node != NULL && yaml_is_null(node))
+		problem_add(problems, node->file, node->line, path, "has no value; leave the key out, or give it one");
+	else if (node != NULL)
 		read_value(c, v, path, node);
 	else if ((v->key->flags & CONF_REQUIRED) && c->node != NULL)
-		problem_add(c->tree->problems, c->node->file, c->node->line, path, "is missing: %s", v->key->help);
+		problem_add(problems, c->node->file, c->node->line, path, "is missing: %s",
+		    v->key->help != NULL ? v->key->help : "it must be given");
 	if (v->text == NULL && v->n == 0 && v->blocks == NULL)
 		fall_back(c, v, path);
+}
+
+static void
+check_values(struct conf *c)
+{
+	const char *allowed;
+	char path[96];
+
+	for (struct conf_value *v = c->values; v < c->values + c->n; v++) {
+		const struct yaml_node *at = v->at;
+
+		if (v->key->wrong == NULL || at == NULL)
+			continue;
+		join_path(c->path, v->key->name, path);
+		if (v->key->type == CONF_TEXTS && v->good) {
+			at = at->kind == YAML_LIST ? at->first : at;
+			for (size_t i = 0; i < v->n; i++, at = at->next)
+				if ((allowed = v->key->wrong(c, v->texts[i])) != NULL)
+					complain(c->tree, at, path, v->texts[i], allowed);
+		} else if (v->key->type == CONF_BLOCK || v->key->type == CONF_BLOCKS) {
+			for (size_t i = 0; i < v->n; i++)
+				if (!v->blocks[i]->loose && (allowed = v->key->wrong(v->blocks[i], NULL)) != NULL)
+					problem_add(c->tree->problems, v->blocks[i]->node->file, v->blocks[i]->node->line, v->blocks[i]->path,
+					    "allowed: %s", allowed);
+		} else if (v->good && (allowed = v->key->wrong(c, v->text)) != NULL) {
+			complain(c->tree, at, path, v->text, allowed);
+		}
+	}
+}
+
+static void
+check_unknown(struct conf *c, const struct conf_key *keys, const struct conf_key *more)
+{
+	for (const struct yaml_node *m = c->node != NULL ? c->node->first : NULL; m != NULL; m = m->next) {
+		char path[96];
+
+		if (find_row(keys, m->key->text) != NULL || find_row(more, m->key->text) != NULL)
+			continue;
+		join_path(c->path, m->key->text, path);
+		complain_unknown(c->tree, m, path, keys, more);
+	}
 }
 
 struct conf *
 conf_bind(struct conf_tree *t, const struct conf *parent, const char *path, const struct conf_key *keys,
     const struct conf_key *of, const struct yaml_node *node)
 {
-	const struct conf_key *more = of != NULL && of->variant != NULL ? variant_keys(t, path, of, node) : NULL;
-	size_t n = count_keys(keys), nmore = count_keys(more);
+	const bool varies = of != NULL && of->variant != NULL;
+	const struct conf_key *more = varies ? variant_keys(t, path, of, node) : NULL;
+	const size_t n = count_keys(keys), nmore = count_keys(more);
 	struct conf *c = arena_zalloc(&t->arena, sizeof(*c));
 
 	if (c != NULL)
@@ -439,20 +510,16 @@ conf_bind(struct conf_tree *t, const struct conf *parent, const char *path, cons
 	c->tree = t;
 	c->node = node;
 	c->parent = parent;
+	c->loose = varies && more == NULL;
 	snprintf(c->path, sizeof(c->path), "%s", path);
-	/* All rows first: a row's `wrong` may look at its neighbours. */
 	for (size_t i = 0; i < n + nmore; i++)
 		c->values[i].key = i < n ? &keys[i] : &more[i - n];
 	c->n = n + nmore;
 	for (size_t i = 0; i < c->n; i++)
 		read_key(c, &c->values[i]);
-	for (const struct yaml_node *m = node != NULL ? node->first : NULL; m != NULL; m = m->next) {
-		bool known = of != NULL && of->variant != NULL && more == NULL;
-
-		for (size_t i = 0; i < c->n && !known; i++)
-			known = strcmp(c->values[i].key->name, m->key->text) == 0;
-		if (!known)
-			complain_unknown(t, m, path, keys, more);
-	}
+	if (!varies || more != NULL)	/* else any key may belong to the word that is meant */
+		check_unknown(c, keys, more);
+	if (!t->short_of_memory)
+		check_values(c);
 	return c;
 }

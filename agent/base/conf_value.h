@@ -9,6 +9,7 @@ struct conf_tree {
 	struct arena		 arena;
 	struct yaml_tree	*yaml;
 	struct problems		*problems;	/* while it is read */
+	size_t			 errors_before;
 	bool			 short_of_memory;
 };
 
@@ -21,6 +22,7 @@ struct conf_value {
 	const char		**texts, **names;	/* lists; names: of a map */
 	struct conf		**blocks;
 	size_t			 n;
+	bool			 good;		/* given, and of its type: worth a further check */
 };
 
 struct conf {
@@ -30,10 +32,16 @@ struct conf {
 	struct conf_value	*values;
 	size_t			 n;
 	char			 path[96];	/* "sinks[0]" */
+	bool			 loose;		/* the word that brings more rows is missing or wrong: any name may be asked */
 };
 
 /* conf_read.c: a block of these keys from a node (or NULL). NULL only when memory is short. */
 struct conf *conf_bind(struct conf_tree *, const struct conf *parent, const char *path, const struct conf_key *keys,
 	    const struct conf_key *of, const struct yaml_node *);
+
+#define CONF_SECRET_FORM	"{file: PATH}, {env: NAME} or {credential: NAME}"
+
+/* "a|b|c" as "a, b, c"; what does not fit is "...". */
+void	conf_words_text(const char *words, char *ret, size_t n);
 
 #endif

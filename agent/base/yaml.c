@@ -18,6 +18,7 @@
 #define FILE_BYTES	(4u << 20)
 #define TREE_BYTES	(64u << 20)
 #define MAX_PROBLEMS	200
+#define MAX_MEMBERS	4096	/* of one block: each new key is held against all before it */
 
 /* ---- complaints ------------------------------------------------------------ */
 
@@ -34,6 +35,19 @@ problems_fini(struct problems *p)
 	problems_init(p);
 }
 
+/* What strangers wrote must not drive a terminal, nor end inside a character. */
+static void
+clean(char *text)
+{
+	size_t valid = utf8_valid_prefix(slice_of(text));
+
+	text[valid] = '\0';
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = '?';
+}
+
+__attribute__((format(printf, 6, 0)))
 static void
 add(struct problems *p, bool warning, const char *file, unsigned line, const char *key, const char *fmt, va_list ap)
 {
@@ -55,8 +69,11 @@ add(struct problems *p, bool warning, const char *file, unsigned line, const cha
 	q = &p->v[p->n++];
 	*q = (struct problem){ .line = line, .warning = warning };
 	snprintf(q->file, sizeof(q->file), "%s", file);
-	snprintf(q->key, sizeof(q->key), "%s", key);
+	snprintf(q->key, sizeof(q->key), "%s", key != NULL ? key : "");
 	vsnprintf(q->text, sizeof(q->text), fmt, ap);
+	clean(q->file);
+	clean(q->key);
+	clean(q->text);
 }
 
 void
@@ -89,6 +106,7 @@ struct reading {
 	struct yaml_tree	*tree;
 	struct problems		*problems;
 	const char		*file;
+	struct slice		 text;
 	yaml_parser_t		 parser;
 	unsigned		 depth;
 	bool			 failed;
@@ -122,15 +140,31 @@ fail(struct reading *r, unsigned line, const char *what)
 	return NULL;
 }
 
+/* Tabs are what people cannot see. */
+static bool
+is_tab_indented(struct slice text, size_t line)
+{
+	size_t at = 0;
+
+	for (; line > 0 && at < text.n; at++)
+		line -= text.p[at] == '\n';
+	for (; at < text.n && (text.p[at] == ' ' || text.p[at] == '\t'); at++)
+		if (text.p[at] == '\t')
+			return true;
+	return false;
+}
+
 static bool
 next(struct reading *r, yaml_event_t *e)
 {
 	if (yaml_parser_parse(&r->parser, e))
 		return true;
 	if (!r->failed)
-		problem_add(r->problems, r->file, (unsigned)r->parser.problem_mark.line + 1, "", "not YAML: %s%s%s",
+		problem_add(r->problems, r->file, (unsigned)r->parser.problem_mark.line + 1, "", "not YAML: %s%s%s%s",
 		    r->parser.problem != NULL ? r->parser.problem : "unreadable",
-		    r->parser.context != NULL ? " " : "", r->parser.context != NULL ? r->parser.context : "");
+		    r->parser.context != NULL ? " " : "", r->parser.context != NULL ? r->parser.context : "",
+		    is_tab_indented(r->text, r->parser.problem_mark.line) ?
+		    " (the line is indented with a tab; YAML wants blanks)" : "");
 	r->failed = true;
 	return false;
 }
@@ -242,9 +276,12 @@ map(struct reading *r, const yaml_event_t *e)
 			return NULL;
 		twin = yaml_get(n, key->text);
 		if (twin != NULL) {
-			problem_add(r->problems, r->file, key->line, key->text, "given twice, first in line %u", twin->line);
+			problem_add(r->problems, r->file, key->line, key->text, "given twice, first in line %u",
+			    twin->key->line);
 			continue;
 		}
+		if (n->children >= MAX_MEMBERS)
+			return fail(r, key->line, "too many keys in one block");
 		value->key = key;
 		append(n, &tail, value);
 	}
@@ -300,10 +337,28 @@ document(struct reading *r)
 	return root;
 }
 
+static bool
+check_bytes(struct reading *r)
+{
+	const size_t valid = utf8_valid_prefix(r->text);
+	unsigned line = 1;
+
+	if (r->text.n > FILE_BYTES) {
+		fail(r, 0, "larger than 4 MiB");
+		return false;
+	}
+	for (size_t i = 0; i < valid && valid < r->text.n; i++)
+		line += r->text.p[i] == '\n';
+	if (valid < r->text.n)
+		fail(r, line, "not UTF-8");
+	return valid == r->text.n;
+}
+
 struct yaml_node *
 yaml_read_text(struct yaml_tree *tree, const char *name, struct slice text, struct problems *problems)
 {
-	struct reading r = { .tree = tree, .problems = problems };
+	struct reading r = { .tree = tree, .problems = problems, .text = text };
+	const size_t before = problems->errors;
 	struct yaml_node *root;
 
 	r.file = arena_cstr(&tree->arena, slice_of(name));
@@ -311,11 +366,15 @@ yaml_read_text(struct yaml_tree *tree, const char *name, struct slice text, stru
 		problem_add(problems, name, 0, "", "no memory");
 		return NULL;
 	}
+	if (!check_bytes(&r)) {
+		yaml_parser_delete(&r.parser);
+		return NULL;
+	}
 	yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&r.parser, (const unsigned char *)(text.p != NULL ? text.p : ""), text.n);
 	root = document(&r);
 	yaml_parser_delete(&r.parser);
-	return root;
+	return problems->errors == before ? root : NULL;
 }
 
 struct yaml_node *
@@ -323,11 +382,16 @@ yaml_read_file(struct yaml_tree *tree, const char *path, struct problems *proble
 {
 	struct yaml_node *root = NULL;
 	struct err err = { 0 };
+	const size_t n = strlen(path);
+	const char *why = err.text;
 	struct buf b;
 
 	buf_init(&b, FILE_BYTES);
-	if (buf_read_file(&b, path, &err) != 0)
-		problem_add(problems, path, 0, "", "%s", err.text);
+	if (buf_read_file(&b, path, &err) != 0) {
+		if (strncmp(why, path, n) == 0 && strncmp(why + n, ": ", 2) == 0)
+			why += n + 2;		/* the path stands before it anyway */
+		problem_add(problems, path, 0, "", "%s", why);
+	}
 	else
 		root = yaml_read_text(tree, path, buf_slice(&b), problems);
 	buf_fini(&b);
