@@ -17,6 +17,7 @@
 #define LOWEST_LN	(-6.0f)		/* cell 0 ends at e^-6 */
 #define QUANTILE_EVERY	16.0f
 #define WARM_ROWS	60		/* the fast head says nothing before */
+#define YOUNG_ROWS	1440.0f
 #define SLOW_WARM_ROWS	685.0f
 #define SLOW_MS		300000		/* rows of the slow head */
 #define FAST_MS		120000		/* longer rows feed both heads each */
@@ -218,7 +219,8 @@ fast_head(struct score *s, int64_t t_ms, float x, float scale, struct fast *ret)
 	s->drift += 0.0005f * f.r[2];
 	s->last_r = f.r[0];
 	*ret = f;
-	return f.surprise / scale;
+	/* In its first day a series is not trusted whole: only what is plain is said. */
+	return f.surprise / scale * fminf(1, 0.6f + 0.4f * (float)s->rows / YOUNG_ROWS);
 }
 
 /* ---- the slow head ------------------------------------------------------------ */

@@ -25,6 +25,7 @@
 #define FAR_MS		3600000		/* further ahead than this is not believed at once */
 #define GAP_ROWS	30		/* a longer silence is one step */
 #define SERIES_AFTER	3		/* windows with something before an entity gets a series */
+#define TOKENS_A_CALL	250		/* tokens weigh as much less than requests */
 #define NO_SLOT		UINT32_MAX
 
 const char *const metric_names[METRICS] = { "requests", "prompt_tokens", "completion_tokens", "refused" };
@@ -74,7 +75,7 @@ catch_up(struct volume *v, struct entity *e, int64_t window)
 static bool
 worth(const struct volume *v, enum metric m, double observed, const struct score_says *says)
 {
-	double least = m == M_REQUESTS || m == M_REFUSED ? v->min_count : v->min_count * 100;
+	double least = m == M_REQUESTS || m == M_REFUSED ? v->min_count : v->min_count * TOKENS_A_CALL;
 
 	return says->surprise >= 1 && observed >= least &&
 	    observed > 1.5 * says->expected && observed > 1.25 * says->usual_high;
@@ -460,7 +461,7 @@ const struct conf_key volume_keys[] = {
 	{ .name = "sensitivity", .type = CONF_REAL, .fallback = "1", .least = 0.01, .most = 10,
 	  .help = "expected false alarms a series and week; less is quieter" },
 	{ .name = "min_count", .type = CONF_COUNT, .fallback = "20", .least = 1, .most = 1000000000,
-	  .help = "fewest requests in a window worth an alert (tokens: a hundred times as many)" },
+	  .help = "fewest requests in a window worth an alert (tokens: 250 times as many)" },
 	{ .name = "max_series", .type = CONF_COUNT, .fallback = "20000", .least = 100, .most = 2000000,
 	  .help = "series in memory, about 2.3 KiB each; the ones quiet for longest are forgotten" },
 	CONF_END
