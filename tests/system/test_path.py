@@ -1,0 +1,281 @@
+"""The whole path with the real binary: what goes in comes out, once, whatever happens on the way."""
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from conftest import AGENT, LONG, RULE, FarSide, record, wait_for
+
+
+def uids(rows):
+    return [r["EventOriginalUid"] for r in rows if r["EventClass"] == "activity"]
+
+
+def test_once_delivers_everything_and_a_second_run_nothing_again(site):
+    site.configure(site.file_sink())
+    site.append([record(n) for n in range(500)])
+    assert site.once().returncode == 0
+    assert sorted(uids(site.events())) == sorted(record(n)["correlationId"] for n in range(500))
+    assert site.once().returncode == 0
+    assert len(site.events()) == 500
+
+
+def test_order_of_a_source_is_kept_in_the_file(site):
+    site.configure(site.file_sink())
+    site.append([record(n) for n in range(300)])
+    assert site.once().returncode == 0
+    assert uids(site.events()) == [record(n)["correlationId"] for n in range(300)]
+
+
+def test_an_unterminated_last_line_counts_with_once(site):
+    site.configure(site.file_sink())
+    (site.path / "in" / "a.ndjson").write_text(json.dumps(record(1)) + "\n" + json.dumps(record(2)))
+    assert site.once().returncode == 0
+    assert len(site.events()) == 2
+
+
+def test_what_is_no_json_goes_to_the_dead_letter_and_harms_nothing_else(site):
+    site.configure(site.file_sink())
+    site.append([record(1), '{"half": ', record(2)])
+    done = site.once()
+    assert done.returncode == 65
+    assert "set aside" in done.stderr
+    assert len(site.events()) == 2
+    dead = site.run("spool", "dead", str(site.path / "state" / "dead"))
+    letter = json.loads(dead.stdout)
+    assert letter["from"] == "in" and letter["length"] == len('{"half": ')
+
+
+def test_a_line_beyond_the_cap_goes_to_the_dead_letter(site):
+    site.configure(site.file_sink(), max_record="64KiB")
+    site.append([record(1), json.dumps({"x": "y" * 200000}), record(2)])
+    assert site.once().returncode == 65
+    assert len(site.events()) == 2
+
+
+def test_prompts_appear_nowhere_by_default(site):
+    site.configure(site.file_sink())
+    site.append([{"prompt": "my secret prompt text", "messages": [{"content": "my secret prompt text"}], "n": 1}])
+    done = site.once()
+    assert done.returncode == 0
+    assert len(site.events()) == 1
+    assert "secret prompt" not in site.out.read_text() + done.stderr
+
+
+def test_rotation_by_rename_and_growth_are_followed(site, running):
+    site.configure(site.file_sink())
+    site.append([record(n) for n in range(10)])
+    running()
+    wait_for(lambda: len(site.events()) >= 10)
+    (site.path / "in" / "a.ndjson").rename(site.path / "in" / "a.ndjson.1")
+    site.append([record(n) for n in range(10, 20)])
+    wait_for(lambda: len(site.events()) >= 20)
+    assert len(set(uids(site.events()))) == 20
+
+
+def test_term_drains_and_the_next_start_goes_on(site, running):
+    site.configure(site.file_sink())
+    site.append([record(n) for n in range(100)])
+    p = running()
+    wait_for(lambda: len(site.events()) >= 100)
+    site.append([record(n) for n in range(100, 200)])
+    p.send_signal(signal.SIGTERM)
+    assert p.wait(30) == 0
+    assert site.once().returncode == 0
+    assert len(site.events()) == 200 and len(set(uids(site.events()))) == 200
+
+
+def test_a_wrong_configuration_on_hup_leaves_the_old_one_running(site, running):
+    site.configure(site.file_sink())
+    p = running()
+    wait_for(lambda: (site.path / "state" / "status.sock").exists())
+    good = site.conf.read_text()
+    site.conf.write_text(good + "nonsense: 1\n")
+    p.send_signal(signal.SIGHUP)
+    wait_for(lambda: "refused" in site.log())
+    site.append([record(1)])
+    wait_for(lambda: len(site.events()) == 1)
+    site.conf.write_text(good.replace("name: disk", "name: other"))
+    p.send_signal(signal.SIGHUP)
+    wait_for(lambda: "reloaded" in site.log())
+    site.append([record(2)])
+    wait_for(lambda: record(2)["correlationId"] in uids(site.events()))
+
+
+def test_status_answers_and_a_second_copy_says_who_holds_the_lock(site, running):
+    site.configure(site.file_sink())
+    p = running()
+    wait_for(lambda: (site.path / "state" / "status.sock").exists())
+    status = json.loads(site.run("status", "-c", str(site.conf), "--json").stdout)
+    assert status["pid"] == p.pid and status["sinks"][0]["name"] == "disk"
+    assert "sink disk" in site.run("status", "-c", str(site.conf)).stdout
+    second = site.once()
+    assert second.returncode == 78 and str(p.pid) in second.stderr
+
+
+def test_check_names_file_line_key_and_what_is_allowed(site):
+    site.conf.write_text("sources:\n  - {name: a, type: fil, paths: [x]}\nsinks:\n  - {name: b, type: file, pth: /x}\n")
+    done = site.run("check", "-c", str(site.conf))
+    assert done.returncode == 78
+    assert f"{site.conf}:2: " in done.stdout and "did you mean \"file\"" in done.stdout
+    assert f"{site.conf}:4: " in done.stdout and "path" in done.stdout
+
+
+def test_the_spool_is_sound_and_told(site):
+    site.configure(site.file_sink())
+    site.append([record(n) for n in range(50)])
+    assert site.once().returncode == 0
+    spool = str(site.path / "state" / "spool")
+    assert site.run("spool", "verify", spool).returncode == 0
+    assert json.loads(site.run("spool", "stat", "--json", spool).stdout)["events"] == 50
+    assert len(site.run("spool", "dump", spool).stdout.splitlines()) == 50
+
+
+# ---- Sentinel ---------------------------------------------------------------------
+
+def test_sentinel_gets_every_row_in_batches_below_a_megabyte(site, far):
+    site.configure(site.sentinel_sink(far))
+    site.append([record(n) for n in range(3000)])
+    assert site.once().returncode == 0
+    posts = far.posts()
+    assert sorted(uids(far.rows())) == sorted(record(n)["correlationId"] for n in range(3000))
+    assert all(p["bytes"] <= 1048576 and p["sent"] <= 1048576 for p in posts)
+    assert all(p["headers"]["Content-Encoding"] == "gzip" for p in posts)
+    assert posts[0]["path"].startswith(f"/dataCollectionRules/{RULE}/streams/Custom-AISPMEvents?")
+
+
+def test_retry_after_is_obeyed_and_nothing_is_lost(site, far):
+    far.script = [(429, [("Retry-After", "2")], "")]
+    site.configure(site.sentinel_sink(far))
+    site.append([record(n) for n in range(20)])
+    assert site.once().returncode == 0
+    first, second = far.posts()[:2]
+    assert second["at"] - first["at"] >= 2
+    assert first["headers"]["x-ms-client-request-id"] == second["headers"]["x-ms-client-request-id"]
+    assert len(far.rows()) == 20
+
+
+def test_401_makes_a_new_token(site, far):
+    far.script = [401]
+    site.configure(site.sentinel_sink(far))
+    site.append([record(1)])
+    assert site.once().returncode == 0
+    assert [p["headers"]["Authorization"] for p in far.posts()] == ["Bearer token-1", "Bearer token-2"]
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_the_guilty_event_is_set_aside_and_its_neighbours_pass(site, far, status):
+    guilty = record(37)["correlationId"]
+    far.decide = lambda rows: (status, [("x-ms-request-id", "r-1")], '{"error":{"code":"BadRow"}}') \
+        if guilty in uids(rows) else 204
+    site.configure(site.sentinel_sink(far))
+    site.append([record(n) for n in range(100)])
+    done = site.once()
+    assert done.returncode == 65
+    assert sorted(uids(far.rows())) == sorted(record(n)["correlationId"] for n in range(100) if n != 37)
+    dead = [json.loads(x) for x in site.run("spool", "dead", str(site.path / "state" / "dead")).stdout.splitlines()]
+    assert len(dead) == 1 and str(status) in dead[0]["reason"] and "BadRow" in dead[0]["reason"]
+
+
+def test_403_holds_the_sink_names_both_causes_and_holds_no_other_back(site, far):
+    far.decide = lambda rows: 403
+    site.configure(site.sentinel_sink(far), site.file_sink())
+    site.append([record(n) for n in range(10)])
+    done = site.once(limit="3s")
+    assert done.returncode == 69
+    assert len(site.events()) == 10
+    assert "Monitoring Metrics Publisher" in done.stderr and "private link" in done.stderr.lower()
+    assert "very-secret-word" not in done.stderr and "token-1" not in done.stderr
+
+
+def test_a_connection_lost_before_and_after_the_answer_repeats_at_most_with_equal_ids(site, far):
+    far.script = ["drop", 204, "drop"]
+    site.configure(site.sentinel_sink(far))
+    site.append([record(n) for n in range(50)])
+    assert site.once().returncode == 0
+    rows = far.rows()
+    assert set(uids(rows)) == {record(n)["correlationId"] for n in range(50)}
+    assert len({r["EventId"] for r in rows}) == 50
+
+
+def test_our_request_is_the_official_client_s(site, certificate, tmp_path):
+    """azure-monitor-ingestion is the yardstick: method, path, query, headers and shape of body."""
+    ca, context = certificate
+    script = tmp_path / "client.py"
+    script.write_text(f"""
+import sys
+from azure.core.credentials import AccessToken
+from azure.monitor.ingestion import LogsIngestionClient
+class Credential:
+    def get_token(self, *scopes, **kw):
+        print(scopes[0])
+        return AccessToken("token-x", 9999999999)
+LogsIngestionClient(sys.argv[1], Credential()).upload(rule_id="{RULE}", stream_name="Custom-AISPMEvents", logs=[{{"a": 1}}])
+""")
+    far = FarSide(tls=context)
+    try:
+        client = subprocess.run([sys.executable, script, far.url], env=dict(os.environ, REQUESTS_CA_BUNDLE=str(ca)),
+                                capture_output=True, text=True, timeout=60)
+        assert client.returncode == 0, client.stderr
+        theirs = far.posts()[0]
+        site.configure(site.sentinel_sink(far, f", tls: {{ca_file: {ca}}}"))
+        site.append([record(1)])
+        done = site.once()
+        assert done.returncode == 0, done.stderr
+        ours = far.posts()[1]
+        token = next(r for r in far.requests if r["token"])
+    finally:
+        far.close()
+    assert ours["path"].replace("%2D", "-") == theirs["path"].replace("%2D", "-")
+    for name in ("Content-Type", "Content-Encoding"):
+        assert ours["headers"][name] == theirs["headers"][name]
+    wanted = {"authorization", "content-type", "content-encoding", "content-length", "x-ms-client-request-id"}
+    assert wanted <= {k.lower() for k in ours["headers"]}
+    assert isinstance(ours["rows"], list) and isinstance(theirs["rows"], list)
+    assert token["form"]["scope"] == [client.stdout.strip()]
+    assert token["form"]["grant_type"] == ["client_credentials"] and token["form"]["client_secret"] == ["very-secret-word"]
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(site, certificate):
+    far = FarSide(tls=certificate[1])
+    try:
+        site.configure(site.sentinel_sink(far))
+        site.append([record(1)])
+        done = site.once(limit="3s")
+    finally:
+        far.close()
+    assert done.returncode == 69 and "certificate" in done.stderr.lower()
+    assert far.posts() == []
+
+
+# ---- kill -9 ------------------------------------------------------------------------
+
+def test_kill_9_at_random_moments_loses_nothing_and_repeats_show_by_event_id(site, far):
+    kills = 1000 if LONG else 50
+    rng = random.Random(20261124)
+    faults = [204, 204, 204, 429, 500, 503, "drop"]
+    far.decide = lambda rows: rng.choice(faults)
+    site.configure(site.sentinel_sink(far), site.file_sink())
+    n = 0
+    for _ in range(kills):
+        p = site.start()
+        end = time.monotonic() + rng.uniform(0.01, 0.35)
+        while time.monotonic() < end:
+            site.append([record(n + i, second=(n + i) % 1000) for i in range(5)])
+            n += 5
+            time.sleep(0.02)
+        p.send_signal(signal.SIGKILL)
+        p.wait()
+    far.decide = None
+    assert site.once(limit="60s", timeout=90).returncode == 0
+    wanted = {record(i)["correlationId"] for i in range(n)}
+    for rows in (far.rows(), site.events()):
+        rows = [r for r in rows if r["EventClass"] == "activity"]
+        assert set(uids(rows)) == wanted
+        assert len({r["EventId"] for r in rows}) == n
+    assert all(line.startswith("{") and line.endswith("}") for line in site.out.read_text().splitlines())
