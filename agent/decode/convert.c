@@ -174,61 +174,64 @@ convert_result(struct decode_ctx *c, const struct in *in, struct val *ret)
 
 /* ---- Azure resource ids ----------------------------------------------------------------- */
 
-static struct slice
-subscription(struct slice s)
+static const struct azure_id *
+parse_id(struct decode_ctx *c, struct slice s)
 {
-	struct azure_id id;
+	struct id_memo *memo = &c->memo;
 
-	return azure_id_parse(s, &id) ? id.subscription : SLICE_NONE;
-}
-
-static struct slice
-group(struct slice s)
-{
-	struct azure_id id;
-
-	return azure_id_parse(s, &id) ? id.group : SLICE_NONE;
-}
-
-static struct slice
-resource_name(struct slice s)
-{
-	struct azure_id id;
-
-	return azure_id_parse(s, &id) ? id.name : SLICE_NONE;
-}
-
-/* A model's deployment, not one of resources by a template. */
-static struct slice
-deployment(struct slice s)
-{
-	if (slice_find_nocase(s, SLICE("/microsoft.resources/deployments/"), 0) >= 0)
-		return SLICE_NONE;
-	return azure_id_part(s, SLICE("deployments"));
+	if (memo->text.p != s.p || memo->text.n != s.n) {
+		memo->text = s;
+		memo->is_id = azure_id_parse(s, &memo->id);
+	}
+	return memo->is_id ? &memo->id : NULL;
 }
 
 static bool
 convert_azure_subscription(struct decode_ctx *c, const struct in *in, struct val *ret)
 {
-	return convert_part(c, in, ret, subscription);
+	const struct azure_id *id;
+	struct slice s;
+	bool lasting;
+
+	return in_text(c, in, &s, &lasting) && (id = parse_id(c, s)) != NULL && give_text(id->subscription, lasting, ret);
 }
 
 static bool
 convert_azure_group(struct decode_ctx *c, const struct in *in, struct val *ret)
 {
-	return convert_part(c, in, ret, group);
+	const struct azure_id *id;
+	struct slice s;
+	bool lasting;
+
+	return in_text(c, in, &s, &lasting) && (id = parse_id(c, s)) != NULL && give_text(id->group, lasting, ret);
 }
 
 static bool
 convert_azure_name(struct decode_ctx *c, const struct in *in, struct val *ret)
 {
-	return convert_part(c, in, ret, resource_name);
+	const struct azure_id *id;
+	struct slice s;
+	bool lasting;
+
+	return in_text(c, in, &s, &lasting) && (id = parse_id(c, s)) != NULL && give_text(id->name, lasting, ret);
 }
 
+/* A model's deployment, of a resource id or an address; not one of resources by a template. */
 static bool
 convert_azure_deployment(struct decode_ctx *c, const struct in *in, struct val *ret)
 {
-	return convert_part(c, in, ret, deployment);
+	const struct azure_id *id;
+	struct slice s;
+	bool lasting;
+
+	if (!in_text(c, in, &s, &lasting))
+		return false;
+	id = parse_id(c, s);
+	if (id != NULL && slice_eq_nocase(id->provider, SLICE("microsoft.resources")))
+		return false;
+	if (id != NULL && id->path.n > 0)
+		s = id->path;
+	return give_text(azure_id_part(s, SLICE("deployments")), lasting, ret);
 }
 
 static bool

@@ -233,6 +233,7 @@ text_record(struct decode_ctx *c, struct slice text, bool padded, struct err *er
 
 	json_reset(c->reader, &c->doc);
 	c->nnested = 0;
+	c->memo.text = SLICE_NONE;
 	root = json_read(c->reader, text, padded, &c->doc, err);
 	if (root < 0)
 		return -1;

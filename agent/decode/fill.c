@@ -11,6 +11,7 @@
 #include "base/hash.h"
 
 #define SCHEMA_VERSION	"1"
+#define HASH_PIECE_BYTES	2048u
 
 /* ---- memory and values ---------------------------------------------------------------- */
 
@@ -85,15 +86,18 @@ fill_in(struct decode_ctx *c, const struct event *e, const struct ref *ref, stru
 {
 	switch (ref->kind) {
 	case REF_PATH:
-		*ret = (struct in){ .has_value = true, .at = walk_get(c, ref->node) };
+		ret->has_value = true;
+		ret->at = walk_get(c, ref->node);
 		return ret->at != 0;
 	case REF_COLUMN:
 		if (e == NULL || !event_has(e, ref->field))
 			return false;
-		*ret = (struct in){ .val = column(e, ref->field) };
+		ret->has_value = false;
+		ret->val = column(e, ref->field);
 		return true;
 	default:
-		*ret = (struct in){ .val = { .kind = VAL_TIME, .number = (int64_t)c->record->arrived_ms } };
+		ret->has_value = false;
+		ret->val = (struct val){ .kind = VAL_TIME, .number = (int64_t)c->record->arrived_ms };
 		return true;
 	}
 }
@@ -105,8 +109,11 @@ test_holds(struct decode_ctx *c, const struct event *e, const struct test *t)
 {
 	struct in in;
 	struct slice s;
-	bool lasting, there = fill_in(c, e, &t->ref, &in);
+	bool lasting, there;
 
+	if (t->ref.kind == REF_PATH && walk_get(c, t->ref.node) == 0)
+		return t->kind == TEST_ABSENT;
+	there = fill_in(c, e, &t->ref, &in);
 	if (t->kind != TEST_TEXTS)
 		return there == (t->kind == TEST_PRESENT);
 	if (!there || !in_text(c, &in, &s, &lasting))
@@ -202,6 +209,13 @@ fit(struct decode_ctx *c, const struct rule *r, struct val *v)
 	}
 }
 
+/* Literals of text columns were looked at when the mapping was read. */
+static bool
+fit_literal(struct decode_ctx *c, const struct rule *r, struct val *v)
+{
+	return r->field < 0 || field_rows[r->field].type == FIELD_TEXT || fit(c, r, v);
+}
+
 static bool
 look_up(struct decode_ctx *c, const struct table *t, struct val *v)
 {
@@ -220,19 +234,17 @@ static bool
 from_refs(struct decode_ctx *c, const struct event *e, const struct rule *r, const struct block *b, struct val *ret)
 {
 	for (uint32_t i = 0; i < b->nrefs; i++) {
-		struct val v = { 0 };
 		struct in in;
 
-		if (!fill_in(c, e, &b->refs[i], &in) || !b->as->convert(c, &in, &v))
+		if (!fill_in(c, e, &b->refs[i], &in) || !b->as->convert(c, &in, ret))
 			continue;
-		if (b->table != NULL && !look_up(c, b->table, &v))
+		if (b->table != NULL && !look_up(c, b->table, ret))
 			continue;
-		if (!fit(c, r, &v))
+		if (b->table != NULL ? !fit_literal(c, r, ret) : !fit(c, r, ret))
 			continue;
 		c->why_ref = &b->refs[i];
 		if (c->why != NULL && in.has_value)
 			why_use(c, in.at);
-		*ret = v;
 		return true;
 	}
 	return false;
@@ -241,8 +253,10 @@ from_refs(struct decode_ctx *c, const struct event *e, const struct rule *r, con
 static bool
 literal(struct decode_ctx *c, const struct rule *r, struct slice text, struct val *ret)
 {
+	if (text.p == NULL)
+		return false;
 	*ret = (struct val){ .kind = VAL_TEXT, .text = text, .lasting = true };
-	return text.p != NULL && fit(c, r, ret);
+	return fit_literal(c, r, ret);
 }
 
 static void
@@ -266,7 +280,7 @@ run_block(struct decode_ctx *c, const struct event *e, const struct rule *r, con
 {
 	bool found;
 
-	if (!fill_tests(c, e, b->tests, b->ntests))
+	if (b->ntests > 0 && !fill_tests(c, e, b->tests, b->ntests))
 		return false;
 	c->why_ref = NULL;
 	c->why_block = b;
@@ -316,17 +330,36 @@ set_column(struct decode_ctx *c, struct event *e, enum field f, const struct val
 
 /* ---- an event ---------------------------------------------------------------------------------- */
 
+/* Small pieces are gathered: each call into the library costs more than they do. */
+static void
+hash_flush(struct decode_ctx *c)
+{
+	sha256_add(c->sha, c->json.p, c->json.n);
+	buf_reset(&c->json);
+}
+
+static void
+hash_put(struct decode_ctx *c, const void *p, size_t n)
+{
+	if (c->json.n + n > HASH_PIECE_BYTES)
+		hash_flush(c);
+	if (n > HASH_PIECE_BYTES)
+		sha256_add(c->sha, p, n);
+	else
+		buf_put(&c->json, p, n);
+	if (c->json.failed)
+		c->short_of_memory = true;
+}
+
 static void
 hash_value(struct decode_ctx *c, uint32_t at)
 {
+	struct slice s = at != 0 ? value_bytes(c, at) : SLICE_NONE;
 	unsigned char length[4];
-	struct slice s = SLICE_NONE;
 
-	if (at != 0)
-		s = value_bytes(c, at);
 	put_le32(length, at != 0 ? (uint32_t)s.n : UINT32_MAX);
-	sha256_add(c->sha, length, sizeof(length));
-	sha256_add(c->sha, s.p, s.n);
+	hash_put(c, length, sizeof(length));
+	hash_put(c, s.p, s.n);
 }
 
 /* See README.md beside this file. */
@@ -341,17 +374,19 @@ fill_id(struct decode_ctx *c, struct event *e, uint32_t index)
 
 	if (id == NULL)
 		return;
-	for (uint32_t i = 0; i < f->nids; i++)
-		any |= walk_get(c, f->ids[i].node) != 0;
+	for (uint32_t i = 0; i < f->nids && !any; i++)
+		any = walk_get(c, f->ids[i].node) != 0;
 	sha256_start(c->sha);
-	sha256_add(c->sha, f->name.p, f->name.n);
-	sha256_add(c->sha, "", 1);
+	buf_reset(&c->json);
+	hash_put(c, f->name.p, f->name.n);
+	hash_put(c, "", 1);
 	for (uint32_t i = 0; any && i < f->nids; i++)
 		hash_value(c, walk_get(c, f->ids[i].node));
 	if (!any)
-		sha256_add(c->sha, c->doc.v[c->at].p, c->doc.v[c->at].n);
+		hash_put(c, c->doc.v[c->at].p, c->doc.v[c->at].n);
 	put_le32(number, index);
-	sha256_add(c->sha, number, sizeof(number));
+	hash_put(c, number, sizeof(number));
+	hash_flush(c);
 	sha256_finish(c->sha, digest);
 	for (int i = 0; i < 16; i++) {
 		id[2 * i] = hex[digest[i] >> 4];

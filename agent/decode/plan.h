@@ -19,6 +19,7 @@
 #include "decode/decode.h"
 #include "model/event.h"
 #include "model/record.h"
+#include "model/resource.h"
 
 struct sha256;
 
@@ -261,6 +262,9 @@ struct decoder {
 /* ---- working memory ------------------------------------------------------------ */
 
 struct slot { uint32_t turn, at; };
+#define SLOT_EMPTY	UINT32_C(0x80000000)	/* in `at`: an empty list or object */
+/* The parts of one resource id: a mapping asks for several, one after another. */
+struct id_memo { struct slice text; bool is_id; struct azure_id id; };
 struct nested { uint32_t root, start; uint8_t level; };	/* root 0: not JSON; start: the doc's length before */
 
 struct decode_ctx {
@@ -274,8 +278,9 @@ struct decode_ctx {
 	struct nested		*nested;
 	uint32_t		 nnested, nested_cap;
 	struct sha256		*sha;
+	struct id_memo		 memo;
 	struct buf		 plain;		/* an unpacked record */
-	struct buf		 json;		/* one `as: json` value, or a say */
+	struct buf		 json;		/* one `as: json` value, a sentence, or what is hashed */
 	struct buf		 additional;
 	/* The record at hand. */
 	const struct record	*record;
@@ -352,9 +357,21 @@ yaml_slice(const struct yaml_node *n)
 /* Fills the slots of all paths from the object at `at`. */
 void	walk_record(struct decode_ctx *, uint32_t at);
 /* A node's value, or 0: found nothing. */
-uint32_t walk_get(struct decode_ctx *, uint32_t node);
+static inline uint32_t
+walk_get(const struct decode_ctx *c, uint32_t node)
+{
+	const struct slot *s = &c->slots[node];
+
+	return s->turn == c->turn && (s->at & SLOT_EMPTY) == 0 ? s->at : 0;
+}
 /* The same, but an empty list or object counts as found. */
-uint32_t walk_get_any(struct decode_ctx *, uint32_t node);
+static inline uint32_t
+walk_get_any(const struct decode_ctx *c, uint32_t node)
+{
+	const struct slot *s = &c->slots[node];
+
+	return s->turn == c->turn ? s->at & ~SLOT_EMPTY : 0;
+}
 /* The root of the JSON that the string at `at` holds, or 0. */
 uint32_t walk_nested(struct decode_ctx *, uint32_t at);
 /* Calls `see` for each element of a family's `each`, its paths bound to it. False: there is no such list. */

@@ -157,12 +157,12 @@ walk_nested(struct decode_ctx *c, uint32_t at)
 /* ---- the walk --------------------------------------------------------------------- */
 
 static void
-fill(struct decode_ctx *c, uint32_t node, uint32_t at)
+fill(struct decode_ctx *c, uint32_t node, uint32_t at, bool empty)
 {
 	struct slot *s = &c->slots[node];
 
 	if (s->turn != c->turn)
-		*s = (struct slot){ c->turn, at };
+		*s = (struct slot){ c->turn, empty ? at | SLOT_EMPTY : at };
 }
 
 /* Long keys with escapes cannot be ours: no mapping has one of that length. */
@@ -267,12 +267,13 @@ walk(struct decode_ctx *c, uint32_t node, uint32_t at)
 {
 	const struct node *n = &c->plan->trie.nodes[node];
 	const struct json_value *v = &c->doc.v[at];
-	bool steps = n->has_keys || n->first != 0 || n->indexes != 0 || n->wheres != 0;
+	bool steps = n->has_keys || n->first != 0 || n->indexes != 0 || n->wheres != 0, empty;
 
 	if (v->type == JSON_NULL || (v->type == JSON_STRING && text_is_nothing(v)))
 		return;
-	if (n->wanted && (n->keep_empty || !is_container(v) || v->next > at + 1))
-		fill(c, node, at);
+	empty = is_container(v) && v->next == at + 1;
+	if (n->wanted && (!empty || n->keep_empty))
+		fill(c, node, at, empty);
 	if (!steps)
 		return;
 	if (v->type == JSON_STRING) {
@@ -308,20 +309,6 @@ walk_record(struct decode_ctx *c, uint32_t at)
 	next_turn(c);
 	if (c->plan->trie.nodes != NULL && c->doc.v[at].type == JSON_OBJECT)
 		walk_object(c, 0, at);
-}
-
-uint32_t
-walk_get_any(struct decode_ctx *c, uint32_t node)
-{
-	return c->slots[node].turn == c->turn ? c->slots[node].at : 0;
-}
-
-uint32_t
-walk_get(struct decode_ctx *c, uint32_t node)
-{
-	uint32_t at = walk_get_any(c, node);
-
-	return at != 0 && value_is_nothing(&c->doc, at) ? 0 : at;
 }
 
 /* ---- each ---------------------------------------------------------------------------- */
