@@ -10,14 +10,10 @@
 #endif
 
 #include <assert.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/arena.h"
-#include "base/buf.h"
 #include "base/clock.h"
 #include "base/conf.h"
 #include "base/err.h"
@@ -28,10 +24,8 @@
 #include "base/sys.h"
 #include "decode/decode.h"
 #include "detect/detect.h"
-#include "model/event.h"
-#include "model/record.h"
 #include "model/wire.h"
-#include "run/agent.h"
+#include "run/intake_state.h"
 #include "run/settings.h"
 #include "source/source.h"
 #include "spool/dead.h"
@@ -39,7 +33,6 @@
 
 #define GROUP_BYTES	(1u << 20)	/* a group is committed past this */
 #define GROUP_MAX_BYTES	(256u << 20)	/* one record's events may take it this far */
-#define GROUP_MARKS	512
 #define COMMIT_AFTER_MS	50
 #define IDLE_COMMIT_MS	10		/* at most one commit in this time for a trickle */
 #define TEND_MS		200
@@ -47,46 +40,6 @@
 #define CHECKPOINT_MS	60000
 #define ARENA_BYTES	(256u << 10)
 #define ARENA_MAX_BYTES	(512u << 20)
-
-struct mark {
-	struct source	*source;
-	struct position	 at;
-};
-
-struct group {
-	struct buf		 bytes;		/* wire events, one behind the other */
-	uint32_t		*ends;		/* end of each in bytes */
-	size_t			 n, cap;
-	struct mark		 marks[GROUP_MARKS];
-	size_t			 nmarks;
-	uint64_t		 began_ms;
-	bool			 letters;	/* the dead letter must be synced with it */
-};
-
-struct intake {
-	struct world		 world;
-	struct loop		*loop;
-	struct source		*sources;
-	size_t			 nsources;
-	struct decoder		*decoder;
-	struct decode_ctx	*ctx;
-	struct detect		*detect;
-	struct spool_reader	*checkpoint;	/* the detectors' cursor: what they have saved */
-	uint64_t		 seen_seq;	/* newest durable entry that the detectors have seen */
-	struct arena		 arena;
-	struct event_list	 events, findings;
-	struct group		 group;
-	struct slice		*entries;	/* scratch for append */
-	size_t			 entries_cap;
-	bool			 stuck;		/* the group could not be committed; sources stand still */
-	uint64_t		 committed_ms, checkpoint_ms;
-	uint64_t		 unsaved_bytes;	/* spooled since the detectors' state was saved */
-	struct loop_timer	*commit_timer, *tend_timer;
-	pthread_t		 thread;
-	bool			 started, threaded;
-	_Atomic bool		 stop, drained;
-	_Atomic uint64_t	 set_aside;
-};
 
 /* ---- the group ------------------------------------------------------------ */
 
@@ -182,8 +135,6 @@ count_spool(struct intake *in)
 	stat_set(in->world.spool_stats, STAT_SPOOL_DEAD_BYTES, dead_bytes(in->world.dead));
 }
 
-static void save_detectors(struct intake *);
-
 static void
 tell_stuck(struct intake *in, const struct err *err)
 {
@@ -224,7 +175,7 @@ commit(struct intake *in)
 	in->world.spooled(in->world.arg);
 	/* The detectors' cursor must never be what fills the spool. */
 	if (in->unsaved_bytes > in->world.spool_bytes / 8)
-		save_detectors(in);
+		intake_save(in);
 	return 0;
 }
 
@@ -393,108 +344,6 @@ say_line(struct source *s, bool trouble, const char *text)
 		stat_say(s->stats, text);
 }
 
-/* ---- the detectors' memory ------------------------------------------------- */
-
-#define STATE_FILE	"detect.state"
-#define STATE_MAGIC	"AISPMDET"
-
-/* detect.state: magic, u64 LE the newest entry seen, then detect_save's bytes (which carry a checksum). */
-static int
-write_state(struct intake *in, struct err *err)
-{
-	struct buf b;
-	char path[4096], head[16];
-	int rc = -1;
-
-	buf_init(&b, SIZE_MAX / 2);
-	memcpy(head, STATE_MAGIC, 8);
-	put_le64(head + 8, in->seen_seq);
-	buf_put(&b, head, sizeof(head));
-	if (detect_save(in->detect, &b, err) == 0 &&
-	    state_path(in->world.state_dir, STATE_FILE, path, sizeof(path), err) == 0)
-		rc = sys_replace_file(path, b.p, b.n, err);
-	buf_fini(&b);
-	return rc;
-}
-
-/* Only between groups: everything the detectors have seen is then durable. */
-static void
-save_detectors(struct intake *in)
-{
-	struct err err = { 0 };
-
-	if (!group_is_empty(&in->group))
-		return;		/* its events were seen already: the saved state must not be ahead of the spool */
-	if (in->seen_seq <= spool_reader_cursor(in->checkpoint)) {
-		in->checkpoint_ms = clock_mono_ms();
-		return;
-	}
-	if (write_state(in, &err) != 0 || spool_done(in->checkpoint, in->seen_seq, &err) != 0)
-		note(INTERNAL, N_TEXT("what", "detector state"), N_TEXT("why", err.text));
-	in->unsaved_bytes = 0;
-	in->checkpoint_ms = clock_mono_ms();
-}
-
-static int
-read_state(struct intake *in, uint64_t *ret_seq, struct err *err)
-{
-	struct buf b;
-	char path[4096];
-	int rc = -1;
-
-	buf_init(&b, SIZE_MAX / 2);
-	if (state_path(in->world.state_dir, STATE_FILE, path, sizeof(path), err) == 0 &&
-	    buf_read_file(&b, path, err) == 0) {
-		if (b.n < 16 || memcmp(b.p, STATE_MAGIC, 8) != 0)
-			err_set(err, ERR_LOST, "%s is not a detector state", path);
-		else if (detect_restore(in->detect, slice_make(b.p + 16, b.n - 16), err) == 0) {
-			*ret_seq = get_le64(b.p + 8);
-			rc = 0;
-		}
-	}
-	buf_fini(&b);
-	return rc;
-}
-
-/* Shows the detectors what came after their state was saved; what they say was said then. */
-static int
-replay(struct intake *in, struct err *err)
-{
-	struct slice entry;
-	struct event e;
-	int got;
-
-	while ((got = spool_next(in->checkpoint, &entry, &in->seen_seq, err)) != 0) {
-		if (got == -1 && err->kind != ERR_LOST)
-			return -1;
-		if (got == -1 || wire_get(entry, &e, err) != 0 || event_class_is_finding(event_text(&e, F_EventClass)))
-			continue;
-		(void)detect_see(in->detect, &e, &in->findings, err);
-		arena_reset(&in->arena);
-		in->findings = (struct event_list){ .arena = &in->arena };
-	}
-	in->seen_seq = spool_durable_seq(in->world.spool);
-	return 0;
-}
-
-static int
-restore_detectors(struct intake *in, struct err *err)
-{
-	struct err why = { 0 };
-	uint64_t seq = 0;
-	bool fresh;
-
-	if (spool_reader_open(&in->checkpoint, in->world.spool, INTAKE_CURSOR, &fresh, err) != 0)
-		return -1;
-	if (read_state(in, &seq, &why) != 0) {
-		if (!fresh)
-			note(STATE_FRESH, N_TEXT("why", why.text));
-	} else if (spool_seek(in->checkpoint, seq, err) != 0) {
-		return -1;
-	}
-	return replay(in, err);
-}
-
 /* ---- turning -------------------------------------------------------------- */
 
 static void
@@ -509,7 +358,7 @@ tend(void *arg)
 	if (in->stuck && commit(in) == 0)
 		resume_sources(in);
 	if (clock_mono_ms() - in->checkpoint_ms >= CHECKPOINT_MS && commit(in) == 0)
-		save_detectors(in);
+		intake_save(in);
 	detect_count(in->detect);
 	count_spool(in);
 	look_drained(in);
@@ -621,7 +470,7 @@ intake_start(struct intake *in, bool thread, struct err *err)
 {
 	struct restoring r = { in, err };
 
-	if (restore_detectors(in, err) != 0 || spool_each_mark(in->world.spool, restore_one, &r, err) != 0)
+	if (intake_remember(in, err) != 0 || spool_each_mark(in->world.spool, restore_one, &r, err) != 0)
 		return -1;
 	in->started = true;
 	in->checkpoint_ms = in->committed_ms = clock_mono_ms();
@@ -659,7 +508,7 @@ intake_stop(struct intake *in)
 	}
 	/* What could not be written stays with the sources: their positions did not move. */
 	if (commit(in) == 0)
-		save_detectors(in);
+		intake_save(in);
 	close_sources(in);
 	spool_reader_close(in->checkpoint);
 	in->checkpoint = NULL;

@@ -56,7 +56,7 @@ def room_of(path):
         return path.split("/")[1]
     if path.startswith("sinks/encode/"):
         return "encode"
-    if path.startswith("sinks/send."):
+    if path.startswith("sinks/send"):
         return "send"
     return "sink" if path.startswith("sinks/") else None
 

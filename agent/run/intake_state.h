@@ -1,0 +1,60 @@
+/* intake_state.h - inside intake: the group that is gathered, and what the threads of a loop share. intake_memory.c keeps the detectors' memory. */
+#ifndef RUN_INTAKE_STATE_H
+#define RUN_INTAKE_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include "base/arena.h"
+#include "base/buf.h"
+#include "model/event.h"
+#include "model/record.h"
+#include "run/agent.h"
+
+#define GROUP_MARKS	512
+
+struct mark {
+	struct source	*source;
+	struct position	 at;
+};
+
+struct group {
+	struct buf		 bytes;		/* wire events, one behind the other */
+	uint32_t		*ends;		/* end of each in bytes */
+	size_t			 n, cap;
+	struct mark		 marks[GROUP_MARKS];
+	size_t			 nmarks;
+	uint64_t		 began_ms;
+	bool			 letters;	/* the dead letter must be synced with it */
+};
+
+struct intake {
+	struct world		 world;
+	struct loop		*loop;
+	struct source		*sources;
+	size_t			 nsources;
+	struct decoder		*decoder;
+	struct decode_ctx	*ctx;
+	struct detect		*detect;
+	struct spool_reader	*checkpoint;	/* the detectors' cursor: what they have saved */
+	uint64_t		 seen_seq;	/* newest durable entry that the detectors have seen */
+	struct arena		 arena;
+	struct event_list	 events, findings;
+	struct group		 group;
+	struct slice		*entries;	/* scratch for append */
+	size_t			 entries_cap;
+	bool			 stuck;		/* the group could not be committed; sources stand still */
+	uint64_t		 committed_ms, checkpoint_ms;
+	uint64_t		 unsaved_bytes;	/* spooled since the detectors' state was saved */
+	struct loop_timer	*commit_timer, *tend_timer;
+	pthread_t		 thread;
+	bool			 started, threaded;
+	_Atomic bool		 stop, drained;
+	_Atomic uint64_t	 set_aside;
+};
+
+/* Restores what the detectors knew, and shows them what came after it was saved. */
+int	intake_remember(struct intake *, struct err *);
+/* Saves it with the spool's position. Only between groups: everything the detectors have seen is then durable. */
+void	intake_save(struct intake *);
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * send_state.h - inside send: one sink's way, and the batches on it. send_fill.c fills them, send.c sends them.
+ */
+#ifndef SINKS_SEND_STATE_H
+#define SINKS_SEND_STATE_H
+
+#include "base/slice.h"
+#include "net/backoff.h"
+#include "sinks/batch.h"
+#include "sinks/send.h"
+#include "sinks/sink.h"
+
+#define MAX_FLIGHTS	8
+#define RANGES		40		/* halving 2^32 entries needs 33 */
+
+enum flight_state { FILLING, READY, OUT, DONE };
+enum send_state { DELIVERING, WAITING, HELD };
+
+struct range {
+	size_t	lo, hi;
+};
+
+struct flight {
+	enum flight_state	 state;
+	struct batch		 batch, part;	/* part: a range of batch, framed anew */
+	const struct batch	*offered;	/* which of them is out */
+	struct range		 ranges[RANGES];
+	size_t			 nranges;
+	uint64_t		 last_seq;	/* everything up to here is in it, or left out on purpose */
+	uint64_t		 began_ms;
+	int64_t			 first_time_ms, last_time_ms;	/* span of TimeGenerated */
+};
+
+struct send {
+	struct send_world	 world;
+	struct sink		 sink;
+	const struct encoder	*encoder;
+	struct spool_reader	*reader;
+	struct loop_timer	*timer;
+	struct backoff		 later, held;
+	enum send_state		 state;
+	uint64_t		 not_before_ms;
+	uint64_t		 max_wait_ms;
+	size_t			 max_bytes;
+	struct flight		 flights[MAX_FLIGHTS];
+	size_t			 head, n, limit;	/* ring of flights */
+	struct slice		 entry;		/* read, and not yet in a flight */
+	uint64_t		 entry_seq;
+	uint64_t		 placed_seq;	/* newest entry that a flight has, or was left out */
+	uint64_t		 classes;	/* bit of each class let through, by class_bit */
+	uint64_t		 set_aside;
+	bool			 drain, pumping, again, started;
+	char			 name[65];
+};
+
+/* ---- send_fill.c ---- */
+
+/* Reads entries into flights until there are none, or no room. -1: come again later. */
+int	send_fill(struct send *, struct err *);
+/* The newest flight while it is still being filled, or NULL. */
+struct flight *send_filling(struct send *);
+struct flight *send_flight(struct send *, size_t i);	/* 0: the oldest */
+void	send_close_flight(struct send *, struct flight *);
+void	send_batch_begin(struct send *, struct batch *);
+struct batch_entry *send_add_entry(struct batch *);	/* room for one more, not yet counted; NULL: no memory */
+/* Into the dead letter, synced. */
+int	send_set_event_aside(struct send *, struct slice wire, const char *reason, struct err *);
+/* The classes that the settings let through, one bit each. */
+uint64_t send_classes(const struct conf *item);
+
+#endif
