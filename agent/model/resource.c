@@ -11,7 +11,9 @@ next_segment(struct slice id, size_t *at)
 	while (*at < id.n && id.p[*at] == '/')
 		++*at;
 	begin = *at;
-	slash = begin < id.n ? memchr(id.p + begin, '/', id.n - begin) : NULL;
+	if (begin == id.n)
+		return SLICE_NONE;
+	slash = memchr(id.p + begin, '/', id.n - begin);
 	*at = slash != NULL ? (size_t)(slash - id.p) : id.n;
 	return slice_make(id.p + begin, *at - begin);
 }
