@@ -55,30 +55,47 @@ arena_fini(struct arena *a)
 	arena_init(a, a->block_bytes, a->max_bytes);
 }
 
-void *
-arena_alloc_slow(struct arena *a, size_t n)
+/* A block behind the current one. */
+static struct arena_block *
+add_block(struct arena *a, size_t bytes)
 {
-	size_t need = (n + 15) & ~(size_t)15;
-	size_t bytes = need > a->block_bytes ? need : a->block_bytes;
-	struct arena_block *b;
-	void *p;
+	struct arena_block *b = malloc(sizeof(*b) + bytes);
 
-	if (need < n || bytes > a->max_bytes || a->total_bytes > a->max_bytes - bytes)
-		return NULL;
-	b = malloc(sizeof(*b) + bytes);
 	if (b == NULL)
 		return NULL;
 	b->bytes = bytes;
 	b->next = NULL;
 	a->total_bytes += bytes;
-	if (a->first == NULL)
+	if (a->first == NULL) {
 		a->first = b;
-	else
+	} else {
+		b->next = a->current->next;
 		a->current->next = b;
+	}
+	return b;
+}
+
+void *
+arena_alloc_slow(struct arena *a, size_t n)
+{
+	size_t room = a->max_bytes - a->total_bytes, need = (n + 15) & ~(size_t)15, bytes;
+	struct arena_block *b;
+	bool own;
+
+	if (n == 0)
+		return arena_alloc(a, 1);
+	if (need < n || need > room)
+		return NULL;
+	own = a->first != NULL && need > a->block_bytes / 4;
+	bytes = own || need > a->block_bytes ? need : a->block_bytes < room ? a->block_bytes : room;
+	b = add_block(a, bytes);
+	if (b == NULL)
+		return NULL;
+	if (own)
+		return b->at;
 	use(a, b);
-	p = a->at;
 	a->at += need;
-	return p;
+	return b->at;
 }
 
 void *

@@ -3,7 +3,8 @@
  *
  * Gives:   bytes aligned to 16, alive until arena_reset or arena_fini.
  * Bounded: `max_bytes` over all blocks; past it, or when malloc fails, NULL.
- * Note:    arena_reset keeps the first block, so a warm arena calls no malloc.
+ * Note:    arena_reset keeps the first block, so a warm arena calls no malloc. What is large
+ *          beside block_bytes gets a block of its own, and the current one goes on.
  */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
@@ -35,7 +36,7 @@ arena_alloc(struct arena *a, size_t n)
 {
 	size_t need = (n + 15) & ~(size_t)15;
 
-	if (need >= n && need <= (size_t)(a->end - a->at)) {
+	if (need - 1 < (size_t)(a->end - a->at)) {	/* 0, asked for or by overflow: the slow way */
 		void *p = a->at;
 		a->at += need;
 		return p;

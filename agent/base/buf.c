@@ -15,6 +15,8 @@
 #include "base/err.h"
 #include "base/sys.h"
 
+#define READ_BYTES	65536
+
 void
 buf_init(struct buf *b, size_t max_bytes)
 {
@@ -72,27 +74,40 @@ buf_printf(struct buf *b, const char *fmt, ...)
 	va_list ap;
 	int n;
 
-	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
-	va_end(ap);
-	if (n < 0 || !buf_reserve(b, (size_t)n + 1)) {
-		b->failed = true;
+	if (!buf_reserve(b, 1))
 		return;
-	}
 	va_start(ap, fmt);
-	vsnprintf(b->p + b->n, (size_t)n + 1, fmt, ap);
+	n = vsnprintf(b->p + b->n, b->cap - b->n + 1, fmt, ap);		/* the NUL may stand in the slack */
 	va_end(ap);
-	b->n += (size_t)n;
+	if (n >= 0 && (size_t)n > b->cap - b->n && buf_reserve(b, (size_t)n)) {
+		va_start(ap, fmt);
+		n = vsnprintf(b->p + b->n, (size_t)n + 1, fmt, ap);
+		va_end(ap);
+	}
+	if (n < 0)
+		b->failed = true;
+	if (!b->failed)
+		b->n += (size_t)n;
 }
 
 void
 buf_put_u64(struct buf *b, uint64_t v)
 {
+	static const char pairs[] =
+	    "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
+	    "50515253545556575859606162636465666768697071727374757677787980818283848586878889909192939495969798" "99";
 	char text[20], *at = text + sizeof(text);
 
-	do
-		*--at = (char)('0' + v % 10);
-	while ((v /= 10) != 0);
+	for (; v >= 100; v /= 100) {
+		at -= 2;
+		memcpy(at, pairs + v % 100 * 2, 2);
+	}
+	if (v >= 10) {
+		at -= 2;
+		memcpy(at, pairs + v * 2, 2);
+	} else {
+		*--at = (char)('0' + v);
+	}
 	buf_put(b, at, (size_t)(text + sizeof(text) - at));
 }
 
@@ -107,7 +122,8 @@ buf_put_i64(struct buf *b, int64_t v)
 void
 buf_put_double(struct buf *b, double v)
 {
-	char text[40];
+	char text[48];
+	bool mark = false;
 	int n = 0;
 
 	if (!isfinite(v)) {
@@ -115,6 +131,7 @@ buf_put_double(struct buf *b, double v)
 		return;
 	}
 	if (v == floor(v) && fabs(v) < 1e15) {
+		buf_puts(b, v == 0 && signbit(v) ? "-" : "");
 		buf_put_i64(b, (int64_t)v);
 		return;
 	}
@@ -123,10 +140,13 @@ buf_put_double(struct buf *b, double v)
 		if (strtod(text, NULL) == v)
 			break;
 	}
-	for (int i = 0; i < n; i++)		/* whatever the locale's decimal mark is */
-		if (text[i] == ',')
-			text[i] = '.';
-	buf_put(b, text, (size_t)n);
+	for (int i = 0; i < n; i++) {		/* whatever the locale's decimal mark is, and however long */
+		bool odd = strchr("0123456789+-e", text[i]) == NULL;
+
+		if (!odd || !mark)
+			buf_putc(b, odd ? '.' : text[i]);
+		mark = odd;
+	}
 }
 
 /* What each byte means inside a JSON string: 0 plain, 1 needs an escape, 2 begins a longer character. */
@@ -167,17 +187,37 @@ broken(struct slice s)
 	return n;
 }
 
+/* Where the plain bytes from `at` on end. Eight at a time: any byte below a blank, '"', '\\' or above 0x7f stops it. */
+static size_t
+plain_until(struct slice s, size_t at)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+
+	for (; s.n - at >= 8; at += 8) {
+		uint64_t w, quote, slash;
+
+		memcpy(&w, s.p + at, 8);
+		quote = w ^ ones * '"';
+		slash = w ^ ones * '\\';
+		if ((w | (w - ones * 0x20) | (quote - ones) | (slash - ones)) & tops)
+			break;
+	}
+	while (at < s.n && json_class[(unsigned char)s.p[at]] == 0)
+		at++;
+	return at;
+}
+
 void
 buf_put_json(struct buf *b, struct slice s)
 {
 	size_t i = 0;
 
+	if (s.n < SIZE_MAX / 2 && !buf_reserve(b, s.n + 2))
+		return;
 	buf_putc(b, '"');
 	while (i < s.n) {
-		size_t run = i;
+		size_t run = plain_until(s, i);
 
-		while (run < s.n && json_class[(unsigned char)s.p[run]] == 0)
-			run++;
 		buf_put(b, s.p + i, run - i);
 		i = run;
 		if (i == s.n)
@@ -205,8 +245,10 @@ buf_put_hex(struct buf *b, const void *p, size_t n)
 	static const char hex[] = "0123456789abcdef";
 	const unsigned char *in = p;
 
-	if (!buf_reserve(b, 2 * n))
+	if (n > SIZE_MAX / 4 || !buf_reserve(b, 2 * n)) {
+		b->failed = true;
 		return;
+	}
 	for (size_t i = 0; i < n; i++) {
 		b->p[b->n++] = hex[in[i] >> 4];
 		b->p[b->n++] = hex[in[i] & 15];
@@ -221,6 +263,10 @@ buf_put_base64(struct buf *b, const void *p, size_t n, bool url)
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const unsigned char *in = p;
 
+	if (n > SIZE_MAX / 4 || !buf_reserve(b, (n + 2) / 3 * 4)) {
+		b->failed = true;
+		return;
+	}
 	for (size_t i = 0; i < n; i += 3) {
 		size_t have = n - i < 3 ? n - i : 3;
 		uint32_t word = (uint32_t)in[i] << 16 | (have > 1 ? (uint32_t)in[i + 1] << 8 : 0) | (have > 2 ? in[i + 2] : 0);
@@ -232,45 +278,64 @@ buf_put_base64(struct buf *b, const void *p, size_t n, bool url)
 	}
 }
 
+static enum err_kind
+kind_of_read_error(void)
+{
+	switch (errno) {
+	case EACCES:
+	case EPERM:
+		return ERR_DENIED;
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case EIO:
+		return ERR_AGAIN;
+	default:
+		return ERR_CONFIG;
+	}
+}
+
+/* 1 there may be more, 0 the end. */
+static int
+read_some(struct buf *b, int fd, const char *path, struct err *err)
+{
+	size_t room = b->cap > b->n ? b->cap - b->n : 0;
+	char beyond, *at = &beyond;
+	ssize_t n;
+
+	if (room == 0 && b->n < b->max_bytes) {
+		size_t most = b->max_bytes - b->n;
+
+		if (!buf_reserve(b, most < READ_BYTES ? most : READ_BYTES))
+			return err_set(err, ERR_AGAIN, "%s: no memory to read it", path);
+		room = b->cap - b->n;
+	}
+	if (room > 0)
+		at = b->p + b->n;
+	do
+		n = sys.read(fd, at, room > 0 ? room : 1);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return err_set_sys(err, kind_of_read_error(), "%s: cannot read", path);
+	if (n > 0 && room == 0)
+		return err_set(err, ERR_CONFIG, "%s: larger than %zu bytes", path, b->max_bytes);
+	b->n += (size_t)n;
+	return n > 0;
+}
+
 int
 buf_read_file(struct buf *b, const char *path, struct err *err)
 {
-	int fd = sys.open(path, O_RDONLY, 0);
-	ssize_t n;
-	int rc = -1;
+	int fd = sys.open(path, O_RDONLY, 0), rc;
+	size_t before = b->n;
 
 	if (fd < 0)
-		return err_set_sys(err, errno == EACCES ? ERR_DENIED : ERR_CONFIG, "%s: cannot open", path);
-	for (;;) {
-		size_t room = b->cap - b->n;
-
-		if (room == 0) {
-			room = b->max_bytes - b->n < 65536 ? b->max_bytes - b->n : 65536;
-			if (room == 0 || !buf_reserve(b, room)) {
-				char more;
-
-				n = b->failed ? 1 : sys.read(fd, &more, 1);
-				if (n == 0) {
-					rc = 0;
-					break;
-				}
-				err_set(err, ERR_CONFIG, "%s: larger than %zu bytes", path, b->max_bytes);
-				break;
-			}
-		}
-		n = sys.read(fd, b->p + b->n, room);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			err_set_sys(err, ERR_AGAIN, "%s: cannot read", path);
-			break;
-		}
-		if (n == 0) {
-			rc = 0;
-			break;
-		}
-		b->n += (size_t)n;
-	}
+		return err_set_sys(err, kind_of_read_error(), "%s: cannot open", path);
+	do
+		rc = read_some(b, fd, path, err);
+	while (rc > 0);
 	sys.close(fd);
+	if (rc < 0)
+		b->n = before;
 	return rc;
 }

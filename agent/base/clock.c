@@ -109,67 +109,58 @@ time_format_ms(int64_t unix_ms, char ret[TIME_TEXT_BYTES])
 	put_digits(ret + 20, of_day % 1000, 3);
 }
 
-/* n digits at *at within s; false when they are not there. */
+/* n digits at p; false when they are not. */
 static bool
-take_digits(struct slice s, size_t *at, unsigned n, unsigned *ret)
+digits(const char *p, unsigned n, unsigned *ret)
 {
 	unsigned v = 0;
 
-	if (s.n - *at < n)
-		return false;
 	for (unsigned i = 0; i < n; i++) {
-		unsigned d = (unsigned)(unsigned char)s.p[*at + i] - '0';
+		unsigned d = (unsigned)(unsigned char)p[i] - '0';
 
 		if (d > 9)
 			return false;
 		v = v * 10 + d;
 	}
-	*at += n;
 	*ret = v;
 	return true;
 }
 
+/* ".123456789" at the front, cut off it: milliseconds, the rest dropped. */
 static bool
-take_char(struct slice s, size_t *at, const char *any)
-{
-	if (*at >= s.n || s.p[*at] == '\0' || strchr(any, s.p[*at]) == NULL)
-		return false;
-	++*at;
-	return true;
-}
-
-/* ".123456789": milliseconds, the rest cut. */
-static bool
-take_fraction(struct slice s, size_t *at, unsigned *ret_ms)
+take_fraction(struct slice *s, unsigned *ret_ms)
 {
 	unsigned ms = 0, n = 0, d;
 
-	*ret_ms = 0;
-	if (!take_char(s, at, "."))
-		return true;
-	for (; n < 9 && take_digits(s, at, 1, &d); n++)
-		if (n < 3)
-			ms = ms * 10 + d;
-	for (unsigned i = n; i < 3; i++)
+	if (s->n > 0 && s->p[0] == '.') {
+		while (n < 9 && n + 1 < s->n && digits(s->p + n + 1, 1, &d)) {
+			ms = n < 3 ? ms * 10 + d : ms;
+			n++;
+		}
+		if (n == 0)
+			return false;
+		*s = slice_make(s->p + n + 1, s->n - n - 1);
+	}
+	for (; n < 3; n++)
 		ms *= 10;
 	*ret_ms = ms;
-	return n > 0;
+	return true;
 }
 
+/* "Z" or "+hh:mm", and nothing behind it. */
 static bool
-take_zone(struct slice s, size_t *at, int64_t *ret_minutes)
+whole_zone(struct slice s, int *ret_minutes)
 {
 	unsigned hours, minutes;
-	bool west;
 
-	*ret_minutes = 0;
-	if (take_char(s, at, "Zz"))
+	if (s.n == 1 && (s.p[0] == 'Z' || s.p[0] == 'z')) {
+		*ret_minutes = 0;
 		return true;
-	west = *at < s.n && s.p[*at] == '-';
-	if (!take_char(s, at, "+-") || !take_digits(s, at, 2, &hours) || !take_char(s, at, ":") ||
-	    !take_digits(s, at, 2, &minutes) || hours > 23 || minutes > 59)
+	}
+	if (s.n != 6 || (s.p[0] != '+' && s.p[0] != '-') || s.p[3] != ':' || !digits(s.p + 1, 2, &hours) ||
+	    !digits(s.p + 4, 2, &minutes) || hours > 23 || minutes > 59)
 		return false;
-	*ret_minutes = (int64_t)(hours * 60 + minutes) * (west ? -1 : 1);
+	*ret_minutes = (int)(hours * 60 + minutes) * (s.p[0] == '-' ? -1 : 1);
 	return true;
 }
 
@@ -186,14 +177,15 @@ bool
 time_parse_rfc3339(struct slice s, int64_t *ret_unix_ms)
 {
 	unsigned year, month, day, hour, minute, second, ms;
-	int64_t zone;
-	size_t at = 0;
+	int zone;
 
-	if (!take_digits(s, &at, 4, &year) || !take_char(s, &at, "-") || !take_digits(s, &at, 2, &month) ||
-	    !take_char(s, &at, "-") || !take_digits(s, &at, 2, &day) || !take_char(s, &at, "Tt ") ||
-	    !take_digits(s, &at, 2, &hour) || !take_char(s, &at, ":") || !take_digits(s, &at, 2, &minute) ||
-	    !take_char(s, &at, ":") || !take_digits(s, &at, 2, &second) || !take_fraction(s, &at, &ms) ||
-	    !take_zone(s, &at, &zone) || at != s.n)
+	if (s.n < 20 || s.p[4] != '-' || s.p[7] != '-' || s.p[13] != ':' || s.p[16] != ':' ||
+	    (s.p[10] != 'T' && s.p[10] != 't' && s.p[10] != ' ') || !digits(s.p, 4, &year) ||
+	    !digits(s.p + 5, 2, &month) || !digits(s.p + 8, 2, &day) || !digits(s.p + 11, 2, &hour) ||
+	    !digits(s.p + 14, 2, &minute) || !digits(s.p + 17, 2, &second))
+		return false;
+	s = slice_make(s.p + 19, s.n - 19);
+	if (!take_fraction(&s, &ms) || !whole_zone(s, &zone))
 		return false;
 	if (year == 0 || month == 0 || month > 12 || day == 0 || day > days_in_month(year, month) || hour > 23 ||
 	    minute > 59 || second > 60)

@@ -5,6 +5,7 @@
 
 #include "base/gzip.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <zlib.h>
 #ifdef WITH_LIBDEFLATE
@@ -15,6 +16,7 @@
 #include "base/err.h"
 
 #define GZIP_WINDOW	(15 + 16)	/* zlib's way to say: gzip, not zlib, headers */
+#define MOST_AT_ONCE	(UINT32_MAX / 4)	/* zlib counts in unsigned int */
 
 struct gzip_writer {
 #ifdef WITH_LIBDEFLATE
@@ -28,15 +30,18 @@ struct gzip_writer *
 gzip_writer_new(int level)
 {
 	struct gzip_writer *w = calloc(1, sizeof(*w));
+	bool ok;
 
+	assert(level >= 1 && level <= 9);
 	if (w == NULL)
 		return NULL;
 #ifdef WITH_LIBDEFLATE
 	w->c = libdeflate_alloc_compressor(level);
-	if (w->c == NULL) {
+	ok = w->c != NULL;
 #else
-	if (deflateInit2(&w->z, level, Z_DEFLATED, GZIP_WINDOW, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
+	ok = deflateInit2(&w->z, level, Z_DEFLATED, GZIP_WINDOW, 8, Z_DEFAULT_STRATEGY) == Z_OK;
 #endif
+	if (!ok) {
 		free(w);
 		return NULL;
 	}
@@ -56,30 +61,46 @@ gzip_writer_free(struct gzip_writer *w)
 	free(w);
 }
 
-int
-gzip_compress(struct gzip_writer *w, struct slice in, struct buf *out, struct err *err)
+/* One member into at most `room` bytes; 0 when it does not fit. */
+static size_t
+pack(struct gzip_writer *w, struct slice in, char *out, size_t room)
 {
-	size_t n;
 #ifdef WITH_LIBDEFLATE
-	size_t bound = libdeflate_gzip_compress_bound(w->c, in.n);
-#else
-	size_t bound = deflateBound(&w->z, in.n);
-#endif
-
-	if (!buf_reserve(out, bound))
-		return err_set(err, ERR_AGAIN, "no memory to compress %zu bytes", in.n);
-#ifdef WITH_LIBDEFLATE
-	n = libdeflate_gzip_compress(w->c, in.p, in.n, out->p + out->n, bound);
+	return libdeflate_gzip_compress(w->c, in.p, in.n, out, room);
 #else
 	deflateReset(&w->z);
 	w->z.next_in = (unsigned char *)(uintptr_t)in.p;
 	w->z.avail_in = (uInt)in.n;
-	w->z.next_out = (unsigned char *)out->p + out->n;
-	w->z.avail_out = (uInt)bound;
-	n = deflate(&w->z, Z_FINISH) == Z_STREAM_END ? bound - w->z.avail_out : 0;
+	w->z.next_out = (unsigned char *)out;
+	w->z.avail_out = (uInt)room;
+	return deflate(&w->z, Z_FINISH) == Z_STREAM_END ? room - w->z.avail_out : 0;
 #endif
+}
+
+static size_t
+packed_at_most(struct gzip_writer *w, size_t n)
+{
+#ifdef WITH_LIBDEFLATE
+	return libdeflate_gzip_compress_bound(w->c, n);
+#else
+	return deflateBound(&w->z, n);
+#endif
+}
+
+int
+gzip_compress(struct gzip_writer *w, struct slice in, struct buf *out, struct err *err)
+{
+	size_t most, room, n;
+
+	if (in.n > MOST_AT_ONCE)
+		return err_set(err, ERR_DATA, "%zu bytes are too many to compress at once", in.n);
+	most = packed_at_most(w, in.n);
+	room = out->max_bytes - out->n < most ? out->max_bytes - out->n : most;
+	if (!buf_reserve(out, room))
+		return err_set(err, ERR_AGAIN, "no memory to compress %zu bytes", in.n);
+	n = room > 0 ? pack(w, in, out->p + out->n, room) : 0;
 	if (n == 0)
-		return err_set(err, ERR_AGAIN, "cannot compress %zu bytes", in.n);
+		return err_set(err, ERR_FULL, "%zu bytes do not compress into %zu", in.n, room);
 	out->n += n;
 	return 0;
 }
@@ -119,11 +140,13 @@ bad_stream(const struct gzip_reader *r, struct err *err)
 int
 gzip_read(struct gzip_reader *r, struct slice in, size_t *ret_used, struct buf *out, size_t want, struct err *err)
 {
-	size_t in_n = in.n < UINT32_MAX / 2 ? in.n : UINT32_MAX / 2;
+	size_t in_n = in.n < MOST_AT_ONCE ? in.n : MOST_AT_ONCE;
 	int rc = Z_OK;
 
-	if (want > UINT32_MAX / 2)
-		want = UINT32_MAX / 2;
+	if (want > MOST_AT_ONCE)
+		want = MOST_AT_ONCE;
+	if (want > out->max_bytes - out->n)
+		want = out->max_bytes - out->n;
 	if (!buf_reserve(out, want))
 		return err_set(err, ERR_AGAIN, "no memory to unpack");
 	r->z.next_in = (unsigned char *)(uintptr_t)in.p;
@@ -142,6 +165,8 @@ gzip_read(struct gzip_reader *r, struct slice in, size_t *ret_used, struct buf *
 			r->between = true;
 		else if (rc == Z_BUF_ERROR)
 			break;			/* more input, or more room */
+		else if (rc == Z_MEM_ERROR)
+			return err_set(err, ERR_AGAIN, "no memory to unpack");
 		else if (rc != Z_OK)
 			return bad_stream(r, err);
 	}
@@ -150,27 +175,40 @@ gzip_read(struct gzip_reader *r, struct slice in, size_t *ret_used, struct buf *
 	return r->between && *ret_used == in.n ? 1 : 0;
 }
 
+/* The next piece. Once out is full the end may still come, but not a byte more. */
+static int
+unpack_some(struct gzip_reader *r, struct slice *in, struct buf *out, struct err *err)
+{
+	size_t before = out->n, used = 0;
+	bool full = before == out->max_bytes;
+	char beyond[1 + BUF_SLACK];
+	struct buf spare = { .p = beyond, .cap = 1, .max_bytes = 1 };
+	int rc = gzip_read(r, *in, &used, full ? &spare : out, 65536, err);
+
+	if (rc < 0)
+		return -1;
+	if (spare.n > 0)
+		return err_set(err, ERR_DATA, "unpacks to more than %zu bytes", out->max_bytes);
+	if (rc == 0 && used == 0 && out->n == before)
+		return err_set(err, ERR_DATA, "gzip data end in the middle");
+	*in = slice_make(in->p + used, in->n - used);
+	return rc;
+}
+
 int
 gzip_decompress(struct slice in, struct buf *out, struct err *err)
 {
 	struct gzip_reader *r = gzip_reader_new();
-	int rc = 0;
+	size_t before = out->n;
+	int rc;
 
 	if (r == NULL)
 		return err_set(err, ERR_AGAIN, "no memory to unpack");
-	while (rc == 0) {
-		size_t room = out->max_bytes - out->n, used, before = out->n;
-
-		if (room == 0) {
-			rc = err_set(err, ERR_DATA, "unpacks to more than %zu bytes", out->max_bytes);
-			break;
-		}
-		rc = gzip_read(r, in, &used, out, room < 65536 ? room : 65536, err);
-		if (rc == 0 && used == 0 && out->n == before)
-			rc = err_set(err, ERR_DATA, "gzip data end in the middle");
-		if (rc >= 0)
-			in = slice_make(in.p + used, in.n - used);
-	}
+	do
+		rc = unpack_some(r, &in, out, err);
+	while (rc == 0);
 	gzip_reader_free(r);
+	if (rc < 0)
+		out->n = before;
 	return rc == 1 ? 0 : -1;
 }

@@ -17,6 +17,8 @@
 #include <zlib.h>
 #endif
 
+#include "base/buf.h"
+
 struct sha256 {
 	EVP_MD_CTX	*ctx;
 	EVP_MD		*md;
@@ -103,6 +105,7 @@ sip_round(uint64_t v[4])
 	v[2] = ROTATE(v[2], 32);
 }
 
+/* The last, short word. */
 static uint64_t
 word(const unsigned char *p, size_t n)
 {
@@ -117,7 +120,7 @@ uint64_t
 siphash24(const unsigned char key[16], const void *data, size_t n)
 {
 	const unsigned char *p = data;
-	uint64_t k0 = word(key, 8), k1 = word(key + 8, 8), m;
+	uint64_t k0 = get_le64(key), k1 = get_le64(key + 8), m;
 	uint64_t v[4] = {
 		k0 ^ UINT64_C(0x736f6d6570736575), k1 ^ UINT64_C(0x646f72616e646f6d),
 		k0 ^ UINT64_C(0x6c7967656e657261), k1 ^ UINT64_C(0x7465646279746573),
@@ -125,7 +128,7 @@ siphash24(const unsigned char key[16], const void *data, size_t n)
 	size_t left = n;
 
 	for (; left >= 8; left -= 8, p += 8) {
-		m = word(p, 8);
+		m = get_le64(p);
 		v[3] ^= m;
 		sip_round(v);
 		sip_round(v);

@@ -22,7 +22,7 @@
 struct loop_fd {
 	struct loop	*loop;
 	int		 fd;
-	unsigned	 want;
+	unsigned	 want;		/* 0: not in the epoll, which tells of a hang-up even who wants nothing */
 	void		(*ready)(void *arg, unsigned ready);
 	void		*arg;
 	bool		 gone;
@@ -68,13 +68,14 @@ loop_watch(struct loop *l, int fd, unsigned want, void (*ready)(void *arg, unsig
 	struct loop_fd *w = calloc(1, sizeof(*w));
 	struct epoll_event e = { .events = events_of(want) };
 
+	assert(ready != NULL);
 	if (w == NULL) {
 		err_set(err, ERR_AGAIN, "no memory to watch a descriptor");
 		return NULL;
 	}
 	*w = (struct loop_fd){ .loop = l, .fd = fd, .want = want, .ready = ready, .arg = arg, .next = l->fds };
 	e.data.ptr = w;
-	if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &e) != 0) {
+	if (want != 0 && epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, fd, &e) != 0) {
 		err_set_sys(err, ERR_AGAIN, "cannot watch a descriptor");
 		free(w);
 		return NULL;
@@ -89,10 +90,12 @@ int
 loop_rewatch(struct loop_fd *w, unsigned want)
 {
 	struct epoll_event e = { .events = events_of(want), .data.ptr = w };
+	int op = want == 0 ? EPOLL_CTL_DEL : w->want == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
 
+	assert(!w->gone);
 	if (w->want == want)
 		return 0;
-	if (epoll_ctl(w->loop->epoll_fd, EPOLL_CTL_MOD, w->fd, &e) != 0)
+	if (epoll_ctl(w->loop->epoll_fd, op, w->fd, &e) != 0)
 		return -1;
 	w->want = want;
 	return 0;
@@ -106,7 +109,8 @@ loop_unwatch(struct loop_fd *w)
 	if (w == NULL || w->gone)
 		return;
 	l = w->loop;
-	(void)epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
+	if (w->want != 0)
+		(void)epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
 	if (w->prev != NULL)
 		w->prev->next = w->next;
 	else
@@ -118,18 +122,22 @@ loop_unwatch(struct loop_fd *w)
 	l->gone_fds = w;
 }
 
-static void
+/* What a neighbour's callback made stale in this turn is not told: 1 if called. */
+static int
 dispatch_fd(struct loop_fd *w, uint32_t events)
 {
 	unsigned ready = 0;
 
-	if (w->gone)
-		return;
-	if (events & (EPOLLIN | EPOLLERR | EPOLLHUP | EPOLLRDHUP))
-		ready |= LOOP_READ;
-	if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
-		ready |= LOOP_WRITE;
+	if (w->gone || w->want == 0)
+		return 0;
+	if (events & (EPOLLERR | EPOLLHUP))
+		ready = LOOP_READ | LOOP_WRITE;
+	else
+		ready = w->want & (((events & EPOLLIN) ? LOOP_READ : 0) | ((events & EPOLLOUT) ? LOOP_WRITE : 0));
+	if (ready == 0)
+		return 0;
 	w->ready(w->arg, ready);
+	return 1;
 }
 
 /* ---- timers: a binary heap by time ------------------------------------------ */
@@ -224,7 +232,8 @@ loop_timer_set(struct loop_timer *t, uint64_t after_ms)
 
 	assert(!t->gone);
 	loop_timer_unset(t);
-	t->at_ms = clock_mono_ms() + after_ms;
+	t->at_ms = clock_mono_ms();
+	t->at_ms += after_ms < UINT64_MAX - t->at_ms ? after_ms : UINT64_MAX - t->at_ms;
 	t->order = l->next_order++;
 	l->heap[l->heap_n] = t;
 	sift_up(l, l->heap_n++);
@@ -281,7 +290,9 @@ loop_next_timer_ms(const struct loop *l)
 
 	if (l->heap_n == 0)
 		return -1;
-	return l->heap[0]->at_ms > now_ms ? (int64_t)(l->heap[0]->at_ms - now_ms) : 0;
+	if (l->heap[0]->at_ms <= now_ms)
+		return 0;
+	return l->heap[0]->at_ms - now_ms < INT64_MAX ? (int64_t)(l->heap[0]->at_ms - now_ms) : INT64_MAX;
 }
 
 /* ---- knocking --------------------------------------------------------------- */
@@ -361,14 +372,13 @@ loop_turn(struct loop *l, int max_wait_ms)
 	int n, called = 0;
 
 	n = epoll_wait(l->epoll_fd, events, EVENTS, wait_ms(l, max_wait_ms));
+	assert(n >= 0 || errno == EINTR);
 	l->depth++;
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.ptr == NULL)
 			called += answer_knock(l);
-		else {
-			dispatch_fd(events[i].data.ptr, events[i].events);
-			called++;
-		}
+		else
+			called += dispatch_fd(events[i].data.ptr, events[i].events);
 	}
 	called += fire_timers(l);
 	if (--l->depth == 0)

@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 
-#define LINE_BYTES	2048
+#define LINE_BYTES	4096	/* PIPE_BUF: one write is one piece */
 #define VALUE_BYTES	300
 #define MINUTE_MS	60000
 
@@ -23,8 +23,8 @@ static const struct note_row rows[NOTE_COUNT] = {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static enum note_level least = NOTE_INFO;
-static int out_fd = STDERR_FILENO;
+static _Atomic int least = NOTE_INFO;
+static _Atomic int out_fd = STDERR_FILENO;
 static struct { uint64_t minute_ms; unsigned said, withheld; } spoken[NOTE_COUNT];
 
 const struct note_row *
@@ -36,7 +36,7 @@ note_row(enum note_id id)
 void
 note_set_level(enum note_level level)
 {
-	least = level;
+	least = (int)level;
 }
 
 void
@@ -131,7 +131,8 @@ write_line(enum note_id id, const struct note_arg *args, unsigned withheld)
 
 	if (getenv("JOURNAL_STREAM") != NULL)
 		put(&l, prefix, 3);
-	put(&l, "aispm-agent: ", 13);
+	else
+		put(&l, "aispm-agent: ", 13);
 	put(&l, rows[id].sentence, strlen(rows[id].sentence));
 	for (const struct note_arg *a = args; a->key != NULL; a++) {
 		put(&l, a == args ? ": " : " ", a == args ? 2 : 1);
@@ -143,9 +144,11 @@ write_line(enum note_id id, const struct note_arg *args, unsigned withheld)
 			put_number(&l, a->number);
 	}
 	if (withheld > 0) {
-		put(&l, " withheld=", 10);
+		put(&l, " (", 2);
 		put_number(&l, withheld);
+		put(&l, " withheld)", 10);
 	}
+	l.n = utf8_valid_prefix(slice_make(l.text, l.n));	/* a full line may end in half a character */
 	l.text[l.n++] = '\n';			/* put() left room for it */
 	if (write(out_fd, l.text, l.n) < 0)
 		return;				/* nobody listens: nothing to be done about it */
@@ -156,7 +159,7 @@ note_write(enum note_id id, const struct note_arg *args)
 {
 	unsigned withheld;
 
-	if (rows[id].level > least || out_fd < 0)
+	if ((int)rows[id].level > least || out_fd < 0)
 		return;
 	pthread_mutex_lock(&lock);
 	if (may_speak(id, &withheld))

@@ -2,9 +2,9 @@
  * note.h - the log. A message is a row of notes.tbl; its values are typed and cleaned.
  *
  * Form:    standard error, one line: "<3>sink held, everything is kept: sink=sentinel why=\"...\""
- *          (the <N> prefix only when journald listens: JOURNAL_STREAM is set).
+ *          (the <N> only when journald listens: JOURNAL_STREAM is set; else "aispm-agent: ").
  * Safe:    control characters, quotes and bytes that are not UTF-8 are escaped; a value is cut at 300 bytes.
- * Bounded: a row speaks at most `burst` times a minute; the next time it says how many were withheld.
+ * Bounded: a row speaks at most `burst` times a minute; the next time it ends in "(N withheld)".
  * Only:    run/ and sinks/send.c call note().
  */
 #ifndef BASE_NOTE_H

@@ -1,7 +1,7 @@
 /* slice.c - comparing and reading borrowed bytes. */
 #include "base/slice.h"
 
-#include <errno.h>
+#include <locale.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -33,7 +33,9 @@ slice_find_nocase(struct slice s, struct slice needle, size_t from)
 {
 	if (needle.n == 0)
 		return from <= s.n ? (ptrdiff_t)from : -1;
-	for (size_t i = from; i + needle.n <= s.n; i++)
+	if (needle.n > s.n)
+		return -1;
+	for (size_t i = from; i <= s.n - needle.n; i++)
 		if (ascii_lower((unsigned char)s.p[i]) == ascii_lower((unsigned char)needle.p[0]) &&
 		    slice_eq_nocase(slice_make(s.p + i, needle.n), needle))
 			return (ptrdiff_t)i;
@@ -106,6 +108,13 @@ slice_to_i64(struct slice s, int64_t *ret)
 	return true;
 }
 
+/* The plain one, whatever setlocale has done; glibc keeps it ready, nothing is allocated. */
+static locale_t
+c_locale(void)
+{
+	return newlocale(LC_ALL_MASK, "C", (locale_t)0);
+}
+
 bool
 slice_to_double(struct slice s, double *ret)
 {
@@ -119,7 +128,7 @@ slice_to_double(struct slice s, double *ret)
 			return false;
 	memcpy(text, s.p, s.n);
 	text[s.n] = '\0';
-	v = strtod(text, &end);
+	v = strtod_l(text, &end, c_locale());
 	if (*end != '\0' || end == text || !isfinite(v))
 		return false;
 	*ret = v;
@@ -176,11 +185,11 @@ utf8_valid_prefix(struct slice s)
 size_t
 utf8_cut(struct slice s, size_t max)
 {
-	size_t n = s.n < max ? s.n : max;
+	size_t n = max;
 
-	if (n == s.n)
-		return n;
-	while (n > 0 && ((unsigned char)s.p[n] & 0xc0) == 0x80)
+	if (s.n <= max)
+		return s.n;
+	while (n > 0 && max - n < 3 && ((unsigned char)s.p[n] & 0xc0) == 0x80)
 		n--;
-	return n;
+	return ((unsigned char)s.p[n] & 0xc0) == 0x80 ? max : n;	/* four in a row: no character at all */
 }

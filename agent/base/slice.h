@@ -60,7 +60,7 @@ ascii_lower(unsigned char c)
 
 /* Length in bytes of the valid UTF-8 prefix of s; equals s.n when all of it is valid. */
 size_t	utf8_valid_prefix(struct slice s);
-/* The longest prefix of at most `max` bytes that ends on a character boundary. */
+/* The longest prefix of at most `max` bytes that ends on a character boundary (of what is not UTF-8: max). */
 size_t	utf8_cut(struct slice s, size_t max);
 
 #endif

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -111,6 +112,17 @@ sys_pread_full(int fd, void *p, size_t n, off_t offset)
 	return (ssize_t)got;
 }
 
+static int
+sync_full(int fd)
+{
+	int rc;
+
+	do
+		rc = sys.fsync(fd);
+	while (rc != 0 && errno == EINTR);
+	return rc;
+}
+
 int
 sys_sync_dir(const char *path, struct err *err)
 {
@@ -119,7 +131,7 @@ sys_sync_dir(const char *path, struct err *err)
 
 	if (fd < 0)
 		return err_set_sys(err, ERR_AGAIN, "%s: cannot open the directory", path);
-	rc = sys.fsync(fd);
+	rc = sync_full(fd);
 	if (rc != 0)
 		err_set_sys(err, ERR_AGAIN, "%s: cannot sync the directory", path);
 	sys.close(fd);
@@ -129,7 +141,18 @@ sys_sync_dir(const char *path, struct err *err)
 static enum err_kind
 kind_of_write_error(void)
 {
-	return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? ERR_FULL : ERR_AGAIN;
+	switch (errno) {
+	case ENOSPC:
+	case EDQUOT:
+	case EFBIG:
+		return ERR_FULL;
+	case EACCES:
+	case EPERM:
+	case EROFS:
+		return ERR_DENIED;
+	default:
+		return ERR_AGAIN;
+	}
 }
 
 static int
@@ -139,7 +162,7 @@ write_new(const char *tmp, const void *p, size_t n, struct err *err)
 
 	if (fd < 0)
 		return err_set_sys(err, kind_of_write_error(), "%s: cannot make", tmp);
-	if (sys_write_full(fd, p, n) != 0 || sys.fsync(fd) != 0) {
+	if (sys_write_full(fd, p, n) != 0 || sync_full(fd) != 0) {
 		err_set_sys(err, kind_of_write_error(), "%s: cannot write", tmp);
 		sys.close(fd);
 		return -1;
@@ -162,12 +185,12 @@ sys_replace_file(const char *path, const void *p, size_t n, struct err *err)
 		return -1;
 	}
 	if (sys.rename(tmp, path) != 0) {
-		err_set_sys(err, ERR_AGAIN, "%s: cannot rename", tmp);
+		err_set_sys(err, kind_of_write_error(), "%s: cannot rename", tmp);
 		sys.unlink(tmp);
 		return -1;
 	}
 	snprintf(dir, sizeof(dir), "%s", path);
-	slash = __builtin_strrchr(dir, '/');
+	slash = strrchr(dir, '/');
 	if (slash == NULL)
 		snprintf(dir, sizeof(dir), ".");
 	else
