@@ -11,7 +11,7 @@
 struct azure_id {
 	struct slice	subscription, group;
 	struct slice	provider;	/* of the first "/providers/": what stands behind a later one extends that resource */
-	struct slice	name;		/* of the first provider's innermost resource; without a provider the group's, else the subscription's */
+	struct slice	name;		/* of that provider's innermost resource; without one the group, else the subscription */
 	struct slice	path;		/* "Microsoft.X/accounts/A/deployments/D", without extensions */
 };
 /* True: an id that begins with '/' and holds a subscription or a provider. */

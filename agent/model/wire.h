@@ -16,7 +16,8 @@
 struct buf;
 struct err;
 
-int	wire_put(const struct event *, struct buf *out, struct err *);	/* appends; ERR_FULL when out or the limit is, and out is as before */
+/* Appends. ERR_FULL when out or the limit is reached: then out is as before. */
+int	wire_put(const struct event *, struct buf *out, struct err *);
 /* Texts point into `bytes`. Takes anything: ERR_LOST when it is not an event. */
 int	wire_get(struct slice bytes, struct event *ret, struct err *);
 
