@@ -96,7 +96,7 @@ void	conf_problem(const struct conf *, const char *name, struct problems *, cons
 bool	conf_parse_time(const char *text, uint64_t *ret_ms);
 bool	conf_parse_bytes(const char *text, uint64_t *ret_bytes);
 
-/* Walks a table for --help and the manual: depth-first, path like "sinks[](sentinel).auth(client_secret).tenant". */
+/* Walks a table for --help and the manual: depth-first, a block's own values before the blocks in it; path like "sinks[](sentinel).auth(client_secret).tenant". */
 void	conf_describe(const struct conf_key *top,
 	    void (*row)(void *arg, const char *path, const struct conf_key *), void *arg);
 /* A key's type for people: "duration, 1s to 1h", "a|b|c". */

@@ -156,26 +156,40 @@ conf_key_type_text(const struct conf_key *k, char *ret, size_t n)
 
 typedef void row_fn(void *arg, const char *path, const struct conf_key *);
 
+static void describe(const struct conf_key *keys, const char *above, row_fn *row, void *arg);
+
+static void
+describe_below(const struct conf_key *k, const char *path, row_fn *row, void *arg)
+{
+	describe(k->keys, path, row, arg);
+	for (const char *at = k->variant != NULL ? k->variant_words : ""; *at != '\0';) {
+		const size_t n = strcspn(at, "|");
+		char word[64], of[384];
+
+		snprintf(word, sizeof(word), "%.*s", (int)n, at);
+		snprintf(of, sizeof(of), "%s(%s)", path, word);
+		describe(k->variant(word), of, row, arg);
+		at += n + (at[n] == '|');
+	}
+}
+
+/* A block's own values first, then the blocks in it. */
 static void
 describe(const struct conf_key *keys, const char *above, row_fn *row, void *arg)
 {
 	char path[256];
 
-	for (const struct conf_key *k = keys; k != NULL && k->name != NULL; k++) {
-		snprintf(path, sizeof(path), "%s%s%s%s", above, above[0] != '\0' ? "." : "", k->name,
-		    k->type == CONF_BLOCKS ? "[]" : "");
-		row(arg, path, k);
-		describe(k->keys, path, row, arg);
-		for (const char *at = k->variant != NULL ? k->variant_words : ""; *at != '\0';) {
-			const size_t n = strcspn(at, "|");
-			char word[64], of[384];
+	for (int blocks = 0; blocks < 2; blocks++)
+		for (const struct conf_key *k = keys; k != NULL && k->name != NULL; k++) {
+			const bool is_block = k->type == CONF_BLOCK || k->type == CONF_BLOCKS;
 
-			snprintf(word, sizeof(word), "%.*s", (int)n, at);
-			snprintf(of, sizeof(of), "%s(%s)", path, word);
-			describe(k->variant(word), of, row, arg);
-			at += n + (at[n] == '|');
+			snprintf(path, sizeof(path), "%s%s%s%s", above, above[0] != '\0' ? "." : "", k->name,
+			    k->type == CONF_BLOCKS ? "[]" : "");
+			if (is_block == (blocks == 1))
+				row(arg, path, k);
+			if (blocks == 1)
+				describe_below(k, path, row, arg);
 		}
-	}
 }
 
 void

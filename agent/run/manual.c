@@ -135,9 +135,9 @@ manual_default(const struct conf_key *key, char *ret, size_t n)
 
 #define WIDTH	88
 
-/* Words of a text, filled into lines behind an indent. */
+/* Words of a text, filled into lines behind an indent; the first line already has `used` columns of it. */
 static void
-put_filled(FILE *out, const char *text, int indent)
+put_behind(FILE *out, const char *text, int indent, int used)
 {
 	int at = 0;
 
@@ -146,16 +146,22 @@ put_filled(FILE *out, const char *text, int indent)
 
 		if (at > 0 && at + 1 + n > WIDTH - indent) {
 			fputc('\n', out);
-			at = 0;
+			at = used = 0;
 		}
 		if (n > 0) {
-			fprintf(out, "%*s%.*s", at == 0 ? indent : 1, "", n, text);
+			fprintf(out, "%*s%.*s", at == 0 ? indent - used : 1, "", n, text);
 			at += n + (at > 0);
 		}
 		text += n;
 		text += *text == ' ';
 	}
 	fputc('\n', out);
+}
+
+static void
+put_filled(FILE *out, const char *text, int indent)
+{
+	put_behind(out, text, indent, 0);
 }
 
 void
@@ -176,7 +182,7 @@ manual_help(FILE *out)
 	    "\nexit status:\n", out);
 	for (const struct manual_exit *e = manual_exits; e->help != NULL; e++) {
 		fprintf(out, "  %-3d", e->status);
-		put_filled(out, e->help, 5);
+		put_behind(out, e->help, 6, 5);
 	}
 	fputs("\nman aispm-agent, man aispm-agent.yaml and man aispm-agent-mappings say more.\n", out);
 }
