@@ -626,6 +626,52 @@ every_cut_of_a_record_is_refused_or_decoded(void **state)
 }
 
 static void
+short_memory_is_said_and_nothing_is_left_behind(void **state)
+{
+	struct arena tiny;
+	struct event_list events = { .arena = &tiny };
+	struct record r = { .bytes = SLICE("[{\"a\":\"\\u0041\"},{\"a\":2},{\"a\":3}]"), .source = "test" };
+	struct world w;
+	unsigned again = 0, bad = 0, fine = 0;
+
+	(void)state;
+	world_with(&w, HEAD "fields: {Operation: a}\nadditional: {A: a}\n");
+	for (size_t most = 16; most < 65536 && fine == 0; most += 16) {
+		int rc;
+
+		arena_init(&tiny, 16, most);
+		events = (struct event_list){ .arena = &tiny };
+		rc = decode(w.decoder, w.ctx, &r, &events, NULL, &w.err);
+		assert_int_equal(events.n, rc == 0 ? 3 : 0);
+		fine += rc == 0;
+		again += rc != 0 && w.err.kind == ERR_AGAIN;
+		bad += rc != 0 && w.err.kind == ERR_DATA;
+		arena_fini(&tiny);
+	}
+	assert_int_equal(fine, 1);
+	assert_true(again + bad > 50);
+	assert_true(bad > 0);
+	world_fini(&w);
+}
+
+static void
+a_record_without_room_behind_it_is_decoded_and_its_texts_last(void **state)
+{
+	char text[] = "{\"a\":\"first\"}";
+	struct record r = { .bytes = { text, sizeof(text) - 1 }, .source = "test" };
+	struct world w;
+	struct event first;
+
+	(void)state;
+	world_with(&w, HEAD "fields: {Operation: a}\n");
+	assert_int_equal(decode(w.decoder, w.ctx, &r, &w.events, NULL, &w.err), 0);
+	first = w.events.v[0];
+	decode_text(&w, "{\"a\":\"other\"}", 1);
+	assert_true(slice_eq(event_text(&first, F_Operation), SLICE("first")));
+	world_fini(&w);
+}
+
+static void
 a_long_text_is_cut_on_a_character_a_little_above_what_encoders_send(void **state)
 {
 	struct world w;
@@ -753,6 +799,8 @@ main(void)
 		cmocka_unit_test(invalid_utf8_and_zero_bytes_make_an_event_all_the_same),
 		cmocka_unit_test(a_packed_record_is_unpacked_and_its_texts_last),
 		cmocka_unit_test(every_cut_of_a_record_is_refused_or_decoded),
+		cmocka_unit_test(short_memory_is_said_and_nothing_is_left_behind),
+		cmocka_unit_test(a_record_without_room_behind_it_is_decoded_and_its_texts_last),
 		cmocka_unit_test(a_long_text_is_cut_on_a_character_a_little_above_what_encoders_send),
 		cmocka_unit_test(why_names_mapping_paths_and_what_was_left_over),
 		cmocka_unit_test(inputs_are_cut_into_lines_only_if_lines_are_json),
