@@ -383,6 +383,10 @@ numbers_are_put_as_people_write_them(void **state)
 	PUTS(buf_put_double(&b_, -12.5), "-12.5");
 	PUTS(buf_put_double(&b_, 1.0 / 3), "0.3333333333333333");
 	PUTS(buf_put_double(&b_, 123456), "123456");
+	PUTS(buf_put_double(&b_, 0.05), "0.05");
+	PUTS(buf_put_double(&b_, -99999999.000001), "-99999999.000001");
+	PUTS(buf_put_double(&b_, 12.003456), "12.003456");
+	PUTS(buf_put_double(&b_, 0.00001), "1e-05");
 	PUTS(buf_put_double(&b_, 1e300), "1e+300");
 	PUTS(buf_put_double(&b_, NAN), "null");
 	PUTS(buf_put_double(&b_, -INFINITY), "null");
@@ -411,7 +415,7 @@ every_double_reads_back_as_itself(void **state)
 	(void)state;
 	setlocale(LC_ALL, "de_DE.UTF-8");	/* where there is one: a comma must not come out */
 	buf_init(&b, 100);
-	for (size_t i = 0; i < 2000 + COUNT(some); i++) {
+	for (size_t i = 0; i < 6000 + COUNT(some); i++) {
 		double v, back = 0;
 
 		bits ^= bits << 13;
@@ -420,6 +424,8 @@ every_double_reads_back_as_itself(void **state)
 		memcpy(&v, &bits, sizeof(v));
 		if (i < COUNT(some))
 			v = some[i];
+		else if (i % 2)			/* such as people measure */
+			v = (double)(int64_t)(bits % 2000000000) / (i % 4 == 1 ? 1e4 : 1e7) - 50;
 		if (!isfinite(v))
 			continue;
 		buf_reset(&b);

@@ -1,0 +1,591 @@
+/* test_spool.c - the wall holds: what was synced is there after any stop, and nothing else is. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "base/err.h"
+#include "base/sys.h"
+#include "model/record.h"
+#include "spool/spool.h"
+
+static char dir[64];
+static unsigned damages, torns;
+static int countdown;			/* system calls until one fails; 0: none will */
+static const struct spool_limits roomy = { 8 << 20, 64 << 10, 64 << 10 };
+
+static void
+on_damage(void *arg, const char *segment, uint64_t from, uint64_t to, const char *what)
+{
+	(void)arg, (void)segment, (void)from, (void)to, (void)what;
+	damages++;
+}
+
+static void
+on_torn(void *arg, const char *segment, uint64_t bytes)
+{
+	(void)arg, (void)segment, (void)bytes;
+	torns++;
+}
+
+static const struct spool_events hear = { on_damage, on_torn, NULL };
+
+static int
+make_dir(void **state)
+{
+	(void)state;
+	snprintf(dir, sizeof(dir), "/tmp/aispm-spool-XXXXXX");
+	damages = torns = 0;
+	return mkdtemp(dir) != NULL ? 0 : -1;
+}
+
+static int
+remove_dir(void **state)
+{
+	char command[128];
+
+	(void)state;
+	sys_reset();
+	snprintf(command, sizeof(command), "%s/*", dir);
+	for (int round = 0; round < 2; round++) {
+		glob_t found = { 0 };
+
+		if (glob(round == 0 ? (snprintf(command, sizeof(command), "%s/cursors/*", dir), command) :
+		    (snprintf(command, sizeof(command), "%s/*", dir), command), 0, NULL, &found) == 0)
+			for (size_t i = 0; i < found.gl_pathc; i++)
+				if (unlink(found.gl_pathv[i]) != 0)
+					(void)rmdir(found.gl_pathv[i]);
+		globfree(&found);
+	}
+	return rmdir(dir);
+}
+
+static struct spool *
+open_spool(const struct spool_limits *limits)
+{
+	struct spool *s = NULL;
+	struct err err = { 0 };
+
+	if (spool_open(&s, dir, limits, &hear, &err) != 0)
+		print_message("%s\n", err.text);
+	return s;
+}
+
+/* Entry number n is the text "entry n" and some filling; a group of `count` of them with a mark that says n. */
+static size_t
+entry_text(char *at, size_t size, uint64_t n, size_t filling)
+{
+	int len = snprintf(at, size, "entry %llu ", (unsigned long long)n);
+
+	memset(at + len, 'x', filling);
+	return (size_t)len + filling;
+}
+
+static int
+append(struct spool *s, uint64_t first, size_t count, size_t filling, struct err *err)
+{
+	static char texts[64][20100];
+	struct slice entries[64];
+	struct position at = { .stream = 7, .len = 8 };
+	const struct spool_mark mark = { SLICE("source"), &at };
+	uint64_t seq, durable;
+
+	for (size_t i = 0; i < count; i++)
+		entries[i] = slice_make(texts[i], entry_text(texts[i], sizeof(texts[i]), first + i, filling));
+	memcpy(at.bytes, &(uint64_t){ first + count - 1 }, 8);
+	if (spool_append_group(s, entries, count, &mark, 1, &seq, err) != 0)
+		return -1;
+	if (spool_sync(s, &durable, err) != 0)
+		return -1;
+	assert_int_equal(seq, durable);
+	return 0;
+}
+
+static int
+see_mark(void *arg, struct slice source, const struct position *at)
+{
+	assert_true(slice_eq(source, SLICE("source")));
+	assert_int_equal(at->len, 8);
+	memcpy(arg, at->bytes, 8);
+	return 0;
+}
+
+static uint64_t
+marked(struct spool *s)
+{
+	struct err err = { 0 };
+	uint64_t n = 0;
+
+	assert_int_equal(spool_each_mark(s, see_mark, &n, &err), 0);
+	return n;
+}
+
+struct read { uint64_t n, first, last; unsigned lost; };
+
+/* Reads all there is; each entry must be the one its number says. */
+static struct read
+read_all(struct spool *s, const char *name, uint64_t done)
+{
+	struct spool_reader *r = NULL;
+	struct err err = { 0 };
+	struct read got = { 0 };
+	struct slice entry;
+	uint64_t seq;
+	int rc;
+
+	assert_int_equal(spool_reader_open(&r, s, name, NULL, &err), 0);
+	while ((rc = spool_next(r, &entry, &seq, &err)) != 0) {
+		char wanted[40];
+		int n = snprintf(wanted, sizeof(wanted), "entry %llu ", (unsigned long long)seq);
+
+		if (rc == -1 && err.kind == ERR_AGAIN && countdown == 0)
+			continue;		/* the fault that the test made: the next try must do */
+		if (rc == -1) {
+			assert_int_equal(err.kind, ERR_LOST);
+			assert_true(++got.lost < 1000);
+			continue;
+		}
+		assert_true(entry.n >= (size_t)n && memcmp(entry.p, wanted, (size_t)n) == 0);
+		assert_true(seq > got.last);
+		got.first = got.n == 0 ? seq : got.first;
+		got.last = seq;
+		got.n++;
+	}
+	if (done > 0)
+		assert_int_equal(spool_done(r, done, &err), 0);
+	spool_reader_close(r);
+	return got;
+}
+
+static off_t
+segment_size(const char *name)
+{
+	char path[128];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return stat(path, &st) == 0 ? st.st_size : -1;
+}
+
+#define FIRST_SEGMENT	"00000000000000000001.seg"
+
+static void
+entries_and_positions_survive_a_reopen(void **state)
+{
+	struct spool *s = open_spool(&roomy);
+	struct err err = { 0 };
+	struct read got;
+
+	(void)state;
+	assert_int_equal(append(s, 1, 10, 50, &err), 0);
+	assert_int_equal(append(s, 11, 5, 50, &err), 0);
+	spool_close(s);
+	s = open_spool(&roomy);
+	got = read_all(s, "r", 0);
+	assert_int_equal(got.n, 15);
+	assert_int_equal(got.lost, 0);
+	assert_int_equal(marked(s), 15);
+	assert_int_equal(append(s, 16, 1, 50, &err), 0);
+	assert_int_equal(read_all(s, "r", 0).n, 16);
+	spool_close(s);
+}
+
+static void
+a_torn_tail_is_cut_at_the_last_whole_group_wherever_it_tears(void **state)
+{
+	struct err err = { 0 };
+	struct spool *s;
+	off_t whole, all;
+	char path[128];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/%s", dir, FIRST_SEGMENT);
+	for (off_t cut = 1;; cut += 7) {
+		s = open_spool(&roomy);
+		assert_int_equal(append(s, 1, 3, 20, &err), 0);
+		whole = segment_size(FIRST_SEGMENT);
+		assert_int_equal(append(s, 4, 4, 20, &err), 0);
+		all = segment_size(FIRST_SEGMENT);
+		spool_close(s);
+		if (whole + cut >= all)
+			break;
+		assert_int_equal(truncate(path, whole + cut), 0);
+		s = open_spool(&roomy);
+		assert_int_equal(read_all(s, "r", 0).n, 3);
+		assert_int_equal(marked(s), 3);
+		assert_int_equal(append(s, 4, 1, 20, &err), 0);	/* the number is free again */
+		assert_int_equal(read_all(s, "q", 0).n, 4);
+		spool_close(s);
+		remove_dir(NULL);
+		assert_int_equal(mkdir(dir, 0700), 0);
+	}
+	assert_true(torns > 10);
+	assert_int_equal(damages, 0);
+}
+
+static void
+no_flipped_byte_gives_a_wrong_entry_or_a_silent_loss(void **state)
+{
+	struct err err = { 0 };
+	struct spool *s = open_spool(&roomy);
+	char path[128], was, now;
+	off_t size;
+	int fd;
+
+	(void)state;
+	for (int g = 0; g < 5; g++)
+		assert_int_equal(append(s, 1 + (uint64_t)g * 2, 2, 5, &err), 0);
+	spool_close(s);
+	snprintf(path, sizeof(path), "%s/%s", dir, FIRST_SEGMENT);
+	size = segment_size(FIRST_SEGMENT);
+	for (off_t i = 64; i < size; i += 3) {
+		struct read got;
+		unsigned told = damages + torns;
+
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		assert_int_equal(pread(fd, &was, 1, i), 1);
+		now = (char)(was ^ 0x10);
+		assert_int_equal(pwrite(fd, &now, 1, i), 1);
+		close(fd);
+		s = open_spool(&roomy);
+		assert_non_null(s);
+		got = read_all(s, "r", 0);
+		if (got.n < 10)
+			assert_true(damages + torns > told || got.lost > 0);
+		assert_true(got.n >= 8);
+		spool_close(s);
+		/* back to a sound spool: a torn tail was cut off */
+		remove_dir(NULL);
+		assert_int_equal(mkdir(dir, 0700), 0);
+		s = open_spool(&roomy);
+		for (int g = 0; g < 5; g++)
+			assert_int_equal(append(s, 1 + (uint64_t)g * 2, 2, 5, &err), 0);
+		spool_close(s);
+		size = segment_size(FIRST_SEGMENT);
+	}
+}
+
+static uint64_t
+bytes_on_disk(void)
+{
+	char pattern[128];
+	glob_t found = { 0 };
+	uint64_t n = 0;
+	struct stat st;
+
+	snprintf(pattern, sizeof(pattern), "%s/*.seg*", dir);
+	if (glob(pattern, 0, NULL, &found) == 0)
+		for (size_t i = 0; i < found.gl_pathc; i++)
+			if (stat(found.gl_pathv[i], &st) == 0)
+				n += (uint64_t)st.st_size;
+	globfree(&found);
+	return n;
+}
+
+static void
+the_limit_is_never_passed_and_reading_makes_room(void **state)
+{
+	const struct spool_limits tight = { 400 << 10, 50 << 10, 64 << 10 };
+	struct spool *s = open_spool(&tight);
+	struct err err = { 0 };
+	uint64_t next = 1, freed = 0;
+	unsigned full = 0;
+
+	(void)state;
+	(void)read_all(s, "r", 0);
+	while (full < 5 && next < 5000) {
+		if (append(s, next, 10, 1000, &err) == 0) {
+			next += 10;
+		} else {
+			assert_int_equal(err.kind, ERR_FULL);
+			full++;
+			assert_true(bytes_on_disk() > 300 << 10);
+			assert_int_equal(read_all(s, "r", next - 1).last, next - 1);
+			assert_int_equal(spool_tend(s, &freed, &err), 0);
+			assert_true(freed > 0);
+		}
+		assert_true(bytes_on_disk() <= tight.total_bytes);
+		assert_int_equal(bytes_on_disk(), spool_total_bytes(s));
+	}
+	assert_int_equal(full, 5);
+	spool_close(s);
+}
+
+static void
+segments_go_only_when_every_cursor_has_passed_and_positions_stay(void **state)
+{
+	const struct spool_limits small = { 1 << 20, 8 << 10, 64 << 10 };
+	struct spool *s = open_spool(&small);
+	struct err err = { 0 };
+	uint64_t freed;
+
+	(void)state;
+	(void)read_all(s, "fast", 0);
+	(void)read_all(s, "slow", 0);
+	for (uint64_t n = 1; n <= 200; n += 10)
+		assert_int_equal(append(s, n, 10, 500, &err), 0);
+	assert_int_equal(read_all(s, "fast", 200).n, 200);
+	assert_int_equal(spool_tend(s, &freed, &err), 0);
+	assert_int_equal(freed, 0);
+	assert_int_equal(read_all(s, "slow", 150).n, 200);
+	assert_int_equal(spool_tend(s, &freed, &err), 0);
+	assert_true(freed > 0);
+	assert_true(spool_first_seq(s) > 1 && spool_first_seq(s) <= 151);
+	spool_close(s);
+	s = open_spool(&small);
+	assert_int_equal(marked(s), 200);
+	assert_int_equal(read_all(s, "slow", 0).first, 151);
+	assert_int_equal(read_all(s, "fast", 0).n, 0);
+	spool_close(s);
+}
+
+static void
+a_missing_segment_is_told_and_reading_goes_on(void **state)
+{
+	const struct spool_limits small = { 1 << 20, 4 << 10, 64 << 10 };
+	struct spool *s = open_spool(&small);
+	struct err err = { 0 };
+	glob_t found = { 0 };
+	char pattern[128];
+	struct read got;
+
+	(void)state;
+	for (uint64_t n = 1; n <= 100; n += 10)
+		assert_int_equal(append(s, n, 10, 500, &err), 0);
+	spool_close(s);
+	snprintf(pattern, sizeof(pattern), "%s/*.seg", dir);
+	assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+	assert_true(found.gl_pathc > 4);
+	assert_int_equal(unlink(found.gl_pathv[2]), 0);
+	globfree(&found);
+	s = open_spool(&small);
+	got = read_all(s, "r", 0);
+	assert_int_equal(got.lost, 1);
+	assert_int_equal(got.first, 1);
+	assert_int_equal(got.last, 100);
+	assert_true(got.n < 100 && got.n >= 80);
+	spool_close(s);
+}
+
+/* ---- the Nth system call fails ---------------------------------------------------- */
+
+static int fault_errno;
+
+static bool
+fails(void)
+{
+	if (countdown > 0 && --countdown == 0) {
+		errno = fault_errno;
+		return true;
+	}
+	return false;
+}
+
+static ssize_t
+faulty_pwrite(int fd, const void *p, size_t n, off_t at)
+{
+	if (fails()) {
+		if (n > 10)			/* a part of it is on disk */
+			(void)!pwrite(fd, p, n / 2, at);
+		return -1;
+	}
+	return pwrite(fd, p, n, at);
+}
+
+static int
+faulty_fdatasync(int fd)
+{
+	return fails() ? -1 : fdatasync(fd);
+}
+
+static int
+faulty_open(const char *path, int flags, mode_t mode)
+{
+	return fails() ? -1 : open(path, flags | O_CLOEXEC, mode);
+}
+
+static int
+faulty_fsync(int fd)
+{
+	return fails() ? -1 : fsync(fd);
+}
+
+static int
+faulty_unlink(const char *path)
+{
+	return fails() ? -1 : unlink(path);
+}
+
+static void
+what_was_synced_is_there_whichever_call_fails(void **state)
+{
+	const struct spool_limits small = { 1 << 20, 4 << 10, 64 << 10 };
+	static const int errnos[] = { ENOSPC, EIO };
+	bool more = true;
+
+	(void)state;
+	for (int nth = 1; more && nth < 500; nth++) {
+		struct err err = { 0 };
+		struct spool *s;
+		uint64_t next = 1, freed;
+		struct read got;
+
+		fault_errno = errnos[nth % 2];
+		s = open_spool(&small);
+		(void)read_all(s, "r", 0);
+		sys.pwrite = faulty_pwrite;
+		sys.fdatasync = faulty_fdatasync;
+		sys.open = faulty_open;
+		sys.fsync = faulty_fsync;
+		sys.unlink = faulty_unlink;
+		countdown = nth;
+		for (int i = 0; i < 12; i++) {
+			if (append(s, next, 4, 500, &err) == 0)
+				next += 4;
+			if (i == 8)
+				(void)read_all(s, "r", next - 1);
+			(void)spool_tend(s, &freed, &err);
+		}
+		more = countdown == 0;		/* the fault was reached */
+		sys_reset();
+		assert_true(next >= 4 * 10);	/* one fault costs one group at most, or is made good */
+		spool_close(s);
+		s = open_spool(&small);
+		got = read_all(s, "all", 0);
+		assert_int_equal(got.last, next - 1);
+		assert_int_equal(got.n, got.last - got.first + 1);
+		assert_int_equal(got.lost, 0);
+		assert_int_equal(marked(s), next - 1);
+		spool_close(s);
+		remove_dir(NULL);
+		assert_int_equal(mkdir(dir, 0700), 0);
+	}
+	assert_false(more);
+}
+
+static void
+a_second_process_is_kept_out(void **state)
+{
+	struct spool *s = open_spool(&roomy);
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	if (child == 0) {
+		struct spool *other = NULL;
+
+		_exit(spool_open(&other, dir, &roomy, NULL, NULL) == 0 ? 1 : 0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	spool_close(s);
+}
+
+/* ---- writer and reader side by side ------------------------------------------------ */
+
+#define RACE	20000
+
+static void *
+read_along(void *arg)
+{
+	struct spool *s = arg;
+	struct spool_reader *r = NULL;
+	struct err err = { 0 };
+	struct slice entry;
+	uint64_t seq, last = 0;
+
+	if (spool_reader_open(&r, s, "along", NULL, &err) != 0)
+		return (void *)1;
+	while (last < RACE) {
+		int got = spool_next(r, &entry, &seq, &err);
+
+		if (got == -1 || (got == 1 && seq != last + 1)) {
+			spool_reader_close(r);
+			return (void *)2;
+		}
+		if (got == 1) {
+			last = seq;
+			if (seq % 100 == 0)
+				(void)spool_done(r, seq, &err);
+		}
+	}
+	spool_reader_close(r);
+	return NULL;
+}
+
+static void
+a_reader_on_another_thread_sees_every_entry_in_order(void **state)
+{
+	const struct spool_limits small = { 8 << 20, 256 << 10, 64 << 10 };
+	struct spool *s = open_spool(&small);
+	struct err err = { 0 };
+	pthread_t thread;
+	uint64_t freed;
+	void *result;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, read_along, s), 0);
+	for (uint64_t n = 1; n <= RACE; n += 50) {
+		while (append(s, n, 50, 100, &err) != 0)
+			assert_int_equal(err.kind, ERR_FULL);
+		assert_int_equal(spool_tend(s, &freed, &err), 0);
+	}
+	assert_int_equal(pthread_join(thread, &result), 0);
+	assert_null(result);
+	spool_close(s);
+}
+
+static void
+a_damaged_cursor_begins_at_the_oldest_and_says_so(void **state)
+{
+	struct spool *s = open_spool(&roomy);
+	struct err err = { 0 };
+	char path[128];
+	int fd;
+
+	(void)state;
+	assert_int_equal(append(s, 1, 10, 10, &err), 0);
+	(void)read_all(s, "r", 5);
+	spool_close(s);
+	snprintf(path, sizeof(path), "%s/cursors/r", dir);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	for (off_t i = 0; i < 64; i += 9)
+		assert_int_equal(pwrite(fd, "Z", 1, i), 1);
+	close(fd);
+	s = open_spool(&roomy);
+	assert_int_equal(damages, 1);
+	assert_int_equal(read_all(s, "r", 0).first, 1);
+	spool_close(s);
+}
+
+#define TEST(f)	cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(entries_and_positions_survive_a_reopen),
+		TEST(a_torn_tail_is_cut_at_the_last_whole_group_wherever_it_tears),
+		TEST(no_flipped_byte_gives_a_wrong_entry_or_a_silent_loss),
+		TEST(the_limit_is_never_passed_and_reading_makes_room),
+		TEST(segments_go_only_when_every_cursor_has_passed_and_positions_stay),
+		TEST(a_missing_segment_is_told_and_reading_goes_on),
+		TEST(what_was_synced_is_there_whichever_call_fails),
+		TEST(a_second_process_is_kept_out),
+		TEST(a_reader_on_another_thread_sees_every_entry_in_order),
+		TEST(a_damaged_cursor_begins_at_the_oldest_and_says_so),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
