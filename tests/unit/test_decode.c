@@ -149,6 +149,8 @@ each_makes_one_event_an_element_with_its_own_values(void **state)
 	for (size_t i = 0; i < 4; i++)
 		for (size_t k = 0; k < i; k++)
 			assert_string_not_equal(text_of(&w, i, F_EventId), text_of(&w, k, F_EventId));
+	decode_text(&w, "{\"a\":1,\"r\":[{\"s\":[{\"n\":\"1\"},{\"n\":\"1\"}]}]}", 2);
+	assert_string_not_equal(text_of(&w, 0, F_EventId), text_of(&w, 1, F_EventId));
 	decode_text(&w, "{\"a\":1,\"top\":\"no list at all\"}", 1);
 	assert_text(&w, RiskLevel, "no list at all");
 	world_fini(&w);
