@@ -119,6 +119,34 @@ buf_put_i64(struct buf *b, int64_t v)
 	buf_put_u64(b, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
 }
 
+/*
+ * Up to six decimals without the library's long way: r and the power of ten are
+ * exact, so r / power is the double that the text reads back as.
+ */
+static bool
+put_short_decimal(struct buf *b, double v)
+{
+	double a = fabs(v), power = 10, r;
+	char text[8];
+
+	if (a < 1e-4 || a >= 1e8)
+		return false;
+	for (int n = 1; n <= 6; n++, power *= 10) {
+		r = rint(a * power);
+		if (r / power != a)
+			continue;
+		if (v < 0)
+			buf_putc(b, '-');
+		buf_put_u64(b, (uint64_t)r / (uint64_t)power);
+		text[0] = '.';
+		for (uint64_t rest = (uint64_t)r % (uint64_t)power, i = (uint64_t)n; i > 0; i--, rest /= 10)
+			text[i] = (char)('0' + rest % 10);
+		buf_put(b, text, (size_t)n + 1);
+		return true;
+	}
+	return false;
+}
+
 void
 buf_put_double(struct buf *b, double v)
 {
@@ -135,6 +163,8 @@ buf_put_double(struct buf *b, double v)
 		buf_put_i64(b, (int64_t)v);
 		return;
 	}
+	if (put_short_decimal(b, v))
+		return;
 	for (int digits = 15; digits <= 17; digits++) {
 		n = snprintf(text, sizeof(text), "%.*g", digits, v);
 		if (strtod(text, NULL) == v)

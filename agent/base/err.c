@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+__attribute__((format(printf, 4, 0)))
 static void
 fill(struct err *err, enum err_kind kind, int sys_errno, const char *fmt, va_list ap)
 {

@@ -53,7 +53,7 @@ sha256_free(struct sha256 *h)
 void
 sha256_start(struct sha256 *h)
 {
-	int rc = EVP_DigestInit_ex2(h->ctx, NULL, NULL);	/* same digest again: nothing is fetched or allocated */
+	int rc = EVP_DigestInit_ex2(h->ctx, NULL, NULL);	/* the same digest again: nothing is looked up */
 
 	assert(rc == 1);
 	(void)rc;

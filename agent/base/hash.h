@@ -11,7 +11,7 @@
 
 #define SHA256_BYTES	32
 
-/* One-shot and streamed SHA-256 (FIPS 180-4, libcrypto). One context a thread, reused without allocation. */
+/* One-shot and streamed SHA-256 (FIPS 180-4, libcrypto). One context a thread, made once: no digest is looked up again. */
 struct sha256;
 struct sha256 *sha256_new(void);		/* NULL when memory is short */
 void	sha256_free(struct sha256 *);
