@@ -304,43 +304,47 @@ spool_total_bytes(const struct spool *s)
 
 /* ---- freeing ------------------------------------------------------------------------ */
 
-/* The oldest segment if everybody has read it, taken from the list; 0 if there is none. */
-static uint64_t
-take_oldest(struct spool *s, uint64_t *ret_bytes, struct err *err)
+/* Removes the oldest segment if everybody has read it: cursors are saved first. 1: gone, 0: nothing to free, -1: it stays. */
+static int
+free_oldest(struct spool *s, uint64_t *ret_bytes, struct err *err)
 {
-	uint64_t first = 0;
+	char path[4096];
+	int rc = 0;
 
 	pthread_mutex_lock(&s->lock);
-	if (s->nsegments > 1 && cursors_least(s) + 1 >= s->segments[1].first_seq) {
-		for (struct cursor *c = s->cursors; c != NULL; c = c->next)
-			if (cursor_save(s, c, err) != 0)
-				goto out;
-		first = s->segments[0].first_seq;
-		*ret_bytes = s->segments[0].durable_bytes;
-		s->nsegments--;
-		memmove(s->segments, s->segments + 1, s->nsegments * sizeof(*s->segments));
-		atomic_store(&s->first_seq, s->segments[0].first_seq);
+	if (s->nsegments < 2 || cursors_least(s) + 1 < s->segments[1].first_seq)
+		goto out;
+	rc = -1;
+	for (struct cursor *c = s->cursors; c != NULL; c = c->next)
+		if (cursor_save(s, c, err) != 0)
+			goto out;
+	if (segment_path(s->dir, s->segments[0].first_seq, path, sizeof(path), err) != 0)
+		goto out;
+	if (sys.unlink(path) != 0 && errno != ENOENT) {
+		err_set_sys(err, ERR_AGAIN, "%s: cannot remove", path);
+		goto out;
 	}
+	*ret_bytes = s->segments[0].durable_bytes;
+	s->nsegments--;
+	memmove(s->segments, s->segments + 1, s->nsegments * sizeof(*s->segments));
+	atomic_store(&s->first_seq, s->segments[0].first_seq);
+	rc = 1;
 out:
 	pthread_mutex_unlock(&s->lock);
-	return first;
+	return rc;
 }
 
 int
 spool_tend(struct spool *s, uint64_t *ret_freed, struct err *err)
 {
-	uint64_t first, bytes = 0, freed = 0;
-	char path[4096];
-	int rc = cursors_save(s, false, err);
+	uint64_t bytes = 0, freed = 0;
+	int rc = cursors_save(s, false, err), got;
 
-	while ((first = take_oldest(s, &bytes, err)) != 0) {
-		if (segment_path(s->dir, first, path, sizeof(path), err) != 0 || (sys.unlink(path) != 0 && errno != ENOENT)) {
-			rc = err_set_sys(err, ERR_AGAIN, "%s: cannot remove", path);
-			break;			/* it stays until the next start; its bytes stay counted */
-		}
+	while ((got = free_oldest(s, &bytes, err)) == 1) {
 		atomic_fetch_sub(&s->total_bytes, bytes);
 		freed += bytes;
 	}
+	rc = got == -1 ? -1 : rc;
 	/* A full spool whose newest segment is all read: a new one lets the old one go. */
 	if (s->fd >= 0 && s->at >= s->limits.segment_bytes && s->at == s->synced_at && !s->torn)
 		(void)segment_begin(s, NULL);

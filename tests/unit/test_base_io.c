@@ -311,7 +311,7 @@ make_dir(void **state)
 static const char *
 in_dir(const char *name)
 {
-	static char path[2][128];
+	static char path[2][512];
 	static int turn;
 
 	turn = !turn;
