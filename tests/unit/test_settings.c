@@ -1,4 +1,8 @@
 /* test_settings.c - the whole configuration's table, the checks across blocks, the shipped files, and the manual. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
