@@ -182,6 +182,7 @@ parse_id(struct decode_ctx *c, struct slice s)
 	if (memo->text.p != s.p || memo->text.n != s.n) {
 		memo->text = s;
 		memo->is_id = azure_id_parse(s, &memo->id);
+		memo->typed = false;
 	}
 	return memo->is_id ? &memo->id : NULL;
 }
@@ -234,20 +235,29 @@ convert_azure_deployment(struct decode_ctx *c, const struct in *in, struct val *
 	return give_text(azure_id_part(s, SLICE("deployments")), lasting, ret);
 }
 
+static struct slice
+type_of(struct decode_ctx *c, struct slice id)
+{
+	char type[512], *p;
+	size_t n = azure_id_type(id, type, sizeof(type));
+
+	if (n == 0 || (p = ctx_alloc(c, n)) == NULL)
+		return SLICE_NONE;
+	return slice_make(memcpy(p, type, n), n);
+}
+
 static bool
 convert_azure_type(struct decode_ctx *c, const struct in *in, struct val *ret)
 {
-	char type[512], *p;
 	struct slice s;
 	bool lasting;
-	size_t n;
 
-	if (!in_text(c, in, &s, &lasting))
+	if (!in_text(c, in, &s, &lasting) || parse_id(c, s) == NULL)
 		return false;
-	n = azure_id_type(s, type, sizeof(type));
-	if (n == 0 || n > sizeof(type) || (p = ctx_alloc(c, n)) == NULL)
-		return false;
-	return give_text(slice_make(memcpy(p, type, n), n), true, ret);
+	if (!c->memo.typed)
+		c->memo.type = type_of(c, s);
+	c->memo.typed = true;
+	return give_text(c->memo.type, true, ret);
 }
 
 /* ---- times and numbers --------------------------------------------------------------------- */

@@ -216,6 +216,21 @@ fit_literal(struct decode_ctx *c, const struct rule *r, struct val *v)
 	return r->field < 0 || field_rows[r->field].type == FIELD_TEXT || fit(c, r, v);
 }
 
+static struct slice
+find_text(struct decode_ctx *c, const struct table *t, struct slice text)
+{
+	struct table_memo *memo;
+
+	if (t->nglobs == 0 || text.n > MEMO_TEXT_BYTES)
+		return table_find(t, text);
+	memo = &c->lookups[fold_hash((uint64_t)(uintptr_t)t, text) % MEMO_SLOTS];
+	if (memo->table == t && memo->n == text.n && memcmp(memo->text, text.p, text.n) == 0)
+		return memo->value;
+	*memo = (struct table_memo){ .table = t, .value = table_find(t, text), .n = (uint32_t)text.n };
+	memcpy(memo->text, text.p, text.n);
+	return memo->value;
+}
+
 static bool
 look_up(struct decode_ctx *c, const struct table *t, struct val *v)
 {
@@ -223,7 +238,7 @@ look_up(struct decode_ctx *c, const struct table *t, struct val *v)
 
 	if (!val_text(c, v, &text))
 		return false;
-	text = table_find(t, text);
+	text = find_text(c, t, text);
 	if (text.p == NULL)
 		return false;
 	*v = (struct val){ .kind = VAL_TEXT, .text = text, .lasting = true };

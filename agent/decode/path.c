@@ -99,30 +99,65 @@ pattern_make(struct pattern *p, struct slice text)
 		p->tail_n++;
 }
 
-/* `*` is the only sign: a `?` in a text is itself. */
-static bool
-glob_fits(struct slice pattern, struct slice s)
+static inline bool
+same_letter(char a, char b)
 {
-	size_t p = 0, i = 0, star = SIZE_MAX, resume = 0;
+	return ascii_lower((unsigned char)a) == ascii_lower((unsigned char)b);
+}
 
-	while (i < s.n) {
-		if (p < pattern.n && pattern.p[p] == '*') {
-			star = p++;
-			resume = i;
-		} else if (p < pattern.n &&
-		    ascii_lower((unsigned char)pattern.p[p]) == ascii_lower((unsigned char)s.p[i])) {
-			p++;
-			i++;
-		} else if (star != SIZE_MAX) {
-			p = star + 1;
-			i = ++resume;
-		} else {
-			return false;
-		}
+static inline bool
+is_letter(char b)
+{
+	unsigned char low = ascii_lower((unsigned char)b);
+
+	return low >= 'a' && low <= 'z';
+}
+
+/* Where `word` stands in s at or behind `from`, or -1. Looks for a sign of it first: ids and operations have few. */
+static ptrdiff_t
+find_fold(struct slice s, size_t from, struct slice word)
+{
+	size_t sign = 0;
+
+	while (sign < word.n && is_letter(word.p[sign]))
+		sign++;
+	if (sign == word.n)
+		return slice_find_nocase(s, word, from);
+	while (from + word.n <= s.n) {
+		const char *p = memchr(s.p + from + sign, word.p[sign], s.n - from - word.n + 1);
+
+		if (p == NULL)
+			return -1;
+		from = (size_t)(p - s.p) - sign;
+		if (fold_same(slice_make(s.p + from, word.n), word))
+			return (ptrdiff_t)from;
+		from++;
 	}
-	while (p < pattern.n && pattern.p[p] == '*')
-		p++;
-	return p == pattern.n;
+	return -1;
+}
+
+/* "*a*b*": each word behind the one before. `*` is the only sign, a `?` is itself. */
+static bool
+words_follow(struct slice pattern, struct slice s)
+{
+	size_t at = 0, end;
+
+	for (size_t i = 0; i < pattern.n; i = end) {
+		const char *star = memchr(pattern.p + i, '*', pattern.n - i);
+		struct slice word;
+		ptrdiff_t found;
+
+		end = star != NULL ? (size_t)(star - pattern.p) : pattern.n;
+		word = slice_make(pattern.p + i, end - i);
+		end++;
+		if (word.n == 0)
+			continue;
+		found = find_fold(s, at, word);
+		if (found < 0)
+			return false;
+		at = (size_t)found + word.n;
+	}
+	return true;
 }
 
 bool
@@ -133,10 +168,15 @@ pattern_fits(const struct pattern *p, struct slice s)
 
 	if (!p->glob)
 		return fold_same(t, s);
-	if (s.n < head + tail || !fold_same(slice_make(s.p, head), slice_make(t.p, head)) ||
-	    !fold_same(slice_make(s.p + s.n - tail, tail), slice_make(t.p + t.n - tail, tail)))
+	if (s.n < head + tail || (head > 0 && !same_letter(s.p[0], t.p[0])) ||
+	    (tail > 0 && !same_letter(s.p[s.n - 1], t.p[t.n - 1])))
 		return false;
-	return glob_fits(slice_make(t.p + head, t.n - head - tail), slice_make(s.p + head, s.n - head - tail));
+	if (!fold_same(slice_make(s.p + s.n - tail, tail), slice_make(t.p + t.n - tail, tail)) ||
+	    !fold_same(slice_make(s.p, head), slice_make(t.p, head)))
+		return false;
+	if (t.n - head - tail == 1)
+		return true;
+	return words_follow(slice_make(t.p + head, t.n - head - tail), slice_make(s.p + head, s.n - head - tail));
 }
 
 struct slice

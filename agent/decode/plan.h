@@ -264,8 +264,13 @@ struct decoder {
 struct slot { uint32_t turn, at; };
 #define SLOT_EMPTY	UINT32_C(0x80000000)	/* in `at`: an empty list or object */
 /* The parts of one resource id: a mapping asks for several, one after another. */
-struct id_memo { struct slice text; bool is_id; struct azure_id id; };
+struct id_memo { struct slice text; bool is_id; struct azure_id id; bool typed; struct slice type; };
 struct nested { uint32_t root, start; uint8_t level; };	/* root 0: not JSON; start: the doc's length before */
+
+/* What a text gave in a table with stars: the same operations come again and again. */
+#define MEMO_TEXT_BYTES	120u
+#define MEMO_SLOTS	128u
+struct table_memo { const struct table *table; struct slice value; uint32_t n; char text[MEMO_TEXT_BYTES]; };
 
 struct decode_ctx {
 	const struct decoder	*plan;
@@ -279,6 +284,7 @@ struct decode_ctx {
 	uint32_t		 nnested, nested_cap;
 	struct sha256		*sha;
 	struct id_memo		 memo;
+	struct table_memo	 lookups[MEMO_SLOTS];
 	struct buf		 plain;		/* an unpacked record */
 	struct buf		 json;		/* one `as: json` value, a sentence, or what is hashed */
 	struct buf		 additional;
