@@ -158,6 +158,19 @@ open_stores(struct agent *a, struct err *err)
 }
 
 static void
+set_log_level(const struct conf *conf)
+{
+	static const struct { const char *word; enum note_level level; } levels[] = {
+		{ "error", NOTE_ERROR }, { "warning", NOTE_WARNING }, { "notice", NOTE_NOTICE }, { "info", NOTE_INFO },
+		{ "debug", NOTE_DEBUG },
+	};
+
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+		if (strcmp(levels[i].word, conf_text(conf_block(conf, "agent"), "log_level")) == 0)
+			note_set_level(levels[i].level);
+}
+
+static void
 print_problems(const struct problems *problems)
 {
 	for (size_t i = 0; i < problems->n; i++) {
@@ -227,6 +240,7 @@ keep_cursors(struct agent *a, struct err *err)
 static int
 start(struct agent *a, struct err *err)
 {
+	set_log_level(a->conf);
 	if (keep_cursors(a, err) != 0 || deliver_start(a->deliver, true, err) != 0 ||
 	    intake_start(a->intake, true, err) != 0)
 		return -1;

@@ -255,3 +255,23 @@ spool_reader_close(struct spool_reader *r)
 	buf_fini(&r->payload);
 	free(r);
 }
+
+/* ---- where the spool stands --------------------------------------------------- */
+
+uint64_t
+spool_durable_seq(const struct spool *s)
+{
+	return atomic_load(&s->durable_seq);
+}
+
+uint64_t
+spool_first_seq(const struct spool *s)
+{
+	return atomic_load(&s->first_seq);
+}
+
+uint64_t
+spool_total_bytes(const struct spool *s)
+{
+	return atomic_load(&s->total_bytes);
+}

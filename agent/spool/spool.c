@@ -284,24 +284,6 @@ spool_sync(struct spool *s, uint64_t *ret_durable_seq, struct err *err)
 	return 0;
 }
 
-uint64_t
-spool_durable_seq(const struct spool *s)
-{
-	return atomic_load(&s->durable_seq);
-}
-
-uint64_t
-spool_first_seq(const struct spool *s)
-{
-	return atomic_load(&s->first_seq);
-}
-
-uint64_t
-spool_total_bytes(const struct spool *s)
-{
-	return atomic_load(&s->total_bytes);
-}
-
 /* ---- freeing ------------------------------------------------------------------------ */
 
 /* Removes the oldest segment if everybody has read it: cursors are saved first. 1: gone, 0: nothing to free, -1: it stays. */

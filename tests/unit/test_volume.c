@@ -241,7 +241,7 @@ one_call_told_by_two_records_counts_once(void **state)
 	b.nfound = 0;
 	for (int64_t t = surge; t < surge + 5 * MINUTE; t += MINUTE)
 		for (int i = 0; i < 40; i++) {
-			char uid[33];
+			char uid[48];
 
 			snprintf(uid, sizeof(uid), "twin%lld-%d", (long long)t, i);
 			for (int twin = 0; twin < 8; twin++)
