@@ -58,9 +58,9 @@ def build(name):
         if sh([str(SRC / "configure"), "-q", *options], log, cwd=where) != 0:
             return f"configure failed, see {log}"
         stamp.write_text(repr(options))
-    targets = ["fuzz-programs"] if name == "fuzz" else ["all", "check-programs"]
-    if sh(["make", "-s", f"-j{JOBS}", *targets], log, cwd=where) != 0:
-        return f"make failed, see {log}"
+    for target in ["fuzz-programs"] if name == "fuzz" else ["all", "check-programs"]:
+        if sh(["make", "-s", f"-j{JOBS}", target], log, cwd=where) != 0:
+            return f"make failed, see {log}"
     return None
 
 

@@ -68,7 +68,6 @@ pack(struct gzip_writer *w, struct slice in, char *out, size_t room)
 #ifdef WITH_LIBDEFLATE
 	return libdeflate_gzip_compress(w->c, in.p, in.n, out, room);
 #else
-	deflateReset(&w->z);
 	w->z.next_in = (unsigned char *)(uintptr_t)in.p;
 	w->z.avail_in = (uInt)in.n;
 	w->z.next_out = (unsigned char *)out;
@@ -83,6 +82,7 @@ packed_at_most(struct gzip_writer *w, size_t n)
 #ifdef WITH_LIBDEFLATE
 	return libdeflate_gzip_compress_bound(w->c, n);
 #else
+	deflateReset(&w->z);		/* first: a finished stream's bound leaves out the gzip head and tail */
 	return deflateBound(&w->z, n);
 #endif
 }
