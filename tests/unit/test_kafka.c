@@ -1,4 +1,8 @@
 /* test_kafka.c - source and sink `kafka` against librdkafka's own cluster in memory. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -144,16 +148,32 @@ source_init(const char *more, bool once, int start)
 }
 
 static void
-source_begin(bool once, int start)
+source_begin_in(const char *group, bool once, int start)
 {
 	struct err err = { 0 };
+	char more[256];
 
-	source_init("topics: [logs]\noptions: {session.timeout.ms: \"600\", heartbeat.interval.ms: \"100\"}\n", once, start);
+	snprintf(more, sizeof(more), "topics: [logs]\ngroup: %s\n"
+	    "options: {session.timeout.ms: \"3500\", heartbeat.interval.ms: \"200\"}\n", group);
+	source_init(more, once, start);
 	if (source_kind_kafka.open(&rig->source, rig->conf, &err) != 0)
 		fail_msg("%s", err.text);
 	for (size_t i = 0; i < rig->nplaces; i++)
 		assert_int_equal(source_kind_kafka.restore(&rig->source, &rig->places[i], &err), 0);
 	assert_int_equal(source_kind_kafka.start(&rig->source, &err), 0);
+}
+
+static void
+source_begin(bool once, int start)
+{
+	source_begin_in("one", once, start);
+}
+
+/* The group knows nothing, so what is read from is our own position. */
+static void
+source_begin_anew(bool once, int start)
+{
+	source_begin_in("two", once, start);
 }
 
 static void
@@ -349,7 +369,7 @@ a_restart_goes_on_where_the_spool_stood(void **state)
 	wait_for(400);
 	source_end();
 	send_lines(40, "late");
-	source_begin(false, START_EARLIEST);
+	source_begin_anew(false, START_EARLIEST);
 	wait_for(440);
 	assert_each_once(400, "m");
 	assert_each_once(40, "late");
@@ -420,7 +440,7 @@ start_latest_reads_only_what_comes_even_after_a_restart(void **state)
 	assert_int_equal(rig->nplaces, PARTS);
 	source_end();
 	send_lines(40, "new");
-	source_begin(false, START_LATEST);
+	source_begin_anew(false, START_LATEST);
 	wait_for(40);
 	assert_each_once(40, "new");
 }
@@ -451,7 +471,7 @@ once_is_drained_when_all_partitions_are_read_to_their_end(void **state)
 	assert_true(source_kind_kafka.drained(&rig->source));
 	assert_int_equal(rig->n, 101);
 	source_end();
-	source_begin(true, START_EARLIEST);
+	source_begin_anew(true, START_EARLIEST);
 	for (int i = 0; i < 1500 && !source_kind_kafka.drained(&rig->source); i++)
 		loop_turn(rig->loop, 10);
 	assert_true(source_kind_kafka.drained(&rig->source));
@@ -762,7 +782,7 @@ transactions_are_refused_in_words(void **state)
 
 #define T(test)	cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
-/* Joining a group takes this cluster seconds, so three processes share the work. */
+/* Joining a group takes this cluster seconds, so processes share the work. */
 static int
 run(unsigned share)
 {
@@ -771,18 +791,22 @@ run(unsigned share)
 		T(a_refused_value_is_not_repeated),
 		T(messages_of_all_partitions_are_read),
 		T(a_restart_goes_on_where_the_spool_stood),
-		T(without_a_saved_position_the_committed_offset_holds),
-		T(brokers_that_cannot_be_reached_are_named),
 	};
 	const struct CMUnitTest second[] = {
-		T(what_was_never_safe_is_not_committed),
-		T(a_refused_message_comes_again_and_nothing_is_lost_or_doubled),
-		T(start_latest_reads_only_what_comes_even_after_a_restart),
+		T(without_a_saved_position_the_committed_offset_holds),
 		T(an_empty_message_moves_the_place_without_a_record),
 	};
 	const struct CMUnitTest third[] = {
-		T(once_is_drained_when_all_partitions_are_read_to_their_end),
+		T(what_was_never_safe_is_not_committed),
+		T(brokers_that_cannot_be_reached_are_named),
+	};
+	const struct CMUnitTest fourth[] = {
 		T(a_committed_offset_past_our_own_place_is_not_put_back),
+		T(a_refused_message_comes_again_and_nothing_is_lost_or_doubled),
+	};
+	const struct CMUnitTest fifth[] = {
+		T(once_is_drained_when_all_partitions_are_read_to_their_end),
+		T(start_latest_reads_only_what_comes_even_after_a_restart),
 	};
 	const struct CMUnitTest sinks[] = {
 		T(a_batch_is_answered_when_each_message_is_acknowledged),
@@ -802,6 +826,10 @@ run(unsigned share)
 		return cmocka_run_group_tests_name("kafka source 2", second, NULL, NULL);
 	case 2:
 		return cmocka_run_group_tests_name("kafka source 3", third, NULL, NULL);
+	case 3:
+		return cmocka_run_group_tests_name("kafka source 4", fourth, NULL, NULL);
+	case 4:
+		return cmocka_run_group_tests_name("kafka source 5", fifth, NULL, NULL);
 	default:
 		return cmocka_run_group_tests_name("kafka sink", sinks, NULL, NULL);
 	}
@@ -812,7 +840,7 @@ main(void)
 {
 	int failed = 0, status;
 
-	for (unsigned share = 0; share < 4; share++) {
+	for (unsigned share = 0; share < 6; share++) {
 		pid_t pid = fork();
 
 		if (pid == 0)
