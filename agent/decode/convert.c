@@ -217,6 +217,27 @@ convert_azure_name(struct decode_ctx *c, const struct in *in, struct val *ret)
 	return in_text(c, in, &s, &lasting) && (id = parse_id(c, s)) != NULL && give_text(id->name, lasting, ret);
 }
 
+/* The first resource behind the provider: the account, whatever of it the id names further down. */
+static bool
+convert_azure_top(struct decode_ctx *c, const struct in *in, struct val *ret)
+{
+	const struct azure_id *id;
+	struct slice s, name;
+	bool lasting;
+
+	if (!in_text(c, in, &s, &lasting) || (id = parse_id(c, s)) == NULL)
+		return false;
+	name = id->path;
+	for (int i = 0; i < 2 && name.n > 0; i++) {		/* over the provider and the type */
+		const char *slash = memchr(name.p, '/', name.n);
+
+		name = slash != NULL ? slice_make(slash + 1, name.n - (size_t)(slash + 1 - name.p)) : SLICE_NONE;
+	}
+	if (name.n > 0 && memchr(name.p, '/', name.n) != NULL)
+		name.n = (size_t)((const char *)memchr(name.p, '/', name.n) - name.p);
+	return give_text(name.n > 0 ? name : id->name, lasting, ret);
+}
+
 /* A model's deployment, of a resource id or an address; not one of resources by a template. */
 static bool
 convert_azure_deployment(struct decode_ctx *c, const struct in *in, struct val *ret)
@@ -505,6 +526,7 @@ static const struct converter converters[] = {
 	{ "azure_subscription", convert_azure_subscription, GIVES_TEXT },
 	{ "azure_group", convert_azure_group, GIVES_TEXT },
 	{ "azure_name", convert_azure_name, GIVES_TEXT },
+	{ "azure_top", convert_azure_top, GIVES_TEXT },
 	{ "azure_type", convert_azure_type, GIVES_TEXT },
 	{ "azure_deployment", convert_azure_deployment, GIVES_TEXT },
 	{ "last_segment", convert_last_segment, GIVES_TEXT },
@@ -519,7 +541,7 @@ const char *
 converter_words(void)
 {
 	return "text|lower|upper|time|dotnet_ticks|duration_ms|long|int|real|bool|severity|result|http_status|ip|list|sum|"
-	    "count|json|azure_subscription|azure_group|azure_name|azure_type|azure_deployment|last_segment|guid|tactics|"
+	    "count|json|azure_subscription|azure_group|azure_name|azure_top|azure_type|azure_deployment|last_segment|guid|tactics|"
 	    "html_text";
 }
 
