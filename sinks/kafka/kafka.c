@@ -481,9 +481,6 @@ read_settings(struct kafka_sink *k, const struct conf *conf, struct err *err)
 	char name[64], bytes[32];
 	size_t n = sizeof(bytes);
 
-	if (strcmp(conf_text(conf, "exactly_once"), "true") == 0)
-		return err_set(err, ERR_CONFIG, "exactly_once: true is not in this version, which has no transactions yet; "
-		    "auto writes with an idempotent producer");
 	snprintf(name, sizeof(name), "aispm-agent-%.32s", k->sink->agent_id != NULL ? k->sink->agent_id : "");
 	if (kafka_client_conf(&k->settings, conf, sink_settings, name, err) != 0)
 		return -1;
@@ -526,11 +523,20 @@ wrong_topic(const struct conf *block, const char *text)
 	    strcmp(text, ".") != 0 && strcmp(text, "..") != 0 ? NULL : "letters, digits, dot, _ and -, at most 249";
 }
 
+static const char *
+wrong_exactly_once(const struct conf *block, const char *text)
+{
+	(void)block;
+	if (strcmp(text, "true") == 0)
+		return "auto or false; true (transactions) is not in this version, auto writes with an idempotent producer";
+	return strcmp(text, "auto") == 0 || strcmp(text, "false") == 0 ? NULL : "auto or false";
+}
+
 static const struct conf_key kafka_keys[] = {
 	KAFKA_CLIENT_KEYS,
 	{ .name = "topic", .type = CONF_TEXT, .flags = CONF_REQUIRED, .allowed = "a topic's name", .wrong = wrong_topic,
 	  .help = "topic that the events are written to; a resource's events keep to one partition" },
-	{ .name = "exactly_once", .type = CONF_WORD, .fallback = "auto", .allowed = "true|false|auto",
+	{ .name = "exactly_once", .type = CONF_TEXT, .fallback = "auto", .allowed = "auto|false", .wrong = wrong_exactly_once,
 	  .help = "transactions (true: not in this version); auto and false write with an idempotent producer" },
 	CONF_END
 };
