@@ -426,7 +426,8 @@ intake_open(struct intake **ret, const struct world *world, const struct conf *c
 	in->world = *world;
 	arena_init(&in->arena, ARENA_BYTES, ARENA_MAX_BYTES);
 	in->events.arena = in->findings.arena = &in->arena;
-	buf_init(&in->group.bytes, GROUP_MAX_BYTES);
+	/* A group must fit into the spool with room to spare; a record that makes a larger one is set aside. */
+	buf_init(&in->group.bytes, world->spool_bytes / 4 < GROUP_MAX_BYTES ? world->spool_bytes / 4 : GROUP_MAX_BYTES);
 	in->loop = loop_new(err);
 	if (in->loop == NULL || open_decoder(in, conf, problems, err) != 0 ||
 	    detect_open(&in->detect, conf_block(conf, "detectors"), err) != 0 ||

@@ -279,3 +279,12 @@ def test_kill_9_at_random_moments_loses_nothing_and_repeats_show_by_event_id(sit
         assert set(uids(rows)) == wanted
         assert len({r["EventId"] for r in rows}) == n
     assert all(line.startswith("{") and line.endswith("}") for line in site.out.read_text().splitlines())
+
+
+def test_one_record_larger_than_a_small_spool_can_hold_is_set_aside_and_blocks_nothing(site):
+    site.configure(site.file_sink(), max_record="64MiB")
+    site.conf.write_text(site.conf.read_text().replace("agent: {", "agent: {spool: {max_bytes: 64MiB}, "))
+    site.append([record(1), json.dumps({"records": [record(n) for n in range(10, 40000)]}), record(2)])
+    done = site.once()
+    assert done.returncode == 65
+    assert uids(site.events()) == [record(1)["correlationId"], record(2)["correlationId"]]
