@@ -78,15 +78,25 @@ command_run(const struct options *o, int argc, char **argv)
 	return argc == 0 ? agent_main(&options) : usage("run takes no argument");
 }
 
+/* Reads the mappings and opens each source and sink, which touches settings only: what they refuse is told here too. */
 static int
-check_mappings(const struct conf *conf, struct problems *problems, struct err *err)
+check_parts(const struct conf *conf, struct problems *problems, struct err *err)
 {
-	struct decoder *decoder = NULL;
-	int rc = mappings_open(&decoder, conf, problems, err);
+	const struct world world = { .state_dir = conf_text(conf_block(conf, "agent"), "state_dir"),
+		.agent_id = "00000000000000000000000000000000", .hostname = "", .spool_bytes = 1u << 30 };
+	struct intake *intake = NULL;
+	struct deliver *deliver = NULL;
+	const char *where = "sources";
+	int rc = intake_open(&intake, &world, conf, problems, err);
 
+	if (rc == 0) {
+		where = "sinks";
+		rc = deliver_open(&deliver, &world, conf, err);
+	}
 	if (rc != 0 && problems->errors == 0)
-		problem_add(problems, conf_file(conf, "agent"), conf_line(conf, "agent"), "agent", "%s", err->text);
-	decoder_close(decoder);
+		problem_add(problems, conf_file(conf, where), conf_line(conf, where), where, "%s", err->text);
+	deliver_close(deliver);
+	intake_close(intake);
 	return rc;
 }
 
@@ -104,7 +114,7 @@ command_check(const struct options *o, int argc, char **argv)
 	problems_init(&problems);
 	rc = settings_load(o->conf_path, &conf, &problems, &err);
 	if (rc == 0)
-		rc = check_mappings(conf, &problems, &err);
+		rc = check_parts(conf, &problems, &err);
 	problems_print(&problems, stdout);
 	if (rc != 0 && problems.errors == 0)
 		fprintf(stderr, "aispm-agent: %s\n", err.text);

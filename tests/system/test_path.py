@@ -288,3 +288,10 @@ def test_one_record_larger_than_a_small_spool_can_hold_is_set_aside_and_blocks_n
     done = site.once()
     assert done.returncode == 65
     assert uids(site.events()) == [record(1)["correlationId"], record(2)["correlationId"]]
+
+
+def test_check_tells_what_a_sink_would_refuse_at_start(site, far):
+    site.configure(site.sentinel_sink(far, ", tls: {ca_file: /nowhere/ca.pem}"))
+    done = site.run("check", "-c", str(site.conf))
+    assert done.returncode == 78 and "/nowhere/ca.pem" in done.stdout and f"{site.conf}:" in done.stdout
+    assert "very-secret-word" not in done.stdout + done.stderr
