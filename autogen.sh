@@ -44,8 +44,8 @@ copy_sources() {
 	rm -rf build/src.new
 	mkdir build/src.new
 	tar -cf - --exclude='*.o' --exclude='*.a' --exclude='.deps' --exclude='.dirstamp' --exclude='__pycache__' \
-		--exclude='*.log' --exclude='*.trs' VERSION README.md CHANGELOG.md autogen.sh configure.ac Makefile.am m4 agent sinks \
-		schemas packaging tests 2>/dev/null | tar -xf - -C build/src.new
+		--exclude='*.log' --exclude='*.trs' VERSION README.md autogen.sh configure.ac Makefile.am agent sinks \
+		schemas packaging tests | tar -xf - -C build/src.new
 	# Build tools' output is kept while its input is the same.
 	if [ -d build/src ] && cmp -s build/src/configure.ac build/src.new/configure.ac &&
 	   cmp -s build/src/VERSION build/src.new/VERSION && [ -f build/src/configure ] && same_makefiles; then
