@@ -32,6 +32,8 @@ struct send_world {		/* what all sends share */
 };
 
 extern const struct conf_key send_keys[];	/* the rows of a `sinks` item that are not the sink's own */
+/* Whether a `sinks` item lets events of this class through. */
+bool	send_takes(const struct conf *item, const char *event_class);
 
 /* Opens the sink (settings only). */
 int	send_open(struct send **ret, const struct send_world *, const struct conf *item, struct err *);

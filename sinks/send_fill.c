@@ -72,6 +72,12 @@ send_classes(const struct conf *item)
 	return classes;
 }
 
+bool
+send_takes(const struct conf *item, const char *event_class)
+{
+	return (send_classes(item) & class_bit(slice_of(event_class))) != 0;
+}
+
 static const char *
 wrong_format(const struct conf *block, const char *text)
 {

@@ -52,6 +52,9 @@ void	intake_close(struct intake *);
 void	intake_room(struct intake *);		/* any thread: look whether the spool has room again */
 bool	intake_drained(const struct intake *);	/* any thread; --once: all that existed is durable */
 uint64_t intake_turns(const struct intake *);
+/* What the posture remembered when it was last saved; ERR_AGAIN: nothing is saved there yet. */
+struct posture;
+int	intake_posture(struct posture *, const char *state_dir, struct err *);
 uint64_t intake_set_aside(const struct intake *);	/* records in the dead letter since start */
 int	intake_turn(struct intake *, int max_wait_ms);	/* for tests, without a thread */
 

@@ -213,6 +213,28 @@ command_status(const struct options *o, int argc, char **argv)
 }
 
 static int
+command_posture(const struct options *o, int argc, char **argv)
+{
+	struct problems problems;
+	struct conf *conf = NULL;
+	struct err err = { 0 };
+	int rc = EX_CONFIG;
+
+	(void)argv;
+	if (argc != 0)
+		return usage("posture takes no argument");
+	problems_init(&problems);
+	if (settings_load(o->conf_path, &conf, &problems, &err) == 0)
+		rc = posture_cli(conf, o->json, stdout);
+	else if (problems.errors == 0)
+		rc = failed(&err);
+	problems_print(&problems, stderr);
+	conf_free(conf);
+	problems_fini(&problems);
+	return rc;
+}
+
+static int
 spool_in(const struct options *o, int argc, char **argv, const char *state_dir)
 {
 	(void)o;
@@ -246,6 +268,8 @@ const struct command_row command_rows[] = {
 	{ "check", "[-c FILE]", "validate the configuration and the mappings, one line a problem", command_check },
 	{ "explain", "[-c FILE] [--format F] [--why] [FILE...]", "records in, events out; --why tells how each column was filled",
 	  command_explain },
+	{ "posture", "[-c FILE] [--json]", "does control 1.24 hold: each requirement with pass, fail or unknown, its evidence and zone; "
+	  "exit status 0 only if none fails", command_posture },
 	{ "status", "[-c FILE] [--json]", "ask the running agent: sources, detectors, spool, sinks", command_status },
 	{ "spool", "stat|verify|dump|dead [DIR]", "look into a spool and its dead letter", command_spool },
 	{ "help", "[settings|man PAGE]", "this text, all settings, or a manual page", command_help },

@@ -31,6 +31,10 @@ int	explain_run(const struct decoder *, const char *const *files, size_t nfiles,
 /* `spool`: stat, verify, dump, dead on DIR, by default the one below state_dir. An exit status. */
 int	spool_cli(int argc, char **argv, const char *state_dir, FILE *out);
 
+/* `posture`: an exit status; 1 when a requirement fails. */
+struct conf;
+int	posture_cli(const struct conf *, bool json, FILE *out);
+
 /* ---- manual ----------------------------------------------------------------- */
 
 void	manual_help(FILE *);		/* usage, commands, exit statuses */

@@ -25,6 +25,7 @@
 #include "decode/decode.h"
 #include "detect/detect.h"
 #include "model/wire.h"
+#include "posture/posture.h"
 #include "run/intake_state.h"
 #include "run/settings.h"
 #include "source/source.h"
@@ -229,15 +230,16 @@ tell_finding(const struct event *e)
 
 /* Events and what the detectors say to them into the group; all or, on -1, none. */
 static int
-add_events(struct intake *in, struct source *s, struct err *err)
+add_events(struct intake *in, struct source *s, uint64_t arrived_ms, struct err *err)
 {
 	struct group *g = &in->group;
 	size_t before = g->n;
 	int64_t newest = 0;
 
 	for (size_t i = 0; i < in->events.n; i++) {
-		const struct event *e = &in->events.v[i];
+		struct event *e = &in->events.v[i];
 
+		posture_see(in->posture, e, (int64_t)arrived_ms);
 		if (group_add(g, e, err) != 0) {
 			group_cut(g, before);
 			return -1;
@@ -251,6 +253,7 @@ add_events(struct intake *in, struct source *s, struct err *err)
 		if (detect_see(in->detect, &in->events.v[i], &in->findings, err) != 0)
 			note(INTERNAL, N_TEXT("what", "detector"), N_TEXT("why", err->text));
 	for (size_t i = 0; i < in->findings.n; i++) {
+		posture_stamp(in->posture, &in->findings.v[i]);
 		if (group_add(g, &in->findings.v[i], err) != 0)
 			note(INTERNAL, N_TEXT("what", "finding"), N_TEXT("why", err->text));
 		else
@@ -273,7 +276,7 @@ take_record(struct intake *in, struct source *s, const struct record *r, struct 
 	if (decode(in->decoder, in->ctx, r, &in->events, &count, err) != 0)
 		rc = err->kind == ERR_AGAIN ? -1 : bury(in, s, r, err->text, err);
 	else
-		rc = add_events(in, s, err);
+		rc = add_events(in, s, r->arrived_ms, err);
 	if (rc == -1 && err->kind == ERR_FULL)		/* one record, more events than a group can ever hold */
 		rc = bury(in, s, r, "its events do not fit into a group", err);
 	stat_add(s->stats, STAT_SOURCE_EVENTS, count.events);
@@ -431,6 +434,7 @@ intake_open(struct intake **ret, const struct world *world, const struct conf *c
 	in->loop = loop_new(err);
 	if (in->loop == NULL || open_decoder(in, conf, problems, err) != 0 ||
 	    detect_open(&in->detect, conf_block(conf, "detectors"), err) != 0 ||
+	    posture_open(&in->posture, conf_block(conf, "zones"), err) != 0 ||
 	    (in->commit_timer = loop_timer_new(in->loop, commit_due, in, err)) == NULL ||
 	    (in->tend_timer = loop_timer_new(in->loop, tend, in, err)) == NULL)
 		goto fail;
@@ -526,6 +530,7 @@ intake_close(struct intake *in)
 	loop_timer_free(in->commit_timer);
 	loop_timer_free(in->tend_timer);
 	detect_close(in->detect);
+	posture_close(in->posture);
 	decode_ctx_free(in->ctx);
 	decoder_close(in->decoder);
 	loop_free(in->loop);

@@ -1,4 +1,4 @@
-/* intake_memory.c - the detectors' state on disk, and the way back to it after a stop of any kind. */
+/* intake_memory.c - what the detectors and the posture remember, on disk, and the way back to it after a stop of any kind. */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
@@ -12,27 +12,34 @@
 #include "base/sys.h"
 #include "detect/detect.h"
 #include "model/wire.h"
+#include "posture/posture.h"
 #include "run/intake_state.h"
 #include "spool/spool.h"
 
-#define STATE_FILE	"detect.state"
-#define STATE_MAGIC	"AISPMDET"
+#define STATE_FILE	"memory.state"
+#define STATE_MAGIC	"AISPMME1"
+#define STATE_HEAD	24
 
-/* detect.state: magic, u64 LE the newest entry seen, then detect_save's bytes (which carry a checksum). */
+/* memory.state: magic, u64 LE the newest entry seen, u64 LE bytes of detect_save, these, then those of posture_save; both carry checksums. */
 static int
 write_state(struct intake *in, struct err *err)
 {
 	struct buf b;
-	char path[4096], head[16];
+	char path[4096], head[STATE_HEAD] = STATE_MAGIC;
 	int rc = -1;
 
 	buf_init(&b, SIZE_MAX / 2);
-	memcpy(head, STATE_MAGIC, 8);
 	put_le64(head + 8, in->seen_seq);
 	buf_put(&b, head, sizeof(head));
-	if (detect_save(in->detect, &b, err) == 0 &&
+	if (detect_save(in->detect, &b, err) == 0) {
+		put_le64(b.p + 16, b.n - STATE_HEAD);
+		rc = posture_save(in->posture, &b, err);
+	}
+	if (rc == 0 &&
 	    state_path(in->world.state_dir, STATE_FILE, path, sizeof(path), err) == 0)
 		rc = sys_replace_file(path, b.p, b.n, err);
+	else
+		rc = -1;
 	buf_fini(&b);
 	return rc;
 }
@@ -54,23 +61,54 @@ intake_save(struct intake *in)
 	in->checkpoint_ms = clock_mono_ms();
 }
 
+/* The parts of a state file, as slices of b. */
+static int
+read_parts(const char *state_dir, struct buf *b, struct slice *ret_detect, struct slice *ret_posture, uint64_t *ret_seq,
+    struct err *err)
+{
+	char path[4096];
+	uint64_t n;
+
+	if (state_path(state_dir, STATE_FILE, path, sizeof(path), err) != 0 || buf_read_file(b, path, err) != 0)
+		return -1;
+	if (b->n < STATE_HEAD || memcmp(b->p, STATE_MAGIC, 8) != 0 || (n = get_le64(b->p + 16)) > b->n - STATE_HEAD)
+		return err_set(err, ERR_LOST, "%s is not a state of this version", path);
+	*ret_detect = slice_make(b->p + STATE_HEAD, n);
+	*ret_posture = slice_make(b->p + STATE_HEAD + n, b->n - STATE_HEAD - n);
+	*ret_seq = get_le64(b->p + 8);
+	return 0;
+}
+
 static int
 read_state(struct intake *in, uint64_t *ret_seq, struct err *err)
 {
+	struct slice detect, posture;
 	struct buf b;
-	char path[4096];
+	uint64_t seq;
 	int rc = -1;
 
 	buf_init(&b, SIZE_MAX / 2);
-	if (state_path(in->world.state_dir, STATE_FILE, path, sizeof(path), err) == 0 &&
-	    buf_read_file(&b, path, err) == 0) {
-		if (b.n < 16 || memcmp(b.p, STATE_MAGIC, 8) != 0)
-			err_set(err, ERR_LOST, "%s is not a detector state", path);
-		else if (detect_restore(in->detect, slice_make(b.p + 16, b.n - 16), err) == 0) {
-			*ret_seq = get_le64(b.p + 8);
-			rc = 0;
-		}
+	if (read_parts(in->world.state_dir, &b, &detect, &posture, &seq, err) == 0 &&
+	    detect_restore(in->detect, detect, err) == 0 && posture_restore(in->posture, posture, err) == 0) {
+		*ret_seq = seq;
+		rc = 0;
 	}
+	buf_fini(&b);
+	return rc;
+}
+
+int
+intake_posture(struct posture *posture, const char *state_dir, struct err *err)
+{
+	struct slice detect, saved;
+	struct buf b;
+	uint64_t seq;
+	int rc;
+
+	buf_init(&b, SIZE_MAX / 2);
+	rc = read_parts(state_dir, &b, &detect, &saved, &seq, err);
+	if (rc == 0)
+		rc = posture_restore(posture, saved, err);
 	buf_fini(&b);
 	return rc;
 }
@@ -88,6 +126,7 @@ replay(struct intake *in, struct err *err)
 			return -1;
 		if (got == -1 || wire_get(entry, &e, err) != 0 || event_class_is_finding(event_text(&e, F_EventClass)))
 			continue;
+		posture_recall(in->posture, &e, (int64_t)clock_wall_ms());
 		(void)detect_see(in->detect, &e, &in->findings, err);
 		arena_reset(&in->arena);
 		in->findings = (struct event_list){ .arena = &in->arena };

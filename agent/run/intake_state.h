@@ -35,6 +35,7 @@ struct intake {
 	struct decoder		*decoder;
 	struct decode_ctx	*ctx;
 	struct detect		*detect;
+	struct posture		*posture;
 	struct spool_reader	*checkpoint;	/* the detectors' cursor: what they have saved */
 	uint64_t		 seen_seq;	/* newest durable entry that the detectors have seen */
 	struct arena		 arena;

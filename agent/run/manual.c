@@ -16,6 +16,7 @@
 
 const struct manual_exit manual_exits[] = {
 	{ EX_OK, "done" },
+	{ 1, "posture: a requirement of the control fails" },
 	{ EX_USAGE, "the command line is wrong" },
 	{ EX_DATAERR, "input that cannot be read; run --once: delivered, but some records or events were set aside; "
 	  "spool verify: damage found" },

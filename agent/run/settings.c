@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "detect/detect.h"
+#include "posture/posture.h"
 #include "sinks/send.h"
 #include "sinks/sink.h"
 #include "source/source.h"
@@ -144,20 +145,6 @@ static struct conf_key source_item_keys[] = {
 	CONF_END
 };
 
-static const struct conf_key zone_rule_keys[] = {
-	{ .name = "match", .type = CONF_TEXT, .flags = CONF_REQUIRED,
-	  .help = "a resource id, * for any run of characters, such as /subscriptions/1111/*" },
-	{ .name = "zone", .type = CONF_COUNT, .flags = CONF_REQUIRED, .least = 1, .most = 3, .help = "zone of what matches" },
-	CONF_END
-};
-
-static const struct conf_key zone_keys[] = {
-	{ .name = "default", .type = CONF_COUNT, .fallback = "1", .least = 1, .most = 3,
-	  .help = "zone of what no rule matches: 1 baseline, 2 recommended, 3 regulated" },
-	{ .name = "rules", .type = CONF_BLOCKS, .keys = zone_rule_keys, .help = "the first that matches counts" },
-	CONF_END
-};
-
 static const struct conf_key prompt_keys[] = {
 	{ .name = "release", .type = CONF_TEXTS, .allowed = "names such as azure_ai_logs.RequestBody",
 	  .help = "withheld texts that may leave this machine, by family and name; * for any run of characters. "
@@ -176,8 +163,8 @@ static struct conf_key top_keys[] = {
 	{ .name = "agent", .type = CONF_BLOCK, .keys = agent_keys, .help = "the agent itself" },
 	{ .name = "sources", .type = CONF_BLOCKS, .keys = source_item_keys, .variant_key = "type", .variant = source_keys,
 	  .help = "where records come from" },
-	{ .name = "zones", .type = CONF_BLOCK, .keys = zone_keys,
-	  .help = "governance zones of resources. Checked, but not used by this version yet" },
+	{ .name = "zones", .type = CONF_BLOCK, .keys = posture_zone_keys,
+	  .help = "governance zones of resources: which terms of the control hold for them" },
 	{ .name = "detectors", .type = CONF_BLOCK, .keys = detect_keys, .help = "each is on unless switched off" },
 	{ .name = "sinks", .type = CONF_BLOCKS, .keys = sink_item_keys, .variant_key = "type", .variant = sink_keys,
 	  .help = "where events go; each gets all of them, at its own pace" },
@@ -266,9 +253,6 @@ warn_not_yet(const struct conf *conf, struct problems *problems)
 	if (conf_given(agent, "http"))
 		problem_warn(problems, conf_file(agent, "http"), conf_line(agent, "http"), "agent.http",
 		    "not served by this version yet");
-	if (conf_given(conf, "zones"))
-		problem_warn(problems, conf_file(conf, "zones"), conf_line(conf, "zones"), "zones",
-		    "not used by this version yet");
 	for (int i = 0; i < 2; i++) {
 		const char *list = i == 0 ? "sources" : "sinks";
 

@@ -16,11 +16,12 @@ MAY = {
     "source": {"base", "model", "net", "source"},
     "decode": {"base", "model", "decode"},
     "detect": {"base", "model", "detect"},
+    "posture": {"base", "model", "posture"},
     "spool": {"base", "model", "spool"},
     "encode": {"base", "model", "encode"},
     "sink": {"base", "net", "sinks"},
     "send": {"base", "model", "net", "spool", "encode", "sinks"},
-    "run": {"base", "model", "net", "source", "decode", "detect", "spool", "encode", "sinks", "run"},
+    "run": {"base", "model", "net", "source", "decode", "detect", "posture", "spool", "encode", "sinks", "run"},
 }
 # a foreign library's headers and the one place they may be included from
 HOMES = {

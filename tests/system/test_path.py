@@ -295,3 +295,16 @@ def test_check_tells_what_a_sink_would_refuse_at_start(site, far):
     done = site.run("check", "-c", str(site.conf))
     assert done.returncode == 78 and "/nowhere/ca.pem" in done.stdout and f"{site.conf}:" in done.stdout
     assert "very-secret-word" not in done.stdout + done.stderr
+
+
+def test_zones_and_posture_speak_of_what_was_read(site):
+    site.configure(site.file_sink(), extra='zones: {default: 2, rules: [{match: "/subscriptions/11111111-*", zone: 3}]}\n')
+    site.append([record(n) for n in range(3)])
+    assert site.once().returncode == 0
+    assert [e["GovernanceZone"] for e in site.events()] == [3, 3, 3]
+    done = site.run("posture", "-c", str(site.conf), "--json")
+    rows = {(r["requirement"], r["zone"]): r for r in json.loads(done.stdout)["requirements"]}
+    assert done.returncode == 1                         # zone 3 asks for Sentinel
+    assert rows["sentinel", 3]["result"] == "fail" and rows["sentinel", 2]["result"] == "pass"
+    assert rows["alerting", 3]["result"] == "pass"
+    assert rows["cspm_plan", 3]["result"] == "unknown" and "11111111-2222" in rows["cspm_plan", 3]["evidence"]

@@ -1,0 +1,140 @@
+/* zones.c - which governance zone a resource is in: the first rule that matches, else the default. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "posture/memory.h"
+
+#define ID_BYTES	2048
+
+static const struct conf_key rule_keys[] = {
+	{ .name = "match", .type = CONF_TEXT, .flags = CONF_REQUIRED,
+	  .help = "a resource id, * for any run of characters, such as /subscriptions/1111/*; of a record without a resource the account: "
+	  "/subscriptions/ID for Azure, the bare account or project elsewhere" },
+	{ .name = "zone", .type = CONF_COUNT, .flags = CONF_REQUIRED, .least = 1, .most = 3, .help = "zone of what matches" },
+	CONF_END
+};
+
+const struct conf_key posture_zone_keys[] = {
+	{ .name = "default", .type = CONF_COUNT, .fallback = "1", .least = 1, .most = 3,
+	  .help = "zone of what no rule matches: 1 baseline, 2 recommended, 3 regulated" },
+	{ .name = "rules", .type = CONF_BLOCKS, .keys = rule_keys, .help = "the first that matches counts" },
+	CONF_END
+};
+
+static int
+read_rules(struct posture *p, const struct conf *zones, struct err *err)
+{
+	size_t n = conf_blocks(zones, "rules");
+
+	p->default_zone = (int)conf_count(zones, "default");
+	p->rules = calloc(n + 1, sizeof(*p->rules));
+	if (p->rules == NULL)
+		return err_set(err, ERR_AGAIN, "no memory for zones");
+	for (; p->nrules < n; p->nrules++) {
+		const struct conf *rule = conf_block_at(zones, "rules", p->nrules);
+
+		p->rules[p->nrules].zone = (int)conf_count(rule, "zone");
+		p->rules[p->nrules].match = strdup(conf_text(rule, "match"));
+		if (p->rules[p->nrules].match == NULL)
+			return err_set(err, ERR_AGAIN, "no memory for zones");
+		p->rules_mark = p->rules_mark * 31 + hash_stable(conf_text(rule, "match"), strlen(conf_text(rule, "match"))) +
+		    (uint64_t)p->rules[p->nrules].zone;
+	}
+	p->rules_mark = p->rules_mark * 31 + (uint64_t)p->default_zone;
+	return 0;
+}
+
+int
+posture_open(struct posture **ret, const struct conf *zones, struct err *err)
+{
+	struct posture *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return err_set(err, ERR_AGAIN, "no memory for the posture");
+	if (read_rules(p, zones, err) != 0 || memory_open(p, err) != 0) {
+		posture_close(p);
+		return -1;
+	}
+	*ret = p;
+	return 0;
+}
+
+void
+posture_close(struct posture *p)
+{
+	if (p == NULL)
+		return;
+	for (size_t i = 0; i < p->nrules; i++)
+		free(p->rules[i].match);
+	free(p->rules);
+	memory_close(p);
+	free(p);
+}
+
+/* What the rules are held against: the resource, else its account in the form that an Azure resource id would begin with. */
+static struct slice
+subject(const struct event *e, char out[ID_BYTES])
+{
+	struct slice id = event_text(e, F_TargetResourceId), account = event_text(e, F_CloudAccountId);
+	const char *before = slice_eq(event_text(e, F_CloudProvider), SLICE("Azure")) ? "/subscriptions/" : "";
+	int n;
+
+	if (id.n > 0 || account.n == 0 || account.n > ID_BYTES - 32)
+		return id;
+	n = snprintf(out, ID_BYTES, "%s%.*s", before, SLICE_ARG(account));
+	return slice_make(out, (size_t)n);
+}
+
+/* A pattern that ends in "/" and a star is meant to hold for what stands before the slash too. */
+static bool
+matches(const char *pattern, struct slice id)
+{
+	const size_t n = strlen(pattern);
+
+	return slice_glob_nocase(slice_make(pattern, n), id) ||
+	    (n > 2 && strcmp(pattern + n - 2, "/*") == 0 && slice_glob_nocase(slice_make(pattern, n - 2), id));
+}
+
+int
+posture_zone_of(struct posture *p, const struct event *e)
+{
+	char text[ID_BYTES];
+	struct slice id;
+	uint64_t key;
+	size_t i = 0;
+	int zone;
+
+	if (p->nrules == 0)
+		return p->default_zone;
+	id = subject(e, text);
+	if (id.n == 0)
+		return p->default_zone;
+	key = hash_keyed(id.p, id.n) | 1;
+	if (p->cache[key >> 56].key == key)
+		return p->cache[key >> 56].zone;
+	while (i < p->nrules && !matches(p->rules[i].match, id))
+		i++;
+	zone = i < p->nrules ? p->rules[i].zone : p->default_zone;
+	p->cache[key >> 56].key = key;
+	p->cache[key >> 56].zone = (uint8_t)zone;
+	return zone;
+}
+
+int
+posture_account_zone(struct posture *p, const struct account *a)
+{
+	struct event e;
+
+	event_init(&e);
+	event_set_text(&e, F_CloudProvider, slice_of(provider_words[a->provider]));
+	event_set_text(&e, F_CloudAccountId, slice_of(a->name));
+	return posture_zone_of(p, &e);
+}

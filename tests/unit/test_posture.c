@@ -1,0 +1,353 @@
+/* test_posture.c - zones and terms onto events, what is remembered of them, and the report. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "base/conf.h"
+#include "base/err.h"
+#include "posture/posture.h"
+
+#define HOUR	INT64_C(3600000)
+#define DAY	(24 * HOUR)
+#define NOW	INT64_C(1790553600000)
+#define SUB	"/subscriptions/1111"
+
+static const struct conf_key top[] = {
+	{ .name = "zones", .type = CONF_BLOCK, .keys = posture_zone_keys, .help = "" },
+	CONF_END
+};
+
+struct bench {
+	struct conf	*conf;
+	struct posture	*posture;
+};
+
+static void
+begin(struct bench *b, const char *yaml)
+{
+	struct problems problems;
+	struct err err = { 0 };
+
+	problems_init(&problems);
+	assert_int_equal(conf_load_text("test", slice_of(yaml), top, &b->conf, &problems, &err), 0);
+	problems_fini(&problems);
+	assert_int_equal(posture_open(&b->posture, conf_block(b->conf, "zones"), &err), 0);
+}
+
+static void
+end(struct bench *b)
+{
+	posture_close(b->posture);
+	conf_free(b->conf);
+}
+
+static struct event
+event_of(const char *class, const char *resource)
+{
+	struct event e;
+
+	event_init(&e);
+	event_set_text(&e, F_EventClass, slice_of(class));
+	event_set_text(&e, F_CloudProvider, SLICE("Azure"));
+	event_set_text(&e, F_CloudAccountId, SLICE("1111"));
+	event_set_text(&e, F_TargetResourceId, slice_of(resource));
+	return e;
+}
+
+static struct event
+weakness_of(const char *uid, const char *state, const char *severity)
+{
+	struct event e = event_of("recommendation", SUB "/resourceGroups/g/providers/Microsoft.CognitiveServices/accounts/a");
+
+	event_set_text(&e, F_EventOriginalUid, slice_of(uid));
+	event_set_text(&e, F_RecommendationState, slice_of(state));
+	event_set_text(&e, F_EventSeverity, slice_of(severity));
+	return e;
+}
+
+static struct event
+plan_of(const char *plan, const char *additional)
+{
+	char id[200];
+	static char kept[8][200];
+	static unsigned turn;
+	char *mine = kept[turn++ % 8];
+
+	snprintf(id, sizeof(id), SUB "/providers/Microsoft.Security/pricings/%s", plan);
+	memcpy(mine, id, sizeof(id));
+	struct event e = event_of("control", mine);
+
+	event_set_text(&e, F_AdditionalFields, slice_of(additional));
+	return e;
+}
+
+struct wanted {
+	const char		*requirement;
+	int			 zone;
+	struct posture_row	 row;
+	unsigned		 rows;
+};
+
+static void
+keep_row(void *arg, const struct posture_row *row)
+{
+	struct wanted *w = arg;
+
+	w->rows++;
+	if (strcmp(row->requirement, w->requirement) == 0 && row->zone == w->zone)
+		w->row = *row;
+}
+
+static struct posture_row
+row_of(struct bench *b, const char *requirement, int zone, int64_t now_ms)
+{
+	const struct posture_facts facts = { .alert_sink = "disk", .detectors = true };
+	struct wanted w = { .requirement = requirement, .zone = zone, .row = { .zone = -1 } };
+
+	posture_report(b->posture, &facts, now_ms, keep_row, &w);
+	return w.row;
+}
+
+static void
+the_first_rule_that_matches_gives_the_zone(void **state)
+{
+	static const struct { const char *id; int zone; } rows[] = {
+		{ SUB, 3 }, { SUB "/resourceGroups/g", 3 }, { "/SUBSCRIPTIONS/1111/x", 3 }, { "/subscriptions/11112", 2 },
+		{ "/subscriptions/2222/y", 2 }, { "arn:aws:bedrock:us-east-1:1", 1 },
+	};
+	struct bench b;
+
+	(void)state;
+	begin(&b, "zones: {default: 1, rules: [{match: \"/subscriptions/1111/*\", zone: 3}, {match: \"/subscriptions/*\", zone: 2}]}");
+	for (int again = 0; again < 2; again++)
+		for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+			struct event e = event_of("activity", rows[i].id);
+
+			posture_see(b.posture, &e, NOW);
+			assert_int_equal(event_number(&e, F_GovernanceZone, 0), rows[i].zone);
+		}
+	end(&b);
+}
+
+static void
+a_record_without_a_resource_counts_by_its_account(void **state)
+{
+	struct bench b;
+	struct event e;
+
+	(void)state;
+	begin(&b, "zones: {rules: [{match: \"/subscriptions/1111/*\", zone: 3}, {match: \"999*\", zone: 2}]}");
+	e = event_of("activity", "");
+	posture_see(b.posture, &e, NOW);
+	assert_int_equal(event_number(&e, F_GovernanceZone, 0), 3);
+	event_set_text(&e, F_CloudProvider, SLICE("AWS"));
+	event_set_text(&e, F_CloudAccountId, SLICE("999900001111"));
+	posture_see(b.posture, &e, NOW);
+	assert_int_equal(event_number(&e, F_GovernanceZone, 0), 2);
+	end(&b);
+}
+
+static void
+the_term_runs_from_the_change_of_state(void **state)
+{
+	static const int64_t terms[] = { 30 * DAY, 14 * DAY, 72 * HOUR };
+	char yaml[64];
+
+	(void)state;
+	for (int zone = 1; zone <= 3; zone++) {
+		struct bench b;
+		struct event e = weakness_of("u", "Unhealthy", "High");
+
+		snprintf(yaml, sizeof(yaml), "zones: {default: %d}", zone);
+		begin(&b, yaml);
+		event_set_number(&e, F_EventStartTime, NOW - 5 * DAY);
+		posture_see(b.posture, &e, NOW);
+		assert_int_equal(event_number(&e, F_SlaDueTime, 0), NOW - 5 * DAY + terms[zone - 1]);
+		end(&b);
+	}
+}
+
+static void
+without_a_date_the_term_runs_from_the_first_sight_until_it_is_mended(void **state)
+{
+	struct event e = weakness_of("u", "Unhealthy", "Low");
+	struct bench b;
+
+	(void)state;
+	begin(&b, "zones: {default: 3}");
+	posture_see(b.posture, &e, NOW);
+	assert_int_equal(event_number(&e, F_SlaDueTime, 0), NOW + 72 * HOUR);
+	e = weakness_of("u", "Unhealthy", "Low");
+	posture_see(b.posture, &e, NOW + DAY);
+	assert_int_equal(event_number(&e, F_SlaDueTime, 0), NOW + 72 * HOUR);
+	e = weakness_of("u", "Healthy", "Low");
+	posture_see(b.posture, &e, NOW + 2 * DAY);
+	assert_false(event_has(&e, F_SlaDueTime));
+	e = weakness_of("u", "Unhealthy", "Low");
+	posture_see(b.posture, &e, NOW + 3 * DAY);
+	assert_int_equal(event_number(&e, F_SlaDueTime, 0), NOW + 3 * DAY + 72 * HOUR);
+	end(&b);
+}
+
+static void
+plans_pass_when_on_and_fail_when_off(void **state)
+{
+	struct bench b;
+	struct event e;
+
+	(void)state;
+	begin(&b, "zones: {default: 1}");
+	e = event_of("activity", SUB);
+	posture_see(b.posture, &e, NOW);
+	assert_int_equal(row_of(&b, "cspm_plan", 1, NOW).result, POSTURE_UNKNOWN);
+	e = plan_of("CloudPosture", "{\"PricingTier\":\"Standard\"}");
+	posture_see(b.posture, &e, NOW);
+	e = plan_of("AI", "{\"PricingTier\":\"Free\"}");
+	posture_see(b.posture, &e, NOW);
+	assert_int_equal(row_of(&b, "cspm_plan", 1, NOW).result, POSTURE_PASS);
+	assert_int_equal(row_of(&b, "ai_plan", 1, NOW).result, POSTURE_FAIL);
+	assert_non_null(strstr(row_of(&b, "ai_plan", 1, NOW).evidence, "1111"));
+	e = plan_of("AI", "{\"PricingTier\":\"standard\"}");
+	posture_see(b.posture, &e, NOW);
+	assert_int_equal(row_of(&b, "ai_plan", 1, NOW).result, POSTURE_PASS);
+	end(&b);
+}
+
+static void
+discovery_fails_when_its_term_has_passed(void **state)
+{
+	struct bench b;
+	struct event e = event_of("inventory", SUB "/x");
+
+	(void)state;
+	begin(&b, "zones: {default: 3}");
+	posture_see(b.posture, &e, NOW);
+	assert_int_equal(row_of(&b, "discovery", 3, NOW + HOUR).result, POSTURE_PASS);
+	assert_int_equal(row_of(&b, "discovery", 3, NOW + HOUR + 60000).result, POSTURE_FAIL);
+	end(&b);
+}
+
+static void
+an_overdue_critical_weakness_fails_and_a_low_one_does_not(void **state)
+{
+	struct bench b;
+	struct event e = weakness_of("low", "Unhealthy", "Low");
+
+	(void)state;
+	begin(&b, "zones: {default: 3}");
+	posture_see(b.posture, &e, NOW);
+	assert_int_equal(row_of(&b, "remediation", 3, NOW + 10 * DAY).result, POSTURE_PASS);
+	e = weakness_of("high", "Unhealthy", "High");
+	posture_see(b.posture, &e, NOW);
+	assert_int_equal(row_of(&b, "remediation", 3, NOW + DAY).result, POSTURE_PASS);
+	assert_int_equal(row_of(&b, "remediation", 3, NOW + 4 * DAY).result, POSTURE_FAIL);
+	e = weakness_of("high", "Healthy", "High");
+	posture_see(b.posture, &e, NOW + 4 * DAY);
+	assert_int_equal(row_of(&b, "remediation", 3, NOW + 4 * DAY).result, POSTURE_PASS);
+	end(&b);
+}
+
+static void
+only_zones_in_use_are_reported_and_only_what_they_require_fails(void **state)
+{
+	struct wanted w = { .requirement = "sentinel", .zone = 1 };
+	const struct posture_facts facts = { .detectors = true };
+	struct bench b;
+
+	(void)state;
+	begin(&b, "zones: {default: 2, rules: [{match: \"/subscriptions/1111/*\", zone: 3}]}");
+	posture_report(b.posture, &facts, NOW, keep_row, &w);
+	assert_int_equal(w.rows, 2 * 9);
+	assert_int_equal(row_of(&b, "sentinel", 2, NOW).result, POSTURE_PASS);
+	assert_int_equal(row_of(&b, "sentinel", 3, NOW).result, POSTURE_FAIL);
+	assert_int_equal(row_of(&b, "multi_cloud", 3, NOW).result, POSTURE_FAIL);
+	end(&b);
+}
+
+static void
+what_was_saved_comes_back_and_what_was_not_is_refused(void **state)
+{
+	struct bench b, c;
+	struct buf saved, again;
+	struct err err = { 0 };
+
+	(void)state;
+	buf_init(&saved, 64 << 20);
+	buf_init(&again, 64 << 20);
+	begin(&b, "zones: {default: 3}");
+	begin(&c, "zones: {default: 3}");
+	for (int i = 0; i < 3000; i++) {
+		char uid[32];
+		struct event e;
+
+		snprintf(uid, sizeof(uid), "%d", i);
+		e = weakness_of(uid, "Unhealthy", "High");
+		posture_see(b.posture, &e, NOW + i);
+		if (i % 3 == 0) {
+			e = weakness_of(uid, "NotApplicable", "High");
+			posture_see(b.posture, &e, NOW + i);
+		}
+	}
+	assert_int_equal(posture_save(b.posture, &saved, &err), 0);
+	assert_int_equal(posture_restore(c.posture, buf_slice(&saved), &err), 0);
+	assert_int_equal(posture_save(c.posture, &again, &err), 0);
+	assert_int_equal(again.n, saved.n);
+	assert_non_null(strstr(row_of(&c, "remediation", 3, NOW).evidence, "2000 open"));
+	for (size_t i = 0; i < saved.n; i += 997) {
+		saved.p[i] ^= 1;
+		assert_int_equal(posture_restore(c.posture, buf_slice(&saved), &err), -1);
+		assert_int_equal(err.kind, ERR_LOST);
+		saved.p[i] ^= 1;
+		assert_int_equal(posture_restore(c.posture, slice_make(saved.p, i), &err), -1);
+	}
+	buf_fini(&saved);
+	buf_fini(&again);
+	end(&b);
+	end(&c);
+}
+
+static void
+the_memory_is_bounded_and_says_no_term_wrongly(void **state)
+{
+	struct bench b;
+	struct event e;
+	char account[32], uid[32];
+
+	(void)state;
+	begin(&b, "zones: {default: 3}");
+	for (int i = 0; i < 70000; i++) {
+		snprintf(uid, sizeof(uid), "w%d", i);
+		snprintf(account, sizeof(account), "a%d", i);
+		e = weakness_of(uid, "Unhealthy", "High");
+		event_set_text(&e, F_CloudAccountId, slice_of(account));
+		posture_see(b.posture, &e, NOW);
+		assert_int_equal(event_number(&e, F_SlaDueTime, 0), NOW + 72 * HOUR);
+	}
+	assert_non_null(strstr(row_of(&b, "remediation", 3, NOW).evidence, "65536 open"));
+	end(&b);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_first_rule_that_matches_gives_the_zone),
+		cmocka_unit_test(a_record_without_a_resource_counts_by_its_account),
+		cmocka_unit_test(the_term_runs_from_the_change_of_state),
+		cmocka_unit_test(without_a_date_the_term_runs_from_the_first_sight_until_it_is_mended),
+		cmocka_unit_test(plans_pass_when_on_and_fail_when_off),
+		cmocka_unit_test(discovery_fails_when_its_term_has_passed),
+		cmocka_unit_test(an_overdue_critical_weakness_fails_and_a_low_one_does_not),
+		cmocka_unit_test(only_zones_in_use_are_reported_and_only_what_they_require_fails),
+		cmocka_unit_test(what_was_saved_comes_back_and_what_was_not_is_refused),
+		cmocka_unit_test(the_memory_is_bounded_and_says_no_term_wrongly),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
