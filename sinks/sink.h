@@ -46,6 +46,7 @@ struct sink_kind {
 
 	/* Settings only: no network. */
 	int	(*open)(struct sink *, const struct conf *, struct err *);
+	/* An empty batch is the question of `check --online`: try everything but an event, and answer as for a batch. */
 	void	(*put)(struct sink *, const struct batch *);
 	void	(*reopen)(struct sink *);	/* SIGHUP, or NULL */
 	void	(*close)(struct sink *);	/* may be half open; after it no answer comes */

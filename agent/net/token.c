@@ -26,6 +26,7 @@
 #define LEAST_WAIT_MS	1000
 #define MOST_WAIT_MS	60000
 #define DENIED_WAIT_MS	10000
+#define HEADERS_MOST	4
 #define LIFE_MOST_S	(7 * 86400)
 
 struct token {
@@ -40,7 +41,7 @@ struct token {
 
 	struct buf		 bearer;
 	uint64_t		 renew_at_ms, until_ms, asked_at_ms;	/* clock_mono_ms */
-	bool			 spoiled;
+	bool			 spoiled, challenged;
 	uint64_t		 not_before_ms;	/* after a failure */
 	struct err		 last;		/* that failure */
 
@@ -52,14 +53,6 @@ static bool
 is_good(const struct token *t)
 {
 	return t->bearer.n > 0 && !t->spoiled && clock_mono_ms() < t->until_ms;
-}
-
-static void
-wipe(struct buf *b)
-{
-	if (b->p != NULL)
-		explicit_bzero(b->p, b->cap);
-	buf_reset(b);
 }
 
 static void
@@ -138,7 +131,7 @@ take_token(struct token *t, struct json_reader *reader, const struct http_answer
 		goto out;
 	}
 	s = s < LIFE_MOST_S ? s : LIFE_MOST_S;
-	wipe(&t->bearer);
+	token_wipe(&t->bearer);
 	buf_fini(&t->bearer);
 	t->bearer = bearer;
 	buf_init(&bearer, 0);
@@ -147,7 +140,7 @@ take_token(struct token *t, struct json_reader *reader, const struct http_answer
 	t->spoiled = false;
 	rc = 0;
 out:
-	wipe(&bearer);
+	token_wipe(&bearer);
 	buf_fini(&bearer);
 	json_doc_fini(&doc);
 	return rc;
@@ -174,6 +167,21 @@ read_answer(struct token *t, const struct http_answer *a, struct err *err)
 	return rc;
 }
 
+static int send_wire(struct token *, struct err *);
+
+/* 1: the far side asked for more and gets it; 0: the answer is the last word. */
+static int
+answer_challenge(struct token *t, const struct http_answer *a, struct err *err)
+{
+	int rc = 0;
+
+	if (t->kind->challenge == NULL || t->challenged || a->status == 0)
+		return 0;
+	t->challenged = true;
+	rc = t->kind->challenge(&t->ask, &t->wire, a, err);
+	return rc == 1 && send_wire(t, err) != 0 ? -1 : rc;
+}
+
 static void
 answered(void *arg, const struct http_answer *a)
 {
@@ -183,7 +191,11 @@ answered(void *arg, const struct http_answer *a)
 	int rc;
 
 	t->call = NULL;
-	rc = read_answer(t, a, &err);
+	rc = answer_challenge(t, a, &err);
+	if (rc == 1)
+		return;
+	if (rc == 0)
+		rc = read_answer(t, a, &err);
 	token_wire_wipe(&t->wire);
 	if (rc != 0) {
 		failed(t, &err, a->retry_after_ms);
@@ -198,23 +210,34 @@ answered(void *arg, const struct http_answer *a)
 /* ---- the request ------------------------------------------------------------ */
 
 static int
-send_request(struct token *t, struct err *err)
+send_wire(struct token *t, struct err *err)
 {
+	const char *headers[HEADERS_MOST + 2] = { NULL };
 	struct http_request r = {
 		.timeout_ms = TIMEOUT_MS, .max_answer_bytes = ANSWER_BYTES, .policy = t->policy,
-		.direct = t->kind->direct,
+		.direct = t->kind->direct, .method = t->kind->method, .headers = headers,
 	};
+	size_t n = 0;
 
-	if (t->kind->write(&t->ask, &t->wire, err) != 0)
-		return -1;
+	for (; t->kind->headers[n] != NULL; n++) {
+		assert(n < HEADERS_MOST);
+		headers[n] = t->kind->headers[n];
+	}
+	if (t->wire.header.n > 0)
+		headers[n] = t->wire.header.p;
 	buf_putc(&t->wire.url, '\0');
-	if (t->wire.url.failed || t->wire.body.failed)
+	if (t->wire.url.failed || t->wire.body.failed || t->wire.header.failed)
 		return err_set(err, ERR_AGAIN, "no memory to ask for a token");
-	r.method = t->kind->method;
 	r.url = t->wire.url.p;
-	r.headers = t->kind->headers;
 	r.body = buf_slice(&t->wire.body);
 	return http_send(t->http, &r, answered, t, &t->call, err);
+}
+
+static int
+send_request(struct token *t, struct err *err)
+{
+	t->challenged = false;
+	return t->kind->write(&t->ask, &t->wire, err) != 0 ? -1 : send_wire(t, err);
 }
 
 static void
@@ -299,7 +322,7 @@ token_close(struct token *t)
 		return;
 	http_cancel(t->call);
 	loop_timer_free(t->timer);
-	wipe(&t->bearer);
+	token_wipe(&t->bearer);
 	buf_fini(&t->bearer);
 	token_wire_fini(&t->wire);
 	free(t);

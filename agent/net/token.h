@@ -1,7 +1,7 @@
 /*
  * token.h - access tokens for Azure: fetched ahead of need, shared by those who ask, never shown.
  *
- * Kinds:   client_secret, managed_identity so far (rows of token_kinds in token.c).
+ * Kinds:   client_secret, client_certificate, managed_identity, workload_identity, azure_arc (rows in token_kinds.c).
  * Renews:  at 80 % of the life the answer names; the old one serves until it ends.
  * Bounded: one request at a time; after a failure the next waits (the error is answered meanwhile).
  * Fails:   the callback's err: ERR_DENIED (wrong secret, no identity; text names code and cause), ERR_AGAIN.
@@ -19,7 +19,7 @@ struct token;
 
 /* The `auth` block: .keys = token_keys, .variant_key = "type", .variant = token_variant, .variant_words = TOKEN_WORDS */
 extern const struct conf_key token_keys[];
-#define TOKEN_WORDS	"client_secret|managed_identity"
+#define TOKEN_WORDS	"client_secret|client_certificate|managed_identity|workload_identity|azure_arc"
 const struct conf_key *token_variant(const char *word);
 
 /* `scope` NULL: the cloud's monitor scope ("https://monitor.azure.com/.default"). `auth` and the policy outlive the token. */

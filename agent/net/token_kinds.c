@@ -6,6 +6,7 @@
 #include "net/token_kinds.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -61,10 +62,11 @@ token_wire_init(struct token_wire *w)
 	buf_init(&w->url, 16 << 10);
 	buf_init(&w->body, 4 * SECRET_BYTES);
 	buf_init(&w->secret, SECRET_BYTES);
+	buf_init(&w->header, 2 * SECRET_BYTES);
 }
 
-static void
-wipe(struct buf *b)
+void
+token_wipe(struct buf *b)
 {
 	if (b->p != NULL)
 		explicit_bzero(b->p, b->cap);
@@ -74,9 +76,10 @@ wipe(struct buf *b)
 void
 token_wire_wipe(struct token_wire *w)
 {
-	wipe(&w->url);
-	wipe(&w->body);
-	wipe(&w->secret);
+	token_wipe(&w->url);
+	token_wipe(&w->body);
+	token_wipe(&w->secret);
+	token_wipe(&w->header);
 	w->encoded_at = w->encoded_n = 0;
 }
 
@@ -87,6 +90,7 @@ token_wire_fini(struct token_wire *w)
 	buf_fini(&w->url);
 	buf_fini(&w->body);
 	buf_fini(&w->secret);
+	buf_fini(&w->header);
 }
 
 /* RFC 3986, 2.3: all but the unreserved characters as %XX. */
@@ -108,8 +112,8 @@ put_encoded(struct buf *b, struct slice s)
 	}
 }
 
-static void
-put_pair(struct buf *b, const char *before, const char *name, struct slice value)
+void
+token_put_pair(struct buf *b, const char *before, const char *name, struct slice value)
 {
 	buf_puts(b, before);
 	buf_puts(b, name);
@@ -117,8 +121,8 @@ put_pair(struct buf *b, const char *before, const char *name, struct slice value
 	put_encoded(b, value);
 }
 
-static void
-put_base(struct buf *b, const struct token_ask *a)
+void
+token_put_base(struct buf *b, const struct token_ask *a)
 {
 	size_t n = strlen(a->base);
 
@@ -143,15 +147,15 @@ is_made_of(const char *text, const char *also, size_t most)
 	return n > 0 && n <= most;
 }
 
-static const char *
-wrong_tenant(const struct conf *block, const char *text)
+const char *
+token_wrong_tenant(const struct conf *block, const char *text)
 {
 	(void)block;
 	return is_made_of(text, ".-", 253) ? NULL : "a tenant id or domain, such as 00000000-0000-0000-0000-000000000000";
 }
 
-static const char *
-wrong_id(const struct conf *block, const char *text)
+const char *
+token_wrong_id(const struct conf *block, const char *text)
 {
 	(void)block;
 	return is_made_of(text, "-", 64) ? NULL : "an id, such as 00000000-0000-0000-0000-000000000000";
@@ -186,8 +190,8 @@ fits_cloud(const struct token_cloud *cloud, const char *url)
 	return false;
 }
 
-static const char *
-wrong_authority(const struct conf *block, const char *text)
+const char *
+token_wrong_authority(const struct conf *block, const char *text)
 {
 	const char *word = conf_text(block, "cloud");
 	const struct token_cloud *cloud = word != NULL ? find_cloud(word) : NULL;
@@ -206,6 +210,26 @@ wrong_metadata(const struct conf *block, const char *text)
 	return allowed != NULL || http_url_is_local(text) ? allowed : IMDS " or a loopback address";
 }
 
+int
+token_setting(const struct conf *auth, const char *key, const char *env, const char *(*wrong)(const struct conf *, const char *),
+    const char **ret, struct err *err)
+{
+	const char *text = conf_text(auth, key), *allowed;
+	const bool set = text != NULL;
+
+	if (!set)
+		text = getenv(env);
+	if (text == NULL || text[0] == '\0')
+		return err_set(err, ERR_CONFIG, "%s:%u: auth.%s is absent, and so is the variable %s", conf_file(auth, key),
+		    conf_line(auth, key), key, env);
+	allowed = wrong(auth, text);
+	if (allowed != NULL)
+		return err_set(err, ERR_CONFIG, "%s:%u: %s%s: allowed: %s", conf_file(auth, key), conf_line(auth, key),
+		    set ? "auth." : "variable ", set ? key : env, allowed);
+	*ret = text;
+	return 0;
+}
+
 const struct conf_key token_keys[] = {
 	{ .name = "type", .type = CONF_WORD, .flags = CONF_REQUIRED, .allowed = TOKEN_WORDS,
 	  .help = "how the agent proves who it is" },
@@ -217,15 +241,42 @@ const struct conf_key token_keys[] = {
 /* ---- client_secret --------------------------------------------------------------- */
 
 static const struct conf_key secret_keys[] = {
-	{ .name = "tenant", .type = CONF_TEXT, .flags = CONF_REQUIRED, .wrong = wrong_tenant, .help = "tenant id or domain" },
-	{ .name = "client_id", .type = CONF_TEXT, .flags = CONF_REQUIRED, .wrong = wrong_id,
+	{ .name = "tenant", .type = CONF_TEXT, .flags = CONF_REQUIRED, .wrong = token_wrong_tenant, .help = "tenant id or domain" },
+	{ .name = "client_id", .type = CONF_TEXT, .flags = CONF_REQUIRED, .wrong = token_wrong_id,
 	  .help = "application (client) id" },
 	{ .name = "secret", .type = CONF_SECRET, .flags = CONF_REQUIRED,
 	  .help = "client secret; read anew for each request" },
-	{ .name = "authority", .type = CONF_TEXT, .wrong = wrong_authority,
+	{ .name = "authority", .type = CONF_TEXT, .wrong = token_wrong_authority,
 	  .help = "where tokens are asked for (default: by cloud)" },
 	CONF_END
 };
+
+static void
+put_token_url(struct token_wire *w, const struct token_ask *a, const char *tenant)
+{
+	token_put_base(&w->url, a);
+	buf_putc(&w->url, '/');
+	put_encoded(&w->url, slice_of(tenant));
+	buf_puts(&w->url, "/oauth2/v2.0/token");
+}
+
+int
+token_write_assertion(const struct token_ask *a, const char *tenant, const char *client_id, struct token_wire *w, struct err *err)
+{
+	if (w->secret.n == 0)
+		return err_set(err, ERR_CONFIG, "auth: the assertion is empty");
+	put_token_url(w, a, tenant);
+	buf_reserve(&w->body, 3 * w->secret.n + 1024);
+	token_put_pair(&w->body, "", "client_id", slice_of(client_id));
+	token_put_pair(&w->body, "&", "scope", slice_of(a->scope));
+	token_put_pair(&w->body, "&", "client_assertion_type", SLICE("urn:ietf:params:oauth:client-assertion-type:jwt-bearer"));
+	buf_puts(&w->body, "&client_assertion=");
+	w->encoded_at = w->body.n;
+	put_encoded(&w->body, buf_slice(&w->secret));
+	w->encoded_n = w->body.n - w->encoded_at;
+	token_put_pair(&w->body, "&", "grant_type", SLICE("client_credentials"));
+	return 0;
+}
 
 static int
 write_secret(const struct token_ask *a, struct token_wire *w, struct err *err)
@@ -236,27 +287,24 @@ write_secret(const struct token_ask *a, struct token_wire *w, struct err *err)
 	if (w->secret.n == 0)
 		return err_set(err, ERR_CONFIG, "%s:%u: auth.secret is empty", conf_file(a->auth, "secret"),
 		    conf_line(a->auth, "secret"));
-	put_base(&w->url, a);
-	buf_putc(&w->url, '/');
-	put_encoded(&w->url, slice_of(conf_text(a->auth, "tenant")));
-	buf_puts(&w->url, "/oauth2/v2.0/token");
+	put_token_url(w, a, conf_text(a->auth, "tenant"));
 	buf_reserve(&w->body, 3 * w->secret.n + 1024);
-	put_pair(&w->body, "", "client_id", slice_of(conf_text(a->auth, "client_id")));
-	put_pair(&w->body, "&", "scope", slice_of(a->scope));
+	token_put_pair(&w->body, "", "client_id", slice_of(conf_text(a->auth, "client_id")));
+	token_put_pair(&w->body, "&", "scope", slice_of(a->scope));
 	buf_puts(&w->body, "&client_secret=");
 	w->encoded_at = w->body.n;
 	put_encoded(&w->body, buf_slice(&w->secret));
 	w->encoded_n = w->body.n - w->encoded_at;
-	put_pair(&w->body, "&", "grant_type", SLICE("client_credentials"));
+	token_put_pair(&w->body, "&", "grant_type", SLICE("client_credentials"));
 	return 0;
 }
 
-static const char *const form_headers[] = {
+const char *const token_form_headers[] = {
 	"Content-Type: application/x-www-form-urlencoded", "Accept: application/json", NULL
 };
 
-static bool
-never_passing(int status)
+bool
+token_never_passing(int status)
 {
 	(void)status;
 	return false;
@@ -265,7 +313,7 @@ never_passing(int status)
 /* ---- managed_identity ------------------------------------------------------------- */
 
 static const struct conf_key identity_keys[] = {
-	{ .name = "client_id", .type = CONF_TEXT, .wrong = wrong_id,
+	{ .name = "client_id", .type = CONF_TEXT, .wrong = token_wrong_id,
 	  .help = "client id of a user-assigned identity (default: the system-assigned one)" },
 	{ .name = "resource_id", .type = CONF_TEXT, .wrong = wrong_resource,
 	  .help = "resource id of a user-assigned identity, instead of client_id" },
@@ -274,27 +322,34 @@ static const struct conf_key identity_keys[] = {
 	CONF_END
 };
 
-/* The metadata service asks by resource: the scope without "/.default". */
+/* Metadata services ask by resource: the scope without "/.default". */
+void
+token_put_resource(struct buf *b, const struct token_ask *a)
+{
+	struct slice resource = slice_of(a->scope), tail = SLICE("/.default");
+
+	if (slice_ends_nocase(resource, tail))
+		resource.n -= tail.n;
+	token_put_pair(b, "&", "resource", resource);
+}
+
 static int
 write_identity(const struct token_ask *a, struct token_wire *w, struct err *err)
 {
 	const char *client_id = conf_text(a->auth, "client_id"), *resource_id = conf_text(a->auth, "resource_id");
-	struct slice resource = slice_of(a->scope), tail = SLICE("/.default");
 
 	(void)err;
-	if (slice_ends_nocase(resource, tail))
-		resource.n -= tail.n;
-	put_base(&w->url, a);
+	token_put_base(&w->url, a);
 	buf_puts(&w->url, "/metadata/identity/oauth2/token?api-version=2018-02-01");
-	put_pair(&w->url, "&", "resource", resource);
+	token_put_resource(&w->url, a);
 	if (client_id != NULL)
-		put_pair(&w->url, "&", "client_id", slice_of(client_id));
+		token_put_pair(&w->url, "&", "client_id", slice_of(client_id));
 	if (resource_id != NULL)
-		put_pair(&w->url, "&", "msi_res_id", slice_of(resource_id));
+		token_put_pair(&w->url, "&", "msi_res_id", slice_of(resource_id));
 	return 0;
 }
 
-static const char *const identity_headers[] = { "Metadata: true", "Accept: application/json", NULL };
+const char *const token_identity_headers[] = { "Metadata: true", "Accept: application/json", NULL };
 
 /* 404 while the service is updated, 410 likewise for up to 70 s ("Use managed identities ... to acquire a token"). */
 static bool
@@ -305,19 +360,26 @@ passes_at_imds(int status)
 
 /* ---- the table -------------------------------------------------------------------- */
 
-static const struct token_kind kinds[] = {
-	{ .name = "client_secret", .method = "POST", .headers = form_headers, .keys = secret_keys,
-	  .base_key = "authority", .wrong_base = wrong_authority, .write = write_secret, .is_passing = never_passing },
-	{ .name = "managed_identity", .method = "GET", .headers = identity_headers, .direct = true, .keys = identity_keys,
-	  .base_key = "endpoint", .wrong_base = wrong_metadata, .write = write_identity, .is_passing = passes_at_imds },
+static const struct token_kind secret_kind = {
+	.name = "client_secret", .method = "POST", .headers = token_form_headers, .keys = secret_keys,
+	.base_key = "authority", .wrong_base = token_wrong_authority, .write = write_secret, .is_passing = token_never_passing,
+};
+
+static const struct token_kind identity_kind = {
+	.name = "managed_identity", .method = "GET", .headers = token_identity_headers, .direct = true, .keys = identity_keys,
+	.base_key = "endpoint", .wrong_base = wrong_metadata, .write = write_identity, .is_passing = passes_at_imds,
+};
+
+static const struct token_kind *const kinds[] = {
+	&secret_kind, &token_kind_certificate, &identity_kind, &token_kind_workload, &token_kind_arc,
 };
 
 const struct token_kind *
 token_kind_find(const char *word)
 {
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (strcmp(kinds[i].name, word) == 0)
-			return &kinds[i];
+		if (strcmp(kinds[i]->name, word) == 0)
+			return kinds[i];
 	return NULL;
 }
 
@@ -334,18 +396,20 @@ token_ask_from(struct token_ask *ret, const struct token_kind *kind, const struc
     struct err *err)
 {
 	struct token_ask a = { .auth = auth, .cloud = find_cloud(conf_text(auth, "cloud")) };
-	const char *allowed = NULL;
+	const char *allowed = NULL, *word = kind->base_key;
 
 	if (a.cloud == NULL)
 		return err_set(err, ERR_CONFIG, "auth.cloud: allowed: public, usgov, china");
 	a.base = conf_text(auth, kind->base_key);
+	if (a.base == NULL && kind->base_env != NULL && (a.base = getenv(kind->base_env)) != NULL)
+		word = kind->base_env;
 	if (a.base != NULL)			/* once more, with all of the block read */
 		allowed = kind->wrong_base(auth, a.base);
 	else
-		a.base = a.cloud->authority;
+		a.base = kind->base != NULL ? kind->base : a.cloud->authority;
 	if (allowed != NULL)
-		return err_set(err, ERR_CONFIG, "%s:%u: auth.%s: allowed: %s", conf_file(auth, kind->base_key),
-		    conf_line(auth, kind->base_key), kind->base_key, allowed);
+		return err_set(err, ERR_CONFIG, "%s:%u: %s%s: allowed: %s", conf_file(auth, kind->base_key),
+		    conf_line(auth, kind->base_key), word == kind->base_env ? "variable " : "auth.", word, allowed);
 	if (scope == NULL)
 		scope = a.cloud->scope;
 	if (strlen(scope) >= sizeof(a.scope) || !http_url_host(a.base, a.host, sizeof(a.host)))

@@ -23,11 +23,11 @@
 #define CONF_PATH	SYSCONF_DIR "/agent.yaml"
 #define ONCE_TIMEOUT_MS	600000
 
-enum { OPT_ONCE = 256, OPT_TIMEOUT, OPT_FORMAT, OPT_WHY, OPT_JSON, OPT_HELP };
+enum { OPT_ONCE = 256, OPT_TIMEOUT, OPT_FORMAT, OPT_WHY, OPT_JSON, OPT_ONLINE, OPT_HELP };
 
 struct options {
 	const char	*conf_path, *format;
-	bool		 conf_given, once, why, json;
+	bool		 conf_given, once, why, json, online;
 	uint64_t	 timeout_ms;
 };
 
@@ -38,6 +38,7 @@ static const struct option long_options[] = {
 	{ "format", required_argument, NULL, OPT_FORMAT },
 	{ "why", no_argument, NULL, OPT_WHY },
 	{ "json", no_argument, NULL, OPT_JSON },
+	{ "online", no_argument, NULL, OPT_ONLINE },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -121,9 +122,10 @@ command_check(const struct options *o, int argc, char **argv)
 	else if (rc == 0)
 		printf("%s: fine: %zu sources, %zu sinks\n", o->conf_path, conf_blocks(conf, "sources"),
 		    conf_blocks(conf, "sinks"));
+	rc = rc != 0 ? EX_CONFIG : o->online ? probe_cli(conf, stdout) : 0;
 	conf_free(conf);
 	problems_fini(&problems);
-	return rc == 0 ? 0 : EX_CONFIG;
+	return rc;
 }
 
 /* Only where the user names a configuration: otherwise explain needs none. */
@@ -265,7 +267,8 @@ command_help(const struct options *o, int argc, char **argv)
 const struct command_row command_rows[] = {
 	{ "run", "[-c FILE] [--once [--timeout D]]", "the daemon, in the foreground; --once: read what there is, deliver it, end",
 	  command_run },
-	{ "check", "[-c FILE]", "validate the configuration and the mappings, one line a problem", command_check },
+	{ "check", "[-c FILE] [--online]", "validate the configuration and the mappings, one line a problem; --online: also get each token "
+	  "and try each source and sink, without sending an event", command_check },
 	{ "explain", "[-c FILE] [--format F] [--why] [FILE...]", "records in, events out; --why tells how each column was filled",
 	  command_explain },
 	{ "posture", "[-c FILE] [--json]", "does control 1.24 hold: each requirement with pass, fail or unknown, its evidence and zone; "
@@ -302,6 +305,9 @@ parse(int argc, char **argv, struct options *o)
 			break;
 		case OPT_WHY:
 			o->why = true;
+			break;
+		case OPT_ONLINE:
+			o->online = true;
 			break;
 		case OPT_JSON:
 			o->json = true;

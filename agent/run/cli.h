@@ -31,8 +31,10 @@ int	explain_run(const struct decoder *, const char *const *files, size_t nfiles,
 /* `spool`: stat, verify, dump, dead on DIR, by default the one below state_dir. An exit status. */
 int	spool_cli(int argc, char **argv, const char *state_dir, FILE *out);
 
-/* `posture`: an exit status; 1 when a requirement fails. */
+/* `check --online`: gets each token and tries each source and sink, without an event; one line each. An exit status. */
 struct conf;
+int	probe_cli(const struct conf *, FILE *out);
+/* `posture`: an exit status; 1 when a requirement fails. */
 int	posture_cli(const struct conf *, bool json, FILE *out);
 
 /* ---- manual ----------------------------------------------------------------- */

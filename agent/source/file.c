@@ -8,11 +8,13 @@
 #include "config.h"
 #endif
 
+#include <glob.h>
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/conf.h"
@@ -263,6 +265,25 @@ file_drained(struct source *s)
 	return fs->started && fs->nawaited == 0;
 }
 
+/* A pattern without a file is fine: it may come. */
+static void
+file_probe(struct source *s)
+{
+	const struct file_source *fs = s->priv;
+	struct err err = { 0 };
+	glob_t found;
+
+	for (size_t i = 0; i < fs->npatterns && err.kind == ERR_NONE; i++) {
+		if (glob(fs->patterns[i], GLOB_NOSORT | GLOB_ERR, NULL, &found) == GLOB_ABORTED)
+			err_set(&err, ERR_DENIED, "%s: a directory on the way cannot be read by this user", fs->patterns[i]);
+		for (size_t j = 0; err.kind == ERR_NONE && j < found.gl_pathc; j++)
+			if (access(found.gl_pathv[j], R_OK) != 0)
+				err_set_sys(&err, ERR_DENIED, "%s: cannot be read by this user", found.gl_pathv[j]);
+		globfree(&found);
+	}
+	s->tell(s, err.kind != ERR_NONE ? &err : NULL);
+}
+
 static void
 file_close(struct source *s)
 {
@@ -310,4 +331,5 @@ const struct source_kind source_kind_file = {
 	.resume = file_resume,
 	.drained = file_drained,
 	.close = file_close,
+	.probe = file_probe,
 };

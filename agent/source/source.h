@@ -37,6 +37,9 @@ struct source_kind {
 	/* --once: true when everything that existed at start() has been emitted. */
 	bool	(*drained)(struct source *);
 	void	(*close)(struct source *);	/* may be half open; commits what is safe */
+	/* `check --online`, after open() alone: tries to reach what it would read, and says so once by source_tell, now or later
+	 * from the loop. NULL: nothing to try. */
+	void	(*probe)(struct source *);
 };
 
 /* What run/ gives to each source. Members above the line are set before open(). */
@@ -56,6 +59,7 @@ struct source {
 	bool	(*take)(struct source *, const struct record *, const struct position *after);
 	void	(*say_line)(struct source *, bool trouble, const char *text);
 	void	(*idle)(struct source *);
+	void	(*tell)(struct source *, const struct err *);	/* of probe(); err NULL: fine */
 	void	*owner;
 };
 

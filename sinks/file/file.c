@@ -153,9 +153,29 @@ append(struct file_sink *f, struct slice bytes, struct err *err)
 	return -1;
 }
 
+/* Only looked at: another process may be writing to it. */
+static int
+look_at(const char *path, struct err *err)
+{
+	char *copy;
+	int rc;
+
+	if (access(path, W_OK) == 0)
+		return 0;
+	if (errno != ENOENT)
+		return err_set_sys(err, ERR_DENIED, "%s: cannot be written by this user", path);
+	copy = strdup(path);
+	rc = copy != NULL && access(dirname(copy), W_OK | X_OK) == 0 ? 0 :
+	    err_set_sys(err, ERR_DENIED, "%s: cannot be made by this user", path);
+	free(copy);
+	return rc;
+}
+
 static int
 write_batch(struct file_sink *f, const struct batch *b, bool reopen, struct err *err)
 {
+	if (b->n == 0)
+		return look_at(f->path, err);
 	if (f->fd >= 0 && (reopen || !is_still_there(f)))
 		close_file(f);
 	if (f->fd < 0 && open_file(f, err) != 0)

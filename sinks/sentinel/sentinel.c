@@ -99,11 +99,11 @@ id_of(struct sentinel *t, const struct batch *b)
 {
 	struct kept_id *id;
 
-	for (size_t i = 0; i < KEPT_IDS; i++)
+	for (size_t i = 0; i < KEPT_IDS && b->n > 0; i++)
 		if (t->ids[i].n > 0 && t->ids[i].n == b->n && t->ids[i].first_seq == b->v[0].seq)
 			return &t->ids[i];
 	id = &t->ids[t->next_id++ % KEPT_IDS];
-	id->first_seq = b->v[0].seq;
+	id->first_seq = b->n > 0 ? b->v[0].seq : 0;
 	id->n = b->n;
 	make_guid(id->guid);
 	return id;
@@ -262,7 +262,7 @@ sentinel_put(struct sink *s, const struct batch *b)
 	for (size_t i = 0; i < MAX_POSTS && p == NULL; i++)
 		if (t->posts[i].state == POST_FREE)
 			p = &t->posts[i];
-	assert(p != NULL && b->n > 0 && b->bytes.n <= MAX_BYTES);
+	assert(p != NULL && b->bytes.n <= MAX_BYTES);
 	p->batch = b;
 	p->denied = 0;
 	p->state = POST_TOKEN;

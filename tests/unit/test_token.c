@@ -521,7 +521,7 @@ settings_that_cannot_be_safe_are_refused(void **state)
 		{ "auth: {type: managed_identity, endpoint: http://10.0.0.1}", "loopback" },
 		{ "auth: {type: managed_identity, endpoint: https://imds.example}", "loopback" },
 		{ "auth: {type: managed_identity, client_id: a, resource_id: /subscriptions/x}", "not both" },
-		{ "auth: {type: workload_identity}", "client_secret" },
+		{ "auth: {type: workload_identities}", "client_secret" },
 		{ "auth: {type: managed_identity, cloud: moon}", "usgov" },
 	};
 
