@@ -22,6 +22,7 @@
 #endif
 
 #include "base/clock.h"
+#include "base/buf.h"
 #include "base/conf.h"
 #include "base/err.h"
 #include "base/loop.h"
@@ -29,6 +30,7 @@
 #include "base/stat.h"
 #include "run/agent.h"
 #include "run/settings.h"
+#include "run/web.h"
 #include "spool/dead.h"
 #include "spool/spool.h"
 
@@ -52,6 +54,7 @@ struct agent {
 	struct spool		*spool;
 	struct dead		*dead;
 	struct status_server	*status;
+	struct web		*web;
 	struct intake		*intake;
 	struct deliver		*deliver;
 	uint64_t		 intake_turns, deliver_turns, turned_ms;
@@ -251,6 +254,46 @@ start(struct agent *a, struct err *err)
 	return 0;
 }
 
+/* ---- what the page asks ----------------------------------------------------- */
+
+static bool
+healthy(void *arg, struct buf *why)
+{
+	struct agent *a = arg;
+
+	if (clock_mono_ms() - a->turned_ms <= STUCK_MS)
+		return true;
+	buf_puts(why, "a thread has not turned for some time\n");
+	return false;
+}
+
+static bool
+is_ready(void *arg, struct buf *why)
+{
+	return health_ready(((struct agent *)arg)->conf, why);
+}
+
+static const struct conf *
+conf_in_use(void *arg)
+{
+	return ((struct agent *)arg)->conf;
+}
+
+/* By the configuration in use; what cannot be served is said, and nothing else suffers. */
+static void
+serve_web(struct agent *a)
+{
+	const char *address = conf_text(conf_block(a->conf, "agent"), "http");
+	const struct web_world world = { .loop = a->loop, .agent_id = a->agent_id, .hostname = a->hostname, .healthy = healthy,
+		.ready = is_ready, .conf = conf_in_use, .arg = a };
+	struct err err = { 0 };
+
+	web_close(a->web);
+	a->web = NULL;
+	if (address != NULL && web_open(&a->web, &world, address, &err) != 0)
+		note(INTERNAL, N_TEXT("what", "status page"), N_TEXT("why", err.text));
+}
+
 /* ---- SIGHUP ---------------------------------------------------------------- */
 
 static void
@@ -274,6 +317,7 @@ swap(struct agent *a, struct conf *conf, struct intake *intake, struct deliver *
 		a->stopping = true;
 		loop_stop(a->loop);
 	} else {
+		serve_web(a);
 		note(RELOADED);
 	}
 	conf_free(old);
@@ -447,6 +491,7 @@ run(struct agent *a)
 	if (status_serve(&a->status, a->loop, a->state_dir, &err) != 0)
 		note(INTERNAL, N_TEXT("what", "status socket"), N_TEXT("why", err.text));
 	a->turned_ms = clock_mono_ms();
+	serve_web(a);
 	loop_timer_set(a->watch, 0);
 	if (a->options->once) {
 		a->until_ms = clock_mono_ms() + a->options->once_timeout_ms;
@@ -470,6 +515,7 @@ static void
 take_apart(struct agent *a)
 {
 	status_close(a->status);
+	web_close(a->web);
 	deliver_close(a->deliver);
 	intake_close(a->intake);
 	dead_close(a->dead);

@@ -36,6 +36,9 @@ struct conf;
 int	probe_cli(const struct conf *, FILE *out);
 /* `posture`: an exit status; 1 when a requirement fails. */
 int	posture_cli(const struct conf *, bool json, FILE *out);
+/* The report of what was last saved: 0, 1 nothing is saved yet (err says why; the rows come all the same), -1. */
+struct posture_row;
+int	posture_look(const struct conf *, void (*see)(void *arg, const struct posture_row *), void *arg, struct err *);
 
 /* ---- manual ----------------------------------------------------------------- */
 

@@ -347,6 +347,22 @@ say_line(struct source *s, bool trouble, const char *text)
 		stat_say(s->stats, text);
 }
 
+/* Silence must be told from quiet. */
+static void
+beat(struct intake *in)
+{
+	struct event_list say = { .arena = &in->arena };
+	struct err err = { 0 };
+
+	if (in->heartbeat_every_ms == 0 || in->stuck || clock_mono_ms() - in->heartbeat_ms < in->heartbeat_every_ms)
+		return;
+	in->heartbeat_ms = clock_mono_ms();
+	if (heartbeat_say(in->world.agent_id, (int64_t)clock_wall_ms(), &say, &err) != 0 || group_add(&in->group, &say.v[0], &err) != 0)
+		note(INTERNAL, N_TEXT("what", "heartbeat"), N_TEXT("why", err.text));
+	arena_reset(&in->arena);
+	(void)commit(in);
+}
+
 /* ---- turning -------------------------------------------------------------- */
 
 static void
@@ -362,6 +378,7 @@ tend(void *arg)
 		resume_sources(in);
 	if (clock_mono_ms() - in->checkpoint_ms >= CHECKPOINT_MS && commit(in) == 0)
 		intake_save(in);
+	beat(in);
 	detect_count(in->detect);
 	count_spool(in);
 	look_drained(in);
@@ -427,6 +444,7 @@ intake_open(struct intake **ret, const struct world *world, const struct conf *c
 		return err_set(err, ERR_AGAIN, "no memory for intake");
 	}
 	in->world = *world;
+	in->heartbeat_every_ms = world->once ? 0 : conf_ms(conf_block(conf, "agent"), "heartbeat");
 	arena_init(&in->arena, ARENA_BYTES, ARENA_MAX_BYTES);
 	in->events.arena = in->findings.arena = &in->arena;
 	/* A group must fit into the spool with room to spare; a record that makes a larger one is set aside. */
@@ -478,7 +496,7 @@ intake_start(struct intake *in, bool thread, struct err *err)
 	if (intake_remember(in, err) != 0 || spool_each_mark(in->world.spool, restore_one, &r, err) != 0)
 		return -1;
 	in->started = true;
-	in->checkpoint_ms = in->committed_ms = clock_mono_ms();
+	in->checkpoint_ms = in->committed_ms = in->heartbeat_ms = clock_mono_ms();
 	for (size_t i = 0; i < in->nsources; i++)
 		if (in->sources[i].kind->start(&in->sources[i], err) != 0)
 			return -1;

@@ -44,7 +44,8 @@ struct intake {
 	struct slice		*entries;	/* scratch for append */
 	size_t			 entries_cap;
 	bool			 stuck;		/* the group could not be committed; sources stand still */
-	uint64_t		 committed_ms, checkpoint_ms;
+	uint64_t		 committed_ms, checkpoint_ms, heartbeat_ms;
+	uint64_t		 heartbeat_every_ms;	/* 0: none */
 	uint64_t		 unsaved_bytes;	/* spooled since the detectors' state was saved */
 	struct loop_timer	*commit_timer, *tend_timer;
 	pthread_t		 thread;
@@ -53,6 +54,8 @@ struct intake {
 	_Atomic uint64_t	 set_aside;
 };
 
+/* heartbeat.c: one event about ourselves, now. */
+int	heartbeat_say(const char *agent_id, int64_t now_ms, struct event_list *into, struct err *);
 /* Restores what the detectors knew, and shows them what came after it was saved. */
 int	intake_remember(struct intake *, struct err *);
 /* Saves it with the spool's position. Only between groups: everything the detectors have seen is then durable. */

@@ -94,29 +94,40 @@ finish(struct report *r)
 }
 
 int
-posture_cli(const struct conf *conf, bool json, FILE *out)
+posture_look(const struct conf *conf, void (*see)(void *arg, const struct posture_row *), void *arg, struct err *err)
 {
-	struct report r = { .out = out, .as_json = json, .colour = !json && isatty(fileno(out)) };
 	const char *state_dir = conf_text(conf_block(conf, "agent"), "state_dir");
 	struct posture *posture = NULL;
 	struct posture_facts facts;
+	int rc;
+
+	if (posture_open(&posture, conf_block(conf, "zones"), err) != 0)
+		return -1;
+	rc = intake_posture(posture, state_dir, err) != 0;
+	facts_of(conf, &facts);
+	posture_report(posture, &facts, (int64_t)clock_wall_ms(), see, arg);
+	posture_close(posture);
+	return rc;
+}
+
+int
+posture_cli(const struct conf *conf, bool json, FILE *out)
+{
+	struct report r = { .out = out, .as_json = json, .colour = !json && isatty(fileno(out)) };
 	struct err err = { 0 };
-	int status = EX_IOERR;
+	int status = EX_IOERR, rc;
 
 	buf_init(&r.json, REPORT_BYTES);
-	if (posture_open(&posture, conf_block(conf, "zones"), &err) != 0) {
+	rc = posture_look(conf, see_row, &r, &err);
+	if (rc == -1)
 		fprintf(stderr, "aispm-agent: %s\n", err.text);
-		goto out;
-	}
-	if (intake_posture(posture, state_dir, &err) != 0)
+	else if (rc == 1)
 		fprintf(stderr, "aispm-agent: nothing is known of this estate yet: %s; what the agent reads is judged after its first minute\n",
 		    err.text);
-	facts_of(conf, &facts);
-	posture_report(posture, &facts, (int64_t)clock_wall_ms(), see_row, &r);
-	finish(&r);
-	status = fflush(out) != 0 ? EX_IOERR : r.counts[POSTURE_FAIL] > 0 ? 1 : 0;
-out:
-	posture_close(posture);
+	if (rc != -1) {
+		finish(&r);
+		status = fflush(out) != 0 ? EX_IOERR : r.counts[POSTURE_FAIL] > 0 ? 1 : 0;
+	}
 	buf_fini(&r.json);
 	return status;
 }

@@ -119,8 +119,9 @@ static const struct conf_key agent_keys[] = {
 	{ .name = "state_dir", .type = CONF_TEXT, .fallback = STATE_DIR, .allowed = "an absolute path", .wrong = wrong_dir,
 	  .help = "the spool, positions, detector state and the dead letter; one agent a directory" },
 	{ .name = "http", .type = CONF_TEXT, .allowed = "a loopback address and port", .wrong = wrong_http,
-	  .help = "where metrics and the status page are to be served, such as 127.0.0.1:9464; absent: off. "
-	  "Checked, but not served by this version yet" },
+	  .help = "where /metrics, /healthz, /readyz and the status page are served, such as 127.0.0.1:9464; absent: off" },
+	{ .name = "heartbeat", .type = CONF_TIME, .fallback = "5m", .most = 86400000,
+	  .help = "how often an event of class agent tells how the agent is; 0s: never" },
 	{ .name = "spool", .type = CONF_BLOCK, .keys = spool_keys, .help = "what lies between sources and sinks, on disk" },
 	{ .name = "dead_letter", .type = CONF_BLOCK, .keys = dead_letter_keys, .help = "what no one could read or take" },
 	{ .name = "log_level", .type = CONF_WORD, .fallback = "info", .allowed = "error|warning|notice|info|debug",
@@ -248,11 +249,13 @@ check_formats(const struct conf *conf, struct problems *problems)
 static void
 warn_not_yet(const struct conf *conf, struct problems *problems)
 {
+#ifndef WITH_MICROHTTPD
 	const struct conf *agent = conf_block(conf, "agent");
 
 	if (conf_given(agent, "http"))
 		problem_warn(problems, conf_file(agent, "http"), conf_line(agent, "http"), "agent.http",
-		    "not served by this version yet");
+		    "not served: this agent was built without libmicrohttpd");
+#endif
 	for (int i = 0; i < 2; i++) {
 		const char *list = i == 0 ? "sources" : "sinks";
 

@@ -31,7 +31,7 @@ HOMES = {
     r"librdkafka/": r"agent/(net/kafka_client|source/kafka)|sinks/kafka/",
     r"yaml\.h>": r"agent/base/yaml\.c",
     r"zlib\.h|libdeflate\.h": r"agent/base/(gzip|hash)\.c",
-    r"systemd/": r"agent/run/",
+    r"systemd/|microhttpd": r"agent/run/",
 }
 BANNED = re.compile(r"\b(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|atof|strtok|alloca|system|popen|mktemp|tmpnam|rand|srand)\s*\(")
 MAX_FILE, MAX_FUNCTION = 600, 80
