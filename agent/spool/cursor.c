@@ -153,7 +153,7 @@ cursor_open(struct spool *s, const char *name, struct cursor **ret, struct err *
 		uint64_t oldest = atomic_load(&s->first_seq);
 
 		c->open = true;
-		if (c->seq + 1 < oldest)
+		if (c->fresh && c->seq + 1 < oldest)
 			c->seq = oldest - 1;
 		*ret = c;
 	}

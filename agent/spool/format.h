@@ -23,6 +23,7 @@
 #define GROUP_HEAD	32
 #define GROUP_MAX_BYTES	(512u << 20)
 #define SOURCE_BYTES	64
+#define SEQ_LIMIT	(UINT64_C(1) << 62)	/* no entry has this number or a greater one */
 #define NAME_BYTES	24		/* "%020llu.seg" */
 
 struct group_head {
@@ -39,12 +40,30 @@ void	group_put_entry(struct buf *, struct slice);
 void	group_put_mark(struct buf *, const struct spool_mark *);
 /* The next entry of a payload; *at moves on. False: none, or the payload is not what its head says. */
 bool	group_get_entry(struct slice payload, size_t *at, struct slice *ret);
+struct slice group_marks(const struct group_head *, struct slice payload);	/* the part behind the entries */
 bool	group_get_mark(struct slice payload, size_t *at, struct slice *ret_source, struct position *ret);
 
-/* Reads and checks the group at `at` of a file whose good part ends at `end`: 1 whole, 0 not a group, -1 I/O. */
-int	group_read(int fd, uint64_t at, uint64_t end, struct group_head *ret, struct buf *payload, struct err *);
-/* Offset of the next whole group at or after `at`, or `end`. */
-uint64_t group_search(int fd, uint64_t at, uint64_t end, struct buf *scratch);
+/*
+ * The one way through a segment's groups, for the writer's recovery, readers and verify alike. A group is whole when its checksums
+ * hold, its payload is what its head says, and its numbers go on from the group before it and end below the next segment.
+ */
+struct walk {
+	int		fd;
+	uint64_t	at, end;		/* the next byte, and behind the last */
+	uint64_t	next_seq;		/* of the next entry */
+	uint64_t	below_seq;		/* every number is below it: the next segment's first, or SEQ_LIMIT */
+	uint64_t	from, to;		/* the bytes that are damaged; the same: whole groups are missing there */
+	uint64_t	missing_seq;		/* what next_seq was before them */
+};
+enum walk_step {
+	WALK_END,
+	WALK_GROUP,	/* given, and passed */
+	WALK_DAMAGE,	/* from, to; call again to go on behind it */
+	WALK_TAIL,	/* from, to: no whole group follows; at is behind it */
+};
+
+/* An enum walk_step, or -1: cannot be read. */
+int	walk_next(struct walk *, struct group_head *ret, struct buf *payload, struct err *);
 
 int	segment_path(const char *dir, uint64_t first_seq, char *ret, size_t n, struct err *);
 /* First seqs of all segments of a directory, ascending; malloc'ed. */

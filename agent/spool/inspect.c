@@ -53,14 +53,15 @@ look_group(struct look *l, const struct group_head *h, struct slice payload)
 }
 
 static int
-look_segment(struct look *l, const char *dir, uint64_t first, bool newest, struct err *err)
+look_segment(struct look *l, const char *dir, uint64_t first, uint64_t next, struct err *err)
 {
+	struct walk w = { .at = SEGMENT_HEAD, .next_seq = first, .below_seq = next != 0 ? next : SEQ_LIMIT };
 	char path[4096], head[SEGMENT_HEAD];
-	uint64_t at = SEGMENT_HEAD, size, seq, id;
+	uint64_t seq, id;
 	struct group_head h;
 	struct buf payload;
 	struct stat st;
-	int fd, rc = -1;
+	int fd, got, rc = -1;
 
 	buf_init(&payload, GROUP_MAX_BYTES);
 	if (segment_path(dir, first, path, sizeof(path), err) != 0)
@@ -70,34 +71,28 @@ look_segment(struct look *l, const char *dir, uint64_t first, bool newest, struc
 		err_set_sys(err, ERR_AGAIN, "%s: cannot open", path);
 		goto out;
 	}
-	size = (uint64_t)st.st_size;
+	w.fd = fd;
+	w.end = (uint64_t)st.st_size;
 	l->segments++;
-	l->bytes += size;
+	l->bytes += w.end;
 	if (sys_pread_full(fd, head, sizeof(head), 0) != SEGMENT_HEAD || !segment_head_get(head, &seq, &id) || seq != first) {
 		say_damage(l, first, 0, SEGMENT_HEAD, "the head is not what was written");
 		rc = 0;
 		goto out;
 	}
-	while (at < size) {
-		int got = group_read(fd, at, size, &h, &payload, err);
-
+	while ((got = walk_next(&w, &h, &payload, err)) != WALK_END) {
 		if (got == -1)
 			goto out;
-		if (got == 0) {
-			uint64_t next = group_search(fd, at + 1, size, &payload);
-
-			if (next < size || !newest)
-				say_damage(l, first, at, next, "not what was written");
-			else if (l->print)
-				printf("%020llu.seg: bytes %llu to %llu: an unfinished write, cut at the next start\n",
-				    (unsigned long long)first, (unsigned long long)at, (unsigned long long)next);
-			at = next;
-			continue;
-		}
-		if (look_group(l, &h, buf_slice(&payload)) != 0)
+		if (got == WALK_GROUP && look_group(l, &h, buf_slice(&payload)) != 0)
 			break;
-		at += GROUP_HEAD + (uint64_t)h.payload_bytes;
+		if (got == WALK_DAMAGE || (got == WALK_TAIL && next != 0))
+			say_damage(l, first, w.from, w.to, w.from < w.to ? "not what was written" : "events are missing");
+		else if (got == WALK_TAIL && l->print)
+			printf("%020llu.seg: bytes %llu to %llu: an unfinished write, cut at the next start\n",
+			    (unsigned long long)first, (unsigned long long)w.from, (unsigned long long)w.to);
 	}
+	if (got == WALK_END && next != 0 && w.next_seq < next)
+		say_damage(l, first, w.at, w.at, "events are missing behind it");
 	rc = 0;
 out:
 	if (fd >= 0)
@@ -115,7 +110,7 @@ look_all(struct look *l, const char *dir, struct err *err)
 
 	rc = segment_list(dir, &firsts, &n, err);
 	for (size_t i = 0; rc == 0 && i < n; i++)
-		rc = look_segment(l, dir, firsts[i], i + 1 == n, err);
+		rc = look_segment(l, dir, firsts[i], i + 1 < n ? firsts[i + 1] : 0, err);
 	free(firsts);
 	return rc;
 }

@@ -3,6 +3,7 @@
 #include "config.h"
 #endif
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -43,22 +44,24 @@ find_segment(struct spool *s, uint64_t seq, struct segment *ret)
 	return found;
 }
 
-/* How far the open segment may be read, and the first seq of the one behind it (0: none). */
-static uint64_t
-bounds(struct spool *s, uint64_t segment, uint64_t *ret_next)
+/* How far the open segment may be read: false when it is gone. *ret_next is the first seq of the one behind it, 0: none. */
+static bool
+bounds(struct spool_reader *r, uint64_t *ret_next)
 {
-	uint64_t end = 0;
+	struct spool *s = r->spool;
+	bool found = false;
 
 	*ret_next = 0;
 	pthread_mutex_lock(&s->lock);
-	for (size_t i = 0; i < s->nsegments; i++)
-		if (s->segments[i].first_seq == segment) {
-			end = s->segments[i].durable_bytes;
-			if (i + 1 < s->nsegments)
-				*ret_next = s->segments[i + 1].first_seq;
+	for (size_t i = s->nsegments; i > 0 && !found; i--)
+		if (s->segments[i - 1].first_seq == r->segment) {
+			r->walk.end = s->segments[i - 1].durable_bytes;
+			r->walk.below_seq = s->segments[i - 1].next_seq;
+			*ret_next = i < s->nsegments ? s->segments[i].first_seq : 0;
+			found = true;
 		}
 	pthread_mutex_unlock(&s->lock);
-	return end;
+	return found;
 }
 
 static int
@@ -73,85 +76,91 @@ open_segment(struct spool_reader *r, uint64_t first, struct err *err)
 	if (r->fd < 0)
 		return err_set_sys(err, errno == ENOENT ? ERR_LOST : ERR_AGAIN, "%s: cannot open", path);
 	r->segment = first;
-	r->at = SEGMENT_HEAD;
+	r->walk = (struct walk){ .fd = r->fd, .at = SEGMENT_HEAD, .next_seq = first };
 	return 0;
 }
 
+/* -1 ERR_LOST, told once: entries from missing_seq up to next_seq are not there. 0: nothing that this reader still wants. */
 static int
-lost(struct spool_reader *r, uint64_t from, uint64_t to, uint64_t next_seq, struct err *err)
+lost(struct spool_reader *r, uint64_t from, uint64_t to, uint64_t missing_seq, uint64_t next_seq, struct err *err)
 {
-	uint64_t missing = next_seq > r->want ? next_seq - r->want : 0;
+	uint64_t begin = missing_seq > r->want ? missing_seq : r->want;
+	uint64_t missing = next_seq > begin ? next_seq - begin : 0;
 
+	if (missing == 0 && (missing_seq < r->want || (r->segment == r->told_segment && to <= r->told_at)))
+		return 0;
 	if (next_seq > r->want)
 		r->want = next_seq;
+	r->told_segment = r->segment;
+	r->told_at = to;
 	return err_set(err, ERR_LOST, "segment %020llu.seg, bytes %llu to %llu: not what was written; %llu events lost",
 	    (unsigned long long)r->segment, (unsigned long long)from, (unsigned long long)to, (unsigned long long)missing);
 }
 
-/* Goes to the segment that begins with `next`; -1 ERR_LOST when events are missing between. */
+/* Goes to the segment that begins with `next`; -1 ERR_LOST when what stood before it is missing. */
 static int
 step(struct spool_reader *r, uint64_t next, struct err *err)
 {
-	uint64_t was = r->segment, at = r->at;
-
 	if (open_segment(r, next, err) != 0) {
 		if (err->kind == ERR_LOST)
 			r->want = next + 1 > r->want ? next + 1 : r->want;
 		return -1;
 	}
-	if (next > r->want && was != 0)
-		return lost(r, at, at, next, err);
-	if (next > r->want)
-		r->want = next;
-	return 0;
+	return next > r->want ? lost(r, 0, 0, r->want, next, err) : 0;
+}
+
+/* Damage, or a segment that ends before its last number. */
+static int
+pass_damage(struct spool_reader *r, enum walk_step got, struct err *err)
+{
+	struct walk *w = &r->walk;
+
+	if (got == WALK_END) {
+		w->from = w->to = w->at;
+		w->missing_seq = w->next_seq;
+	}
+	if (got != WALK_DAMAGE)
+		w->next_seq = w->below_seq;
+	return lost(r, w->from, w->to, w->missing_seq, w->next_seq, err);
 }
 
 /* The next group into r->payload: 1, 0 none yet, -1. */
 static int
 next_group(struct spool_reader *r, struct err *err)
 {
-	uint64_t next, end;
 	struct segment seg;
-	int got;
+	uint64_t next;
 
 	for (;;) {
+		int got;
+
 		if (r->fd < 0) {
 			if (!find_segment(r->spool, r->want, &seg))
 				return 0;
 			if (step(r, seg.first_seq, err) != 0)
 				return -1;
 		}
-		end = bounds(r->spool, r->segment, &next);
-		if (end == 0) {			/* freed under us: everybody had read it */
+		if (!bounds(r, &next)) {		/* freed under us: everybody had read it */
 			close_segment(r);
 			continue;
 		}
-		if (r->at >= end) {
+		got = walk_next(&r->walk, &r->head, &r->payload, err);
+		if (got == -1)
+			return -1;
+		if (got == WALK_END && r->walk.next_seq == r->walk.below_seq) {
 			if (next == 0)
 				return 0;
 			if (step(r, next, err) != 0)
 				return -1;
-			continue;
+		} else if (got != WALK_GROUP) {
+			if (pass_damage(r, (enum walk_step)got, err) != 0)
+				return -1;
+		} else if (r->head.first_seq + r->head.entries > r->want) {	/* else read before, or a snapshot */
+			r->entry = 0;
+			r->entry_at = 0;
+			r->in_group = true;
+			return 1;
 		}
-		got = group_read(r->fd, r->at, end, &r->head, &r->payload, err);
-		if (got == -1)
-			return -1;
-		if (got == 0) {
-			uint64_t from = r->at;
-			struct group_head h;
-
-			r->at = group_search(r->fd, from + 1, end, &r->payload);
-			got = group_read(r->fd, r->at, end, &h, &r->payload, NULL);
-			return lost(r, from, r->at, got == 1 ? h.first_seq : next != 0 ? next :
-			    atomic_load(&r->spool->durable_seq) + 1, err);
-		}
-		r->at += GROUP_HEAD + (uint64_t)r->head.payload_bytes;
-		if (r->head.first_seq + r->head.entries <= r->want)
-			continue;			/* read before, or a snapshot */
-		r->entry = 0;
-		r->entry_at = 0;
-		r->in_group = true;
-		return 1;
 	}
 }
 
@@ -171,10 +180,8 @@ spool_next(struct spool_reader *r, struct slice *ret, uint64_t *ret_seq, struct 
 			if (got != 1)
 				return got;
 		}
-		if (!group_get_entry(buf_slice(&r->payload), &r->entry_at, &entry)) {
-			r->in_group = false;
-			return lost(r, r->at, r->at, r->head.first_seq + r->head.entries, err);
-		}
+		if (!group_get_entry(buf_slice(&r->payload), &r->entry_at, &entry))
+			assert(!"a whole group holds fewer entries than it says");
 		seq = r->head.first_seq + r->entry++;
 		if (seq < r->want)
 			continue;

@@ -53,7 +53,7 @@ group_head_get(const char in[GROUP_HEAD], struct group_head *ret)
 		return false;
 	*ret = (struct group_head){ .payload_bytes = get_le32(in + 4), .first_seq = get_le64(in + 8),
 		.entries = get_le32(in + 16), .marks = get_le32(in + 20), .payload_crc = get_le32(in + 24) };
-	return ret->payload_bytes <= GROUP_MAX_BYTES && ret->first_seq > 0 && ret->first_seq < UINT64_MAX - UINT32_MAX;
+	return ret->payload_bytes <= GROUP_MAX_BYTES;
 }
 
 void
@@ -109,54 +109,118 @@ group_get_mark(struct slice p, size_t *at, struct slice *ret_source, struct posi
 	return true;
 }
 
-int
-group_read(int fd, uint64_t at, uint64_t end, struct group_head *ret, struct buf *payload, struct err *err)
+struct slice
+group_marks(const struct group_head *h, struct slice payload)
+{
+	struct slice entry;
+	size_t at = 0;
+
+	for (uint32_t i = 0; i < h->entries; i++)
+		if (!group_get_entry(payload, &at, &entry))
+			return SLICE_NONE;
+	return at < payload.n ? slice_make(payload.p + at, payload.n - at) : SLICE_NONE;
+}
+
+static bool
+is_whole(const struct group_head *h, struct slice payload)
+{
+	struct slice entry, source;
+	struct position position;
+	size_t at = 0;
+
+	for (uint32_t i = 0; i < h->entries; i++)
+		if (!group_get_entry(payload, &at, &entry))
+			return false;
+	for (uint32_t i = 0; i < h->marks; i++)
+		if (!group_get_mark(payload, &at, &source, &position))
+			return false;
+	return at == payload.n;
+}
+
+/* The group at `at`: 1 whole, 0 not a group that may stand there, -1 cannot be read. */
+static int
+read_group(const struct walk *w, uint64_t at, struct group_head *ret, struct buf *payload, struct err *err)
 {
 	char head[GROUP_HEAD];
 	struct group_head h;
 	ssize_t n;
 
-	if (end - at < GROUP_HEAD)
+	if (w->end - at < GROUP_HEAD)
 		return 0;
-	n = sys_pread_full(fd, head, sizeof(head), (off_t)at);
+	n = sys_pread_full(w->fd, head, sizeof(head), (off_t)at);
 	if (n < 0)
 		return err_set_sys(err, ERR_AGAIN, "spool: cannot read");
-	if (n < GROUP_HEAD || !group_head_get(head, &h) || h.payload_bytes > end - at - GROUP_HEAD)
+	if (n < GROUP_HEAD || !group_head_get(head, &h) || h.payload_bytes > w->end - at - GROUP_HEAD ||
+	    h.first_seq < w->next_seq || h.first_seq > w->below_seq || h.entries > w->below_seq - h.first_seq)
 		return 0;
 	buf_reset(payload);
 	if (!buf_reserve(payload, h.payload_bytes))
 		return err_set(err, ERR_AGAIN, "no memory to read a group of %u bytes", h.payload_bytes);
-	n = sys_pread_full(fd, payload->p, h.payload_bytes, (off_t)(at + GROUP_HEAD));
+	n = sys_pread_full(w->fd, payload->p, h.payload_bytes, (off_t)(at + GROUP_HEAD));
 	if (n < 0)
 		return err_set_sys(err, ERR_AGAIN, "spool: cannot read");
 	if ((size_t)n < h.payload_bytes || crc32_ieee(0, payload->p, h.payload_bytes) != h.payload_crc)
 		return 0;
 	payload->n = h.payload_bytes;
 	*ret = h;
-	return 1;
+	return is_whole(&h, buf_slice(payload)) ? 1 : 0;
 }
 
-uint64_t
-group_search(int fd, uint64_t at, uint64_t end, struct buf *scratch)
+/* The next whole group behind w->from: 1 and w->to is where it begins, 0 none and w->to is the end, -1 cannot be read. */
+static int
+search(struct walk *w, struct group_head *ret, struct buf *payload, struct err *err)
 {
-	char part[65536 + 4];
-	struct group_head h;
+	char part[65536];
+	uint64_t at = w->from + 1;
 
-	while (end - at >= GROUP_HEAD) {
-		size_t want = end - at < sizeof(part) ? (size_t)(end - at) : sizeof(part);
-		ssize_t n = sys_pread_full(fd, part, want, (off_t)at);
+	w->to = w->end;
+	while (w->end > at && w->end - at >= GROUP_HEAD) {
+		ssize_t n = sys_pread_full(w->fd, part, w->end - at < sizeof(part) ? (size_t)(w->end - at) : sizeof(part), (off_t)at);
 		const char *hit;
 
+		if (n < 0)
+			return err_set_sys(err, ERR_AGAIN, "spool: cannot read");
 		if (n < 4)
-			return end;
-		for (const char *p = part; (hit = memmem(p, (size_t)(part + n - p), GROUP_MAGIC, 4)) != NULL; p = hit + 1)
-			if (group_read(fd, at + (uint64_t)(hit - part), end, &h, scratch, NULL) == 1)
-				return at + (uint64_t)(hit - part);
-		if ((size_t)n < sizeof(part))
-			return end;
+			return 0;
+		for (const char *p = part; (hit = memmem(p, (size_t)(part + n - p), GROUP_MAGIC, 4)) != NULL; p = hit + 1) {
+			int got = read_group(w, at + (uint64_t)(hit - part), ret, payload, err);
+
+			if (got != 0) {
+				w->to = at + (uint64_t)(hit - part);
+				return got;
+			}
+		}
 		at += (uint64_t)n - 3;		/* a magic may lie across two parts */
 	}
-	return end;
+	return 0;
+}
+
+int
+walk_next(struct walk *w, struct group_head *ret, struct buf *payload, struct err *err)
+{
+	struct group_head h;
+	int got;
+
+	if (w->at >= w->end)
+		return WALK_END;
+	w->from = w->to = w->at;
+	w->missing_seq = w->next_seq;
+	got = read_group(w, w->at, &h, payload, err);
+	if (got == 1 && h.first_seq == w->next_seq) {
+		w->at += GROUP_HEAD + (uint64_t)h.payload_bytes;
+		w->next_seq += h.entries;
+		*ret = h;
+		return WALK_GROUP;
+	}
+	if (got == 0)
+		got = search(w, &h, payload, err);
+	if (got == -1)
+		return -1;
+	w->at = w->to;
+	if (got == 0)
+		return WALK_TAIL;
+	w->next_seq = h.first_seq;
+	return WALK_DAMAGE;
 }
 
 int
@@ -172,7 +236,8 @@ segment_name(const char *name, uint64_t *ret)
 {
 	int64_t v;
 
-	if (strlen(name) != NAME_BYTES || strcmp(name + 20, ".seg") != 0 || !slice_to_i64(slice_make(name, 20), &v) || v <= 0)
+	if (strlen(name) != NAME_BYTES || strcmp(name + 20, ".seg") != 0 || !slice_to_i64(slice_make(name, 20), &v) ||
+	    v <= 0 || (uint64_t)v >= SEQ_LIMIT)
 		return false;
 	*ret = (uint64_t)v;
 	return true;

@@ -92,11 +92,13 @@ spool_each_mark(struct spool *s, int (*see)(void *arg, struct slice source, cons
 /* ---- segments ------------------------------------------------------------------- */
 
 static int
-segment_add(struct spool *s, uint64_t first_seq, uint64_t bytes, struct err *err)
+segment_add(struct spool *s, uint64_t first_seq, uint64_t bytes, uint64_t next_seq, struct err *err)
 {
 	int rc = 0;
 
 	pthread_mutex_lock(&s->lock);
+	if (s->nsegments > 0)
+		s->segments[s->nsegments - 1].next_seq = first_seq;
 	if (s->nsegments == s->segments_cap) {
 		size_t cap = s->segments_cap > 0 ? s->segments_cap * 2 : 64;
 		struct segment *v = realloc(s->segments, cap * sizeof(*v));
@@ -109,7 +111,7 @@ segment_add(struct spool *s, uint64_t first_seq, uint64_t bytes, struct err *err
 		}
 	}
 	if (rc == 0)
-		s->segments[s->nsegments++] = (struct segment){ first_seq, bytes };
+		s->segments[s->nsegments++] = (struct segment){ first_seq, bytes, next_seq };
 	pthread_mutex_unlock(&s->lock);
 	return rc;
 }
@@ -156,7 +158,7 @@ segment_begin(struct spool *s, struct err *err)
 		err_set_sys(err, spool_error_kind(), "%s: cannot write", path);
 		goto fail;
 	}
-	if (sys_sync_dir(s->dir, err) != 0 || segment_add(s, s->next_seq, s->group.n, err) != 0)
+	if (sys_sync_dir(s->dir, err) != 0 || segment_add(s, s->next_seq, s->group.n, s->next_seq, err) != 0)
 		goto fail;
 	if (s->fd >= 0)
 		sys.close(s->fd);
@@ -239,6 +241,8 @@ spool_append_group(struct spool *s, const struct slice *entries, size_t n, const
 
 	if (make_room(s, err) != 0 || build_group(s, entries, n, marks, nmarks, &marks_at, err) != 0)
 		return -1;
+	if (n > SEQ_LIMIT - s->next_seq)
+		return err_set(err, ERR_CONFIG, "the spool has no numbers left; move it away to begin a new one");
 	if (atomic_load(&s->total_bytes) + s->group.n > s->limits.total_bytes)
 		return err_set(err, ERR_FULL, "the spool has reached its limit of %llu bytes",
 		    (unsigned long long)s->limits.total_bytes);
@@ -274,6 +278,7 @@ spool_sync(struct spool *s, uint64_t *ret_durable_seq, struct err *err)
 		s->synced_at = s->at;
 		pthread_mutex_lock(&s->lock);
 		s->segments[s->nsegments - 1].durable_bytes = s->at;
+		s->segments[s->nsegments - 1].next_seq = s->next_seq;
 		pthread_mutex_unlock(&s->lock);
 		atomic_store(&s->durable_seq, s->next_seq - 1);
 		if (marks_apply(s, buf_slice(&s->pending), err) != 0)
@@ -348,39 +353,24 @@ struct recovered {
 static int
 scan(struct spool *s, int fd, uint64_t segment, uint64_t size, struct recovered *ret, struct err *err)
 {
+	struct walk w = { .fd = fd, .at = SEGMENT_HEAD, .end = size, .next_seq = segment, .below_seq = SEQ_LIMIT };
 	struct recovered r = { .end = SEGMENT_HEAD, .last_seq = segment - 1 };
-	uint64_t at = SEGMENT_HEAD;
 	struct group_head h;
+	int got;
 
-	while (at < size) {
-		int got = group_read(fd, at, size, &h, &s->group, err);
-
-		if (got == -1)
-			return -1;
-		if (got == 0) {
-			uint64_t next = group_search(fd, at + 1, size, &s->group);
-
-			if (next == size)
-				break;
-			spool_tell_damage(s, segment, at, next, "bytes are not what was written");
-			at = next;
+	while ((got = walk_next(&w, &h, &s->group, err)) == WALK_GROUP || got == WALK_DAMAGE) {
+		if (got == WALK_DAMAGE) {
+			spool_tell_damage(s, segment, w.from, w.to, w.from < w.to ? "bytes are not what was written" : "events are missing");
 			continue;
 		}
-		for (size_t i = 0, k = 0; k < h.entries; k++) {
-			struct slice entry;
-
-			if (!group_get_entry(buf_slice(&s->group), &i, &entry))
-				break;
-			if (k + 1 == h.entries && marks_apply(s, slice_make(s->group.p + i, s->group.n - i), err) != 0)
-				return -1;
-		}
-		if (h.entries == 0 && marks_apply(s, buf_slice(&s->group), err) != 0)
+		if (marks_apply(s, group_marks(&h, buf_slice(&s->group)), err) != 0)
 			return -1;
-		at += GROUP_HEAD + (uint64_t)h.payload_bytes;
-		r.end = at;
-		r.last_seq = h.first_seq + h.entries - 1;
+		r.end = w.at;
+		r.last_seq = w.next_seq - 1;
 		r.groups++;
 	}
+	if (got == -1)
+		return -1;
 	*ret = r;
 	return 0;
 }
@@ -457,7 +447,7 @@ adopt_newest(struct spool *s, uint64_t first, struct err *err)
 	s->at = s->synced_at = r.end;
 	s->next_seq = r.last_seq + 1;
 	atomic_fetch_add(&s->total_bytes, r.end);
-	return segment_add(s, first, r.end, err) == 0 ? 1 : -1;
+	return segment_add(s, first, r.end, s->next_seq, err) == 0 ? 1 : -1;
 fail:
 	sys.close(fd);
 	return -1;
@@ -484,7 +474,7 @@ recover(struct spool *s, struct err *err)
 		}
 		sys.close(fd);
 		atomic_fetch_add(&s->total_bytes, size);
-		if (segment_add(s, firsts[i], size, err) != 0)
+		if (segment_add(s, firsts[i], size, firsts[i], err) != 0)
 			goto out;
 	}
 	if (n > 0 && (got = adopt_newest(s, firsts[n - 1], err)) == -1)

@@ -9,6 +9,7 @@
 struct segment {
 	uint64_t	first_seq;
 	uint64_t	durable_bytes;		/* readers go no further */
+	uint64_t	next_seq;		/* all entries up to there are below it */
 };
 
 struct cursor {
@@ -58,7 +59,8 @@ struct spool_reader {
 	struct cursor	*cursor;
 	int		 fd;
 	uint64_t	 segment;	/* first seq of the one open; 0: none */
-	uint64_t	 at;		/* offset of the next group */
+	struct walk	 walk;		/* through that one */
+	uint64_t	 told_segment, told_at;	/* damage up to here was told */
 	struct buf	 payload;
 	struct group_head head;
 	size_t		 entry_at;	/* in payload */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fixed.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fixed.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"

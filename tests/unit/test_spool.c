@@ -16,9 +16,9 @@
 #include <cmocka.h>
 
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/sys.h"
-#include "model/record.h"
-#include "spool/spool.h"
+#include "spool/format.h"
 
 static char dir[64];
 static unsigned damages, torns;
@@ -274,6 +274,52 @@ no_flipped_byte_gives_a_wrong_entry_or_a_silent_loss(void **state)
 		spool_close(s);
 		size = segment_size(FIRST_SEGMENT);
 	}
+}
+
+/* Bytes that a segment's end gets, as if a group had been copied or written by another hand; checksums are good. */
+static void
+add_group(uint64_t first_seq, const char *text, uint32_t entries)
+{
+	struct group_head h = { .first_seq = first_seq, .entries = entries };
+	char raw[GROUP_HEAD + 64], path[128];
+	size_t n = strlen(text);
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, FIRST_SEGMENT);
+	put_le32(raw + GROUP_HEAD, (uint32_t)n);
+	memcpy(raw + GROUP_HEAD + 4, text, n);
+	h.payload_bytes = (uint32_t)n + 4;
+	h.payload_crc = crc32_ieee(0, raw + GROUP_HEAD, h.payload_bytes);
+	group_head_put(raw, &h);
+	fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	assert_int_equal(write(fd, raw, GROUP_HEAD + h.payload_bytes), GROUP_HEAD + h.payload_bytes);
+	close(fd);
+}
+
+static void
+numbers_that_do_not_go_on_are_damage_and_what_comes_later_is_read(void **state)
+{
+	struct spool *s = open_spool(&roomy);
+	struct err err = { 0 };
+	struct read got;
+
+	(void)state;
+	assert_int_equal(append(s, 1, 4, 10, &err), 0);
+	spool_close(s);
+	add_group(2, "entry 2 again", 1);	/* goes back */
+	add_group(5, "entry 5 ", 3);		/* says more than it holds */
+	add_group(5, "entry 5 ", 1);
+	add_group(9, "entry 9 ", 1);		/* 6 to 8 are missing */
+	add_group(3, "entry 3 again", 1);	/* the tail: no whole group follows */
+	s = open_spool(&roomy);
+	assert_int_equal(damages, 2);
+	assert_int_equal(torns, 1);
+	assert_int_equal(append(s, 10, 1, 10, &err), 0);
+	got = read_all(s, "r", 0);
+	assert_int_equal(got.n, 7);
+	assert_int_equal(got.last, 10);
+	assert_int_equal(got.lost, 2);
+	spool_close(s);
 }
 
 static uint64_t
@@ -578,6 +624,7 @@ main(void)
 		TEST(entries_and_positions_survive_a_reopen),
 		TEST(a_torn_tail_is_cut_at_the_last_whole_group_wherever_it_tears),
 		TEST(no_flipped_byte_gives_a_wrong_entry_or_a_silent_loss),
+		TEST(numbers_that_do_not_go_on_are_damage_and_what_comes_later_is_read),
 		TEST(the_limit_is_never_passed_and_reading_makes_room),
 		TEST(segments_go_only_when_every_cursor_has_passed_and_positions_stay),
 		TEST(a_missing_segment_is_told_and_reading_goes_on),
