@@ -102,6 +102,60 @@ family_finish(struct compiler *c, struct family *f)
 	}
 }
 
+/* ---- which families to ask ----------------------------------------------------------------- */
+
+static bool
+is_needed(const struct test *t)
+{
+	return t->kind != TEST_ABSENT && t->ref.kind == REF_PATH;
+}
+
+static void
+count_needs(const struct family *f, uint32_t *needs)
+{
+	for (uint32_t i = 0; i < f->nshapes; i++)
+		for (uint32_t k = 0; k < f->shapes[i].n; k++)
+			needs[f->shapes[i].tests[k].ref.node] += is_needed(&f->shapes[i].tests[k]);
+}
+
+/* The node that a shape needs and the fewest others do, or 0. */
+static uint32_t
+rarest(const struct shape *s, const uint32_t *needs)
+{
+	uint32_t best = 0;
+
+	for (uint32_t k = 0; k < s->n; k++) {
+		uint32_t node = s->tests[k].ref.node;
+
+		if (is_needed(&s->tests[k]) && (best == 0 || needs[node] < needs[best]))
+			best = node;
+	}
+	return best;
+}
+
+/* Each shape is asked only of records that have its rarest key: the walk collects the families' bits on its way. */
+int
+family_index(struct compiler *c)
+{
+	struct decoder *d = c->d;
+	uint32_t *needs = plan_alloc(c, d->trie.n, sizeof(*needs));
+
+	if (needs == NULL)
+		return -1;
+	for (uint32_t i = 0; i < d->nfamilies; i++)
+		count_needs(d->families[i], needs);
+	for (uint32_t i = 0; i < d->nfamilies; i++)
+		for (uint32_t k = 0; k < d->families[i]->nshapes; k++) {
+			uint32_t node = rarest(&d->families[i]->shapes[k], needs);
+
+			if (node != 0)
+				d->trie.nodes[node].families |= UINT64_C(1) << i;
+			else
+				d->always |= UINT64_C(1) << i;
+		}
+	return 0;
+}
+
 /* ---- columns and members ---------------------------------------------------------------------- */
 
 static int

@@ -494,8 +494,8 @@ fill_record(struct decode_ctx *c)
 	struct elements elements = { .c = c };
 	const struct shape *shape;
 
-	for (uint32_t i = 0; i < c->plan->nfamilies; i++) {
-		f = c->plan->families[i];
+	for (uint64_t maybe = c->maybe; maybe != 0; maybe &= maybe - 1) {
+		f = c->plan->families[__builtin_ctzll(maybe)];
 		if (!shapes_fit(c, f->shapes, f->nshapes, &shape))
 			continue;
 		c->family = f;

@@ -72,6 +72,7 @@ struct node {
 	uint32_t	 wheres;	/* index + 1 of the first filter, or 0 */
 	uint32_t	 sibling;
 	uint32_t	 index;
+	uint64_t	 families;	/* bits: whose shapes are asked because of what is here */
 	bool		 wanted;	/* somebody asks for the value here */
 	bool		 has_keys;
 	bool		 keep_empty;	/* an empty list says something here: an envelope's, or that of `each` */
@@ -254,6 +255,7 @@ struct decoder {
 	struct trie		 trie;
 	struct family		*families[PLAN_MAX_FAMILIES];	/* as they are asked, `unknown` not among them */
 	uint32_t		 nfamilies;
+	uint64_t		 always;	/* bits: families with a shape that needs nothing to be there */
 	struct family		*unknown;
 	struct envelope		*envelopes[PLAN_MAX_ENVELOPES];
 	uint32_t		 nenvelopes;
@@ -278,6 +280,7 @@ struct decode_ctx {
 	struct json_doc		 doc;
 	struct slot		*slots;		/* a node's value: slots[node].at if .turn is ours */
 	uint32_t		 turn;
+	uint64_t		 maybe;		/* bits: the families that the walk has met a key of */
 	uint32_t		*seen;		/* a key node: the object in which it was last found */
 	uint32_t		 objects;
 	struct nested		*nested;
@@ -337,6 +340,7 @@ struct compiler {
 int	mapping_load(struct decoder *, const struct decoder_dir *, size_t n, struct problems *, struct err *);
 int	family_compile(struct compiler *, struct family *);	/* family.c; reads f->yaml */
 void	family_finish(struct compiler *, struct family *);	/* once the trie is whole */
+int	family_index(struct compiler *);	/* which families a node speaks for; once they are in order */
 int	envelope_compile(struct compiler *, const struct yaml_node *list);
 
 /* All of these add problems and return -1. */

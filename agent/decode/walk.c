@@ -161,8 +161,10 @@ fill(struct decode_ctx *c, uint32_t node, uint32_t at, bool empty)
 {
 	struct slot *s = &c->slots[node];
 
-	if (s->turn != c->turn)
-		*s = (struct slot){ c->turn, empty ? at | SLOT_EMPTY : at };
+	if (s->turn == c->turn)
+		return;
+	*s = (struct slot){ c->turn, empty ? at | SLOT_EMPTY : at };
+	c->maybe |= c->plan->trie.nodes[node].families;
 }
 
 /* Long keys with escapes cannot be ours: no mapping has one of that length. */
@@ -307,6 +309,7 @@ void
 walk_record(struct decode_ctx *c, uint32_t at)
 {
 	next_turn(c);
+	c->maybe = c->plan->always;
 	if (c->plan->trie.nodes != NULL && c->doc.v[at].type == JSON_OBJECT)
 		walk_object(c, 0, at);
 }

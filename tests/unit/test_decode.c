@@ -126,6 +126,30 @@ families_are_asked_by_order_then_by_name(void **state)
 }
 
 static void
+a_family_is_asked_whatever_its_shapes_need(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	world_file(&w, "1.yaml", "family: last\norder: 9\nmatch: [{a: absent, x.y: absent}]\nfields: {EventName: {value: last}}\n");
+	world_file(&w, "2.yaml", "family: deep\norder: 2\nmatch: [{a: present, x.y: present, 'l[k=v].n': present}]\n"
+	    "fields: {EventName: {value: deep}}\n");
+	world_file(&w, "3.yaml", "family: half\norder: 3\nmatch: [{a: present, q: absent}, {x.y: '1', a: absent}]\n"
+	    "fields: {EventName: {value: half}}\n");
+	world_open(&w);
+	decode_text(&w, "[{\"a\":1,\"x\":\"{\\\"y\\\":1}\",\"l\":[{\"k\":\"w\",\"n\":1},{\"k\":\"V\",\"n\":2}]},{\"a\":1},{\"x\":{\"y\":1}},"
+	    "{\"z\":1},{\"a\":1,\"q\":1},{\"x\":{\"y\":2}}]", 6);
+	assert_string_equal(text_of(&w, 0, F_EventName), "deep");
+	assert_string_equal(text_of(&w, 1, F_EventName), "half");
+	assert_string_equal(text_of(&w, 2, F_EventName), "half");
+	assert_string_equal(text_of(&w, 3, F_EventName), "last");
+	assert_string_equal(text_of(&w, 4, F_EventName), "(absent)");
+	assert_int_equal(w.count.unknown, 2);
+	world_fini(&w);
+}
+
+static void
 each_makes_one_event_an_element_with_its_own_values(void **state)
 {
 	struct world w;
@@ -780,6 +804,7 @@ main(void)
 		cmocka_unit_test(an_empty_list_does_not_hide_the_next_element),
 		cmocka_unit_test(a_text_that_a_path_steps_into_is_read_as_json_three_deep),
 		cmocka_unit_test(families_are_asked_by_order_then_by_name),
+		cmocka_unit_test(a_family_is_asked_whatever_its_shapes_need),
 		cmocka_unit_test(each_makes_one_event_an_element_with_its_own_values),
 		cmocka_unit_test(envelopes_are_taken_off_until_none_fits),
 		cmocka_unit_test(what_is_no_object_in_a_list_goes_on_as_length_and_hash),
