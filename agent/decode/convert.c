@@ -409,8 +409,11 @@ convert_http_status(struct decode_ctx *c, const struct in *in, struct val *ret)
 static bool
 convert_count(struct decode_ctx *c, const struct in *in, struct val *ret)
 {
-	uint32_t at = in_container(c, in, JSON_ARRAY), n = 0;
+	uint32_t at, n = 0;
 
+	if (in->has_value && c->plan->trie.nodes[in->node].counted)
+		return give_int(c->found[in->node], ret);
+	at = in_container(c, in, JSON_ARRAY);
 	if (at == 0)
 		return false;
 	for (uint32_t i = at + 1; i < c->doc.v[at].next; i = c->doc.v[i].next)

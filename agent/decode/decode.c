@@ -118,7 +118,8 @@ decode_ctx_new(const struct decoder *d)
 	c->sha = sha256_new();
 	c->slots = calloc(nodes, sizeof(*c->slots));
 	c->seen = calloc(nodes, sizeof(*c->seen));
-	if (c->reader == NULL || c->sha == NULL || c->slots == NULL || c->seen == NULL) {
+	c->found = calloc(nodes, sizeof(*c->found));
+	if (c->reader == NULL || c->sha == NULL || c->slots == NULL || c->seen == NULL || c->found == NULL) {
 		decode_ctx_free(c);
 		return NULL;
 	}
@@ -138,6 +139,7 @@ decode_ctx_free(struct decode_ctx *c)
 	buf_fini(&c->additional);
 	free(c->slots);
 	free(c->seen);
+	free(c->found);
 	free(c->nested);
 	free(c->used);
 	free(c);

@@ -88,6 +88,7 @@ fill_in(struct decode_ctx *c, const struct event *e, const struct ref *ref, stru
 	case REF_PATH:
 		ret->has_value = true;
 		ret->at = walk_get(c, ref->node);
+		ret->node = ref->node;
 		return ret->at != 0;
 	case REF_COLUMN:
 		if (e == NULL || !event_has(e, ref->field))

@@ -492,6 +492,19 @@ trie_add(struct trie *t, const struct step *s, uint32_t n)
 	return at;
 }
 
+bool
+trie_is_element(const struct trie *t, uint32_t node)
+{
+	const struct node *list = &t->nodes[t->nodes[node].parent];
+
+	if (list->first == node)
+		return true;
+	for (uint32_t i = list->wheres; i != 0; i = t->wheres[i - 1].next)
+		if (t->wheres[i - 1].child == node)
+			return true;
+	return false;
+}
+
 void
 trie_fini(struct trie *t)
 {

@@ -76,6 +76,7 @@ struct node {
 	bool		 wanted;	/* somebody asks for the value here */
 	bool		 has_keys;
 	bool		 keep_empty;	/* an empty list says something here: an envelope's, or that of `each` */
+	bool		 counted;	/* a list's elements: somebody asks how many fit */
 };
 
 struct key_slot {			/* child = keys[hash(parent, key)] */
@@ -151,7 +152,7 @@ struct val {
 /* What a converter is given: a value of the record, or the text of a column. */
 struct in {
 	bool		 has_value;
-	uint32_t	 at;		/* has_value: index in the doc */
+	uint32_t	 at, node;	/* has_value: index in the doc, and of the trie */
 	struct val	 val;		/* else */
 };
 
@@ -281,6 +282,7 @@ struct decode_ctx {
 	struct slot		*slots;		/* a node's value: slots[node].at if .turn is ours */
 	uint32_t		 turn;
 	uint64_t		 maybe;		/* bits: the families that the walk has met a key of */
+	uint32_t		*found;		/* a counted node: how many elements */
 	uint32_t		*seen;		/* a key node: the object in which it was last found */
 	uint32_t		 objects;
 	struct nested		*nested;
@@ -314,6 +316,8 @@ struct decode_ctx {
 const char *path_parse(struct slice text, struct arena *, struct step ret[PLAN_MAX_STEPS], uint32_t *ret_n);
 /* The node of a path, made if new; 0 when memory is short or the trie is full. */
 uint32_t trie_add(struct trie *, const struct step *, uint32_t n);
+/* Does the node stand for elements of a list: is its last step a bracket? */
+bool	trie_is_element(const struct trie *, uint32_t node);
 /* Child by key (any case), or 0. */
 uint32_t trie_key(const struct trie *, uint32_t node, struct slice key);
 void	trie_fini(struct trie *);

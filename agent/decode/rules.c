@@ -452,6 +452,19 @@ block_source(struct compiler *c, const struct yaml_node *map, int field, struct 
 	return 0;
 }
 
+/* `list[] as: count` asks how many elements fit; the walk counts them. */
+static void
+count_elements(struct compiler *c, const struct block *b)
+{
+	struct trie *t = &c->d->trie;
+
+	if (b->as != converter_find("count"))
+		return;
+	for (uint32_t i = 0; i < b->nrefs; i++)
+		if (b->refs[i].kind == REF_PATH && trie_is_element(t, b->refs[i].node))
+			t->nodes[b->refs[i].node].counted = true;
+}
+
 static int
 block_map(struct compiler *c, const struct yaml_node *map, int field, struct block *b)
 {
@@ -469,6 +482,7 @@ block_map(struct compiler *c, const struct yaml_node *map, int field, struct blo
 	else if (((n = yaml_get(map, "map")) != NULL || (n = yaml_get(map, "table")) != NULL) &&
 	    block_table(c, n, field, b) != 0)
 		rc = -1;
+	count_elements(c, b);
 	/* With a map in between it is the text that is looked up. */
 	if (b->table != NULL && yaml_get(map, "as") == NULL)
 		b->as = converter_find("text");

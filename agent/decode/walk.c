@@ -159,12 +159,16 @@ walk_nested(struct decode_ctx *c, uint32_t at)
 static void
 fill(struct decode_ctx *c, uint32_t node, uint32_t at, bool empty)
 {
+	const struct node *n = &c->plan->trie.nodes[node];
 	struct slot *s = &c->slots[node];
+	bool first = s->turn != c->turn;
 
-	if (s->turn == c->turn)
+	if (n->counted)
+		c->found[node] = first ? 1 : c->found[node] + 1;
+	if (!first)
 		return;
 	*s = (struct slot){ c->turn, empty ? at | SLOT_EMPTY : at };
-	c->maybe |= c->plan->trie.nodes[node].families;
+	c->maybe |= n->families;
 }
 
 /* Long keys with escapes cannot be ours: no mapping has one of that length. */

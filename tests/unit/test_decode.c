@@ -81,6 +81,26 @@ an_empty_list_does_not_hide_the_next_element(void **state)
 }
 
 static void
+elements_that_fit_are_counted(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_with(&w, HEAD "fields: {RequestCount: {from: 'm[prompt=true]', as: count}, PromptTokens: {from: 'm[]', as: count},\n"
+	    "  CompletionTokens: {from: m, as: count}, DurationMs: {from: ['m[prompt=never]', 'm[k=*].list'], as: count}}\n");
+	decode_text(&w, "{\"a\":1,\"m\":[{\"prompt\":true,\"k\":1,\"list\":[7,8]},{\"prompt\":false},null,{},{\"Prompt\":\"TRUE\"}]}", 1);
+	assert_number(&w, RequestCount, 2);
+	assert_number(&w, PromptTokens, 3);		/* null and {} say nothing */
+	assert_number(&w, CompletionTokens, 5);
+	assert_number(&w, DurationMs, 2);		/* the list at the end of the path */
+	decode_text(&w, "{\"a\":1,\"m\":[{\"prompt\":true}]}", 1);
+	assert_number(&w, RequestCount, 1);
+	decode_text(&w, "{\"a\":1,\"m\":[{\"prompt\":false}]}", 1);
+	assert_absent(&w, RequestCount);
+	world_fini(&w);
+}
+
+static void
 a_text_that_a_path_steps_into_is_read_as_json_three_deep(void **state)
 {
 	struct world w;
@@ -802,6 +822,7 @@ main(void)
 		cmocka_unit_test(of_equal_keys_the_first_that_says_something_counts),
 		cmocka_unit_test(lists_give_an_element_by_place_by_member_or_the_first_that_fits),
 		cmocka_unit_test(an_empty_list_does_not_hide_the_next_element),
+		cmocka_unit_test(elements_that_fit_are_counted),
 		cmocka_unit_test(a_text_that_a_path_steps_into_is_read_as_json_three_deep),
 		cmocka_unit_test(families_are_asked_by_order_then_by_name),
 		cmocka_unit_test(a_family_is_asked_whatever_its_shapes_need),
