@@ -534,6 +534,8 @@ static const struct converter converters[] = {
 	{ "azure_deployment", convert_azure_deployment, GIVES_TEXT },
 	{ "last_segment", convert_last_segment, GIVES_TEXT },
 	{ "guid", convert_guid, GIVES_TEXT },
+	{ "model_name", convert_model_name, GIVES_TEXT },
+	{ "model_version", convert_model_version, GIVES_TEXT },
 	{ "tactics", convert_tactics, GIVES_TEXT },
 	{ "html_text", convert_html_text, GIVES_TEXT },
 };
@@ -544,8 +546,8 @@ const char *
 converter_words(void)
 {
 	return "text|lower|upper|time|dotnet_ticks|duration_ms|long|int|real|bool|severity|result|http_status|ip|list|sum|"
-	    "count|json|azure_subscription|azure_group|azure_name|azure_top|azure_type|azure_deployment|last_segment|guid|tactics|"
-	    "html_text";
+	    "count|json|azure_subscription|azure_group|azure_name|azure_top|azure_type|azure_deployment|last_segment|guid|"
+	    "model_name|model_version|tactics|html_text";
 }
 
 const struct converter *

@@ -112,6 +112,8 @@ decode_ctx_new(const struct decoder *d)
 	c->max_events = RECORD_MAX_EVENTS;
 	json_doc_init(&c->doc, RECORD_MAX_VALUES);
 	buf_init(&c->plain, RECORD_MAX_PLAIN);
+	buf_init(&c->packed, RECORD_MAX_PLAIN);
+	buf_init(&c->unpacked, RECORD_MAX_PLAIN);
 	buf_init(&c->json, JSON_MAX_BYTES * 2);
 	buf_init(&c->additional, ADDITIONAL_MAX_BYTES * 4);
 	c->reader = json_reader_new();
@@ -135,6 +137,8 @@ decode_ctx_free(struct decode_ctx *c)
 	json_doc_fini(&c->doc);
 	sha256_free(c->sha);
 	buf_fini(&c->plain);
+	buf_fini(&c->packed);
+	buf_fini(&c->unpacked);
 	buf_fini(&c->json);
 	buf_fini(&c->additional);
 	free(c->slots);

@@ -3,7 +3,7 @@
 
 #include "base/err.h"
 
-#define ENVELOPE_KEYS	"name|list|text|object|only|when|help"
+#define ENVELOPE_KEYS	"name|list|text|object|base64|only|when|help"
 
 /* ---- from YAML -------------------------------------------------------------------------------- */
 
@@ -62,19 +62,19 @@ inner_path(struct compiler *c, const struct yaml_node *n, struct envelope *e)
 static int
 envelope(struct compiler *c, const struct yaml_node *map, struct envelope *e)
 {
-	static const char *const kinds[] = { "list", "text", "object" };
+	static const char *const kinds[] = { "list", "text", "object", "base64" };
 	const struct yaml_node *n, *path = NULL;
 	unsigned paths = 0;
 
 	if (map->kind != YAML_MAP)
-		return wrong(c, map, "an envelope is {name: .., list|text|object: PATH, only: [..], when: {..}}");
+		return wrong(c, map, "an envelope is {name: .., list|text|object|base64: PATH, only: [..], when: {..}}");
 	if (plan_keys(c, map, ENVELOPE_KEYS) != 0)
 		return -1;
 	n = yaml_get(map, "name");
 	if (n == NULL || n->kind != YAML_SCALAR || n->text_n == 0)
 		return wrong(c, map, "an envelope has a name");
 	*e = (struct envelope){ .name = yaml_slice(n), .line = map->line, .file = map->file };
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		n = yaml_get(map, kinds[i]);
 		if (n == NULL)
 			continue;
@@ -83,7 +83,7 @@ envelope(struct compiler *c, const struct yaml_node *map, struct envelope *e)
 		paths++;
 	}
 	if (paths != 1)
-		return wrong(c, map, "an envelope has one of list, text, object");
+		return wrong(c, map, "an envelope has one of list, text, object, base64");
 	if (inner_path(c, path, e) != 0)
 		return -1;
 	if ((n = yaml_get(map, "only")) != NULL && only(c, n, e) != 0)
@@ -147,6 +147,8 @@ inner(struct decode_ctx *c, const struct envelope *e)
 	uint32_t at = e->kind == ENVELOPE_LIST ? walk_get_any(c, e->ref.node) : walk_get(c, e->ref.node);
 	bool text = at != 0 && c->doc.v[at].type == JSON_STRING;
 
+	if (at != 0 && e->kind == ENVELOPE_BASE64)
+		return walk_base64(c, at);
 	if (text)
 		at = walk_nested(c, at);
 	if (at == 0)
@@ -170,8 +172,10 @@ envelope_find(struct decode_ctx *c, uint32_t at, uint32_t *ret_inner)
 
 		if (walk_get_any(c, e->ref.node) == 0 || !fill_tests(c, NULL, e->tests, e->ntests))
 			continue;
+		if (e->has_only && !only_holds(c, e, at))
+			continue;
 		found = inner(c, e);
-		if (found == 0 || (e->has_only && !only_holds(c, e, at)))
+		if (found == 0)
 			continue;
 		*ret_inner = found;
 		return e;

@@ -50,16 +50,16 @@ struct sha256;
 
 /* ---- the trie ---------------------------------------------------------------- */
 
-enum step_kind { STEP_KEY, STEP_INDEX, STEP_FIRST, STEP_WHERE };
+enum step_kind { STEP_KEY, STEP_GLOB, STEP_INDEX, STEP_FIRST, STEP_WHERE, STEP_PAIRS };
 
 struct step {
 	enum step_kind	 kind;
 	uint32_t	 index;
-	struct slice	 key;		/* lower-cased; STEP_WHERE: the member's key */
-	struct slice	 value;		/* STEP_WHERE */
+	struct slice	 key;		/* lower-cased; STEP_WHERE, STEP_PAIRS: the member's key */
+	struct slice	 value;		/* STEP_WHERE; STEP_PAIRS: the other member's key */
 };
 
-struct where {				/* list[key=value] */
+struct where {				/* list[key=value]; list[key:value]; a key with stars, which is `value` */
 	struct slice	 key, value;
 	uint32_t	 child, next;	/* next: index + 1 into wheres, 0 ends */
 	bool		 glob;
@@ -70,11 +70,13 @@ struct node {
 	uint32_t	 first;		/* child by [], or 0 */
 	uint32_t	 indexes;	/* first child by [n], or 0; they go on by `sibling` */
 	uint32_t	 wheres;	/* index + 1 of the first filter, or 0 */
+	uint32_t	 pairs;		/* of the first [key:value] */
+	uint32_t	 globs;		/* of the first key with stars */
 	uint32_t	 sibling;
 	uint32_t	 index;
 	uint64_t	 families;	/* bits: whose shapes are asked because of what is here */
 	bool		 wanted;	/* somebody asks for the value here */
-	bool		 has_keys;
+	bool		 in_object, in_array;	/* paths go on there */
 	bool		 keep_empty;	/* an empty list says something here: an envelope's, or that of `each` */
 	bool		 counted;	/* a list's elements: somebody asks how many fit */
 };
@@ -167,7 +169,7 @@ struct converter {
 	unsigned	 gives;
 };
 
-enum source_kind { FROM_REFS, FROM_VALUE, FROM_SAY };
+enum source_kind { FROM_REFS, FROM_ALL, FROM_VALUE, FROM_SAY };
 
 struct block {
 	unsigned		 line;
@@ -176,11 +178,15 @@ struct block {
 	enum source_kind	 kind;
 	struct ref		*refs;
 	uint32_t		 nrefs;
+	struct ref		*since;		/* a time: what is wanted is the milliseconds from there */
+	uint32_t		 nsince;
 	struct part		*parts;
 	uint32_t		 nparts;
-	const struct converter	*as;		/* never NULL for FROM_REFS */
+	const struct converter	*as;		/* never NULL for FROM_REFS and FROM_ALL */
 	const struct table	*table;
+	struct slice		 segment;	/* of the path that the value is, the part behind this one */
 	struct slice		 value, otherwise, prefix;	/* .p NULL: not given */
+	enum val_kind		 value_kind, otherwise_kind;
 };
 
 struct rule {
@@ -234,7 +240,7 @@ struct family {
 	struct words	 redact, prompt_like;
 };
 
-enum envelope_kind { ENVELOPE_LIST, ENVELOPE_TEXT, ENVELOPE_OBJECT };
+enum envelope_kind { ENVELOPE_LIST, ENVELOPE_TEXT, ENVELOPE_OBJECT, ENVELOPE_BASE64 };
 
 struct envelope {
 	struct slice		 name;
@@ -291,6 +297,7 @@ struct decode_ctx {
 	struct id_memo		 memo;
 	struct table_memo	 lookups[MEMO_SLOTS];
 	struct buf		 plain;		/* an unpacked record */
+	struct buf		 packed, unpacked;	/* of an envelope's base64, before it is where it can stay */
 	struct buf		 json;		/* one `as: json` value, a sentence, or what is hashed */
 	struct buf		 additional;
 	/* The record at hand. */
@@ -388,6 +395,8 @@ walk_get_any(const struct decode_ctx *c, uint32_t node)
 }
 /* The root of the JSON that the string at `at` holds, or 0. */
 uint32_t walk_nested(struct decode_ctx *, uint32_t at);
+/* The same of a string in base64, which may be gzip below it. */
+uint32_t walk_base64(struct decode_ctx *, uint32_t at);
 /* Calls `see` for each element of a family's `each`, its paths bound to it. False: there is no such list. */
 bool	walk_each(struct decode_ctx *, const struct family *, void (*see)(void *arg), void *arg);
 /* Nothing to tell: null, an empty text and its spellings, an empty list or object. */
@@ -428,6 +437,8 @@ bool	val_number(const struct val *, int64_t *ret);
 bool	val_real(const struct val *, double *ret);
 bool	in_text(struct decode_ctx *, const struct in *, struct slice *ret, bool *ret_lasting);
 bool	convert_ip(struct decode_ctx *, const struct in *, struct val *ret);
+bool	convert_model_name(struct decode_ctx *, const struct in *, struct val *ret);
+bool	convert_model_version(struct decode_ctx *, const struct in *, struct val *ret);
 bool	convert_tactics(struct decode_ctx *, const struct in *, struct val *ret);
 bool	convert_html_text(struct decode_ctx *, const struct in *, struct val *ret);
 bool	time_parse(struct slice, int64_t *ret_ms);

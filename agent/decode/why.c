@@ -82,7 +82,7 @@ put_source(struct decode_ctx *c)
 		from = c->why_ref->text;
 	else if (b->kind == FROM_SAY)
 		from = SLICE("(say)");
-	else if (b->kind == FROM_REFS)
+	else if (b->kind == FROM_REFS || b->kind == FROM_ALL)
 		from = SLICE("(else)");
 	buf_printf(c->why, "<- %-40.*s %s:%u  ", SLICE_ARG(from), c->family->file, b->line);
 }

@@ -206,7 +206,9 @@ static const char envelopes[] =
     "- {name: hub, list: 'records[]', only: ['@odata.*', nextLink]}\n"
     "- {name: sns, text: Message, when: {Type: Notification}}\n"
     "- {name: bridge, object: detail, when: {detail-type: present}}\n"
-    "- {name: deep, list: 'x.y[]'}\n";
+    "- {name: deep, list: 'x.y[]'}\n"
+    "- {name: push, base64: message.data, only: [subscription]}\n"
+    "- {name: sealed, base64: sealed}\n";
 
 static void
 world_wrapped(struct world *w)
@@ -269,6 +271,27 @@ five_wrappers_are_one_too_many(void **state)
 	world_fini(&w);
 }
 
+static void
+what_is_no_json_below_base64_is_an_unknown_record(void **state)
+{
+	static const char *const sealed[] = { "bm8ganNvbg==", "!!!!", "IjEi", "H4sIAAAAAAAAA2Zvbw==" };
+	struct world w;
+	char text[256];
+
+	(void)state;
+	world_wrapped(&w);
+	for (size_t i = 0; i < sizeof(sealed) / sizeof(sealed[0]); i++) {
+		snprintf(text, sizeof(text), "{\"sealed\":\"%s\"}", sealed[i]);
+		decode_text(&w, text, 1);
+		assert_int_equal(w.count.unknown, 1);
+	}
+	decode_text(&w, "[{\"sealed\":\"H4sIAAAAAAACA6tWSlSyMtRRSlKyUqpQqgUAVCd/8g8AAAA=\"},{\"sealed\":\"H4sIAAAAAAACA4uuVkpUslJKyywqLlGqjQUA8ID37w8AAAA=\"}]", 2);
+	assert_int_equal(w.count.unknown, 0);
+	assert_string_equal(text_of(&w, 0, F_Operation), "1");
+	assert_string_equal(text_of(&w, 1, F_Operation), "first");
+	world_fini(&w);
+}
+
 /* ---- ids ---------------------------------------------------------------------------------------- */
 
 static void
@@ -296,6 +319,10 @@ a_record_has_the_same_id_in_every_envelope(void **state)
 	take_id(&w, "{\"records\":[{\"a\":1,\"b\":\"x\"}]}", 1, other);
 	assert_string_equal(plain, other);
 	take_id(&w, "{\"Type\":\"Notification\",\"Message\":\"{\\\"a\\\":1,\\\"b\\\":\\\"x\\\"}\"}", 1, other);
+	assert_string_equal(plain, other);
+	take_id(&w, "{\"message\":{\"data\":\"eyJhIjoxLCJiIjoieCJ9\",\"messageId\":\"7\"},\"subscription\":\"s\"}", 1, other);
+	assert_string_equal(plain, other);
+	take_id(&w, "{\"sealed\":\"H4sIAAAAAAACA6tWSlSyMtRRSlKyUqpQqgUAVCd/8g8AAAA=\"}", 1, other);
 	assert_string_equal(plain, other);
 	take_id(&w, "{\"b\":\"x\",\"a\":1}", 1, other);
 	assert_string_not_equal(plain, other);
@@ -830,6 +857,7 @@ main(void)
 		cmocka_unit_test(envelopes_are_taken_off_until_none_fits),
 		cmocka_unit_test(what_is_no_object_in_a_list_goes_on_as_length_and_hash),
 		cmocka_unit_test(five_wrappers_are_one_too_many),
+		cmocka_unit_test(what_is_no_json_below_base64_is_an_unknown_record),
 		cmocka_unit_test(a_record_has_the_same_id_in_every_envelope),
 		cmocka_unit_test(id_paths_make_the_id_whatever_else_the_record_holds),
 		cmocka_unit_test(the_id_is_the_one_that_the_page_describes),

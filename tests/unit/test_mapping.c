@@ -16,6 +16,144 @@ one(struct world *w, const char *fields, const char *record)
 /* ---- what the language does ----------------------------------------------------------- */
 
 static void
+a_key_with_stars_is_any_member_that_it_fits(void **state)
+{
+	static const char fields[] = "fields:\n"
+	    "  Operation: g.*.name\n"
+	    "  TargetResourceId: '*Arn'\n"
+	    "  RiskLevel: g.x\n"
+	    "  EventName: '\"q*\"'\n";
+	struct world w;
+
+	(void)state;
+	one(&w, fields, "{\"a\":1,\"agentARN\":\"arn:1\",\"roleArn\":\"arn:2\",\"g\":{\"x\":{\"other\":1},\"k1\":{\"name\":\"n1\"},\"k2\":{\"name\":\"n2\"}},"
+	    "\"qq\":\"no\",\"q*\":\"yes\"}");
+	assert_text(&w, Operation, "n1");
+	assert_text(&w, TargetResourceId, "arn:1");
+	assert_absent(&w, RiskLevel);
+	assert_text(&w, EventName, "yes");
+	decode_text(&w, "{\"a\":1,\"arnX\":\"x\",\"g\":{\"x\":\"deep\"}}", 1);
+	assert_absent(&w, TargetResourceId);
+	assert_text(&w, RiskLevel, "deep");
+	world_fini(&w);
+}
+
+static void
+a_list_of_pairs_is_read_as_an_object(void **state)
+{
+	static const char fields[] = "fields:\n"
+	    "  Operation: 'at[key:value].\"gen.op\".*'\n"
+	    "  PromptTokens: 'at[key:value].tokens.*'\n"
+	    "  RiskLevel: 'p[Name:V].risk'\n"
+	    "  EventName: 'at[key:value].reasons.*.values[].*'\n";
+	struct world w;
+
+	(void)state;
+	one(&w, fields, "{\"a\":1,\"at\":[{\"key\":\"x\",\"value\":{\"stringValue\":\"no\"}},7,{\"value\":{\"stringValue\":\"chat\"},\"key\":\"GEN.op\"},"
+	    "{\"key\":\"tokens\",\"value\":{\"intValue\":\"9007199254740993\"}},{\"key\":\"gen.op\",\"value\":{\"stringValue\":\"second\"}},"
+	    "{\"key\":\"reasons\",\"value\":{\"arrayValue\":{\"values\":[{\"stringValue\":\"stop\"},{\"a\":1,\"b\":2},{\"intValue\":\"3\"},\"end\"]}}}],"
+	    "\"p\":\"[{\\\"Name\\\":\\\"Risk\\\",\\\"V\\\":\\\"high\\\"}]\"}");
+	assert_text(&w, Operation, "chat");
+	assert_true(event_number(&w.events.v[0], F_PromptTokens, 0) == INT64_C(9007199254740993));
+	assert_text(&w, RiskLevel, "high");
+	assert_text(&w, EventName, "stop");
+	decode_text(&w, "{\"a\":1,\"at\":[{\"key\":\"gen.op\"},{\"key\":{},\"value\":1}],\"p\":{\"Name\":\"risk\",\"V\":1}}", 1);
+	assert_absent(&w, Operation);
+	assert_absent(&w, RiskLevel);
+	world_fini(&w);
+}
+
+static void
+all_adds_numbers_and_joins_texts(void **state)
+{
+	static const char fields[] = "fields:\n"
+	    "  CompletionTokens: {all: [x, y], as: sum}\n"
+	    "  AttackTechniques: {all: [t, u], as: list}\n"
+	    "  DetectorScore: {all: [x, r], as: real, else: 7}\n";
+	struct world w;
+
+	(void)state;
+	one(&w, fields, "{\"a\":1,\"x\":29,\"y\":\"901\",\"r\":0.5,\"t\":[\"T1\",\"T2\"],\"u\":\"T3\"}");
+	assert_number(&w, CompletionTokens, 930);
+	assert_text(&w, AttackTechniques, "T1,T2,T3");
+	assert_true(w.events.v[0].v[F_DetectorScore].real == 29.5);
+	decode_text(&w, "{\"a\":1,\"y\":[4,5],\"t\":\"T3\",\"u\":[\"T3\"]}", 1);
+	assert_number(&w, CompletionTokens, 9);
+	assert_text(&w, AttackTechniques, "T3");
+	assert_true(w.events.v[0].v[F_DetectorScore].real == 7);
+	decode_text(&w, "{\"a\":1,\"x\":9223372036854775807,\"y\":1}", 1);
+	assert_absent(&w, CompletionTokens);
+	world_fini(&w);
+}
+
+static void
+since_gives_the_milliseconds_between_two_times(void **state)
+{
+	static const char fields[] = "fields:\n"
+	    "  DurationMs: {from: [e, e2], since: [b, b2]}\n"
+	    "  CloudRegion: {from: r, segment: locations}\n"
+	    "  CloudAccountId: {from: r, segment: projects, map: {'p*': ours}}\n";
+	struct world w;
+
+	(void)state;
+	one(&w, fields, "{\"a\":1,\"b\":\"1800000000123456789\",\"e\":1800000001500000000,\"r\":\"//h.example/projects/p1/locations/europe-west1/endpoints/locations\"}");
+	assert_number(&w, DurationMs, 1377);
+	assert_text(&w, CloudRegion, "europe-west1");
+	assert_text(&w, CloudAccountId, "ours");
+	decode_text(&w, "{\"a\":1,\"b\":\"2026-01-01T00:00:01Z\",\"e\":\"2026-01-01T00:00:00Z\",\"r\":\"projects/q/x\"}", 1);
+	assert_absent(&w, DurationMs);
+	assert_absent(&w, CloudRegion);
+	assert_absent(&w, CloudAccountId);
+	decode_text(&w, "{\"a\":1,\"e2\":\"2026-01-01T00:00:02Z\"}", 1);
+	assert_absent(&w, DurationMs);
+	world_fini(&w);
+}
+
+static void
+a_members_literal_keeps_its_kind(void **state)
+{
+	static const char fields[] = "additional:\n"
+	    "  T: {value: true}\n  F: {value: \"false\"}\n  N: {value: -12.5}\n  Z: {from: x, else: 0}\n  D: {value: 007}\n  W: {value: yes}\n"
+	    "  V: {value: 1.}\n";
+	struct world w;
+
+	(void)state;
+	one(&w, fields, "{\"a\":1}");
+	assert_text(&w, AdditionalFields, "{\"T\":true,\"F\":\"false\",\"N\":-12.5,\"Z\":0,\"D\":\"007\",\"W\":\"yes\",\"V\":\"1.\"}");
+	world_fini(&w);
+}
+
+static void
+one_model_has_one_name(void **state)
+{
+	static const struct { const char *theirs, *name, *version; } rows[] = {
+		{ "anthropic.claude-3-haiku-20240307-v1:0", "anthropic.claude-3-haiku-20240307-v1:0", "(absent)" },
+		{ "us.anthropic.claude-3-haiku-20240307-v1:0", "anthropic.claude-3-haiku-20240307-v1:0", "(absent)" },
+		{ "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v1:0", "amazon.nova-lite-v1:0", "(absent)" },
+		{ "arn:aws:bedrock:us-east-1:1:inference-profile/global.amazon.nova-lite-v1:0", "amazon.nova-lite-v1:0", "(absent)" },
+		{ "arn:aws:bedrock:us-east-1:1:application-inference-profile/a1b2", "a1b2", "(absent)" },
+		{ "us.model", "us.model", "(absent)" },
+		{ "projects/p/locations/l/publishers/google/models/code-bison@002", "code-bison", "002" },
+		{ "publishers/google/models/gemini-2.5-pro@default", "gemini-2.5-pro", "(absent)" },
+		{ "gpt-4o/", "gpt-4o", "(absent)" }, { "@x", "@x", "x" },
+	};
+	struct world w;
+	char text[256];
+
+	(void)state;
+	one(&w, "fields: {AiModelName: {from: m, as: model_name}, AiModelVersion: {from: m, as: model_version}}\n", "{\"a\":1}");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(text, sizeof(text), "{\"a\":1,\"m\":\"%s\"}", rows[i].theirs);
+		decode_text(&w, text, 1);
+		assert_text(&w, AiModelName, rows[i].name);
+		assert_text(&w, AiModelVersion, rows[i].version);
+	}
+	decode_text(&w, "{\"a\":1,\"m\":\"/\"}", 1);
+	assert_absent(&w, AiModelName);
+	world_fini(&w);
+}
+
+static void
 a_list_of_paths_takes_the_first_that_finds_something(void **state)
 {
 	struct world w;
@@ -352,8 +490,8 @@ each_fault_is_named_with_its_line(void **state)
 	fault(HEAD "fields:\n  AdditionalFields: a\n", 4, "additional");
 	fault(HEAD "fields:\n  Operation: {from: a, as: txet}\n", 4, "did you mean text");
 	fault(HEAD "fields:\n  Operation: {from: a, asx: text}\n", 4, "unknown key");
-	fault(HEAD "fields:\n  Operation: {as: text}\n", 4, "one of from, value, say");
-	fault(HEAD "fields:\n  Operation: {value: a, from: b}\n", 4, "one of from, value, say");
+	fault(HEAD "fields:\n  Operation: {as: text}\n", 4, "one of from, all, value, say");
+	fault(HEAD "fields:\n  Operation: {value: a, from: b}\n", 4, "one of from, all, value, say");
 	fault(HEAD "fields:\n  EventName: $Operation\n  Operation: a\n", 4, "no earlier rule");
 	fault(HEAD "fields:\n  EventName: {say: \"{Operation}\"}\n  Operation: a\n", 4, "before a rule");
 	fault(HEAD "fields:\n  EventName: {say: \"[a [b]]\"}\n", 4, "pairs");
@@ -369,6 +507,11 @@ each_fault_is_named_with_its_line(void **state)
 	fault(HEAD "tables:\n  t: {A: b, a: c}\n", 4, "twice");
 	fault(HEAD "fields:\n  Operation: \"list[x]\"\n", 4, "in brackets");
 	fault(HEAD "fields:\n  Operation: \"list[0\"\n", 4, "not closed");
+	fault(HEAD "fields:\n  Operation: \"list[a:]\"\n", 4, "empty");
+	fault(HEAD "fields:\n  Operation: {say: x, segment: y}\n", 4, "go with from");
+	fault(HEAD "fields:\n  DurationMs: {all: [a, b], since: c}\n", 4, "goes with from");
+	fault(HEAD "fields:\n  TimeGenerated: {from: a, since: c}\n", 4, "milliseconds");
+	fault(HEAD "additional:\n  X: {all: [a, b], as: json}\n", 4, "taken together");
 	fault(HEAD "fields:\n  Operation: \"a b\"\n", 4, "double quotes");
 	fault(HEAD "fields:\n  Operation: a.\n", 4, "ends with");
 	fault(HEAD "fields:\n  Operation: [a, {from: b}, [c, \"\"]]\n", 4, "1 to 1024");
@@ -488,6 +631,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_key_with_stars_is_any_member_that_it_fits),
+		cmocka_unit_test(a_list_of_pairs_is_read_as_an_object),
+		cmocka_unit_test(all_adds_numbers_and_joins_texts),
+		cmocka_unit_test(since_gives_the_milliseconds_between_two_times),
+		cmocka_unit_test(a_members_literal_keeps_its_kind),
+		cmocka_unit_test(one_model_has_one_name),
 		cmocka_unit_test(a_list_of_paths_takes_the_first_that_finds_something),
 		cmocka_unit_test(nothing_has_many_spellings),
 		cmocka_unit_test(blocks_are_tried_in_order_and_when_must_hold),
