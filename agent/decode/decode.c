@@ -116,6 +116,7 @@ decode_ctx_new(const struct decoder *d)
 	buf_init(&c->unpacked, RECORD_MAX_PLAIN);
 	buf_init(&c->json, JSON_MAX_BYTES * 2);
 	buf_init(&c->additional, ADDITIONAL_MAX_BYTES * 4);
+	buf_init(&c->outer, OUTER_MAX_BYTES * 8);
 	c->reader = json_reader_new();
 	c->sha = sha256_new();
 	c->slots = calloc(nodes, sizeof(*c->slots));
@@ -141,6 +142,7 @@ decode_ctx_free(struct decode_ctx *c)
 	buf_fini(&c->unpacked);
 	buf_fini(&c->json);
 	buf_fini(&c->additional);
+	buf_fini(&c->outer);
 	free(c->slots);
 	free(c->seen);
 	free(c->found);
@@ -176,6 +178,7 @@ static void
 inner_object(struct decode_ctx *c, uint32_t at, unsigned depth)
 {
 	const struct envelope *e;
+	size_t outer = c->outer.n;
 	uint32_t inner = 0;
 
 	walk_record(c, at);
@@ -191,10 +194,12 @@ inner_object(struct decode_ctx *c, uint32_t at, unsigned depth)
 	}
 	if (c->why != NULL)
 		why_envelope(c, e);
+	envelope_outer(c, e);
 	if (c->doc.v[inner].type == JSON_ARRAY)
 		inner_list(c, inner, depth + 1);
 	else
 		inner_value(c, inner, depth + 1);
+	c->outer.n = outer;
 }
 
 /* What stands where a record should: forwarded as length and hash. */
@@ -239,6 +244,7 @@ text_record(struct decode_ctx *c, struct slice text, bool padded, struct err *er
 
 	json_reset(c->reader, &c->doc);
 	c->nnested = 0;
+	buf_reset(&c->outer);
 	c->memo.text = SLICE_NONE;
 	root = json_read(c->reader, text, padded, &c->doc, err);
 	if (root < 0)

@@ -219,8 +219,8 @@ json_name(struct compiler *c, const char *name)
 	return slice_make(p, n + 3);
 }
 
-static int
-member_name(struct compiler *c, const struct yaml_node *n, struct slice *ret_json)
+int
+plan_member(struct compiler *c, const struct yaml_node *n, struct slice *ret_json)
 {
 	if (!plan_name_fits(slice_of(plan_key(n))))
 		return wrong(c, n, "a member's name: a letter, then at most 63 letters, digits, underscores");
@@ -242,7 +242,7 @@ additional(struct compiler *c, const struct yaml_node *map, struct family *f)
 		struct rule *r = &f->additional[f->nadditional++];
 		struct slice json;
 
-		if (plan_rule(c, n, -1, r) != 0 || member_name(c, n, &json) != 0)
+		if (plan_rule(c, n, -1, r) != 0 || plan_member(c, n, &json) != 0)
 			rc = -1;
 		else
 			r->json_name = json;
@@ -275,7 +275,7 @@ withheld(struct compiler *c, const struct yaml_node *map, struct family *f)
 		c->key = plan_key(n);
 		w->name = slice_of(plan_key(n));
 		w->line = n->line;
-		if (member_name(c, n, &w->json_name) != 0 || plan_refs(c, n, false, &w->refs, &w->nrefs) != 0)
+		if (plan_member(c, n, &w->json_name) != 0 || plan_refs(c, n, false, &w->refs, &w->nrefs) != 0)
 			rc = -1;
 		else if (named_twice(f, w->name))
 			rc = wrong(c, n, "stands under `additional`, too");

@@ -184,6 +184,7 @@ compile(struct reading *r)
 	for (uint32_t i = 0; i < d->nfamilies; i++)
 		family_finish(c, d->families[i]);
 	(void)family_index(c);
+	envelope_check(c);
 	(void)unknown_complete(c);
 }
 

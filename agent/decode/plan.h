@@ -46,6 +46,7 @@ struct sha256;
 #define COLUMN_MAX_BYTES	65600u		/* the encoders cut at 65,536 and say so */
 #define JSON_MAX_BYTES		32768u		/* of `as: json` */
 #define ADDITIONAL_MAX_BYTES	60000u
+#define OUTER_MAX_BYTES		8192u		/* members from wrappers */
 #define ARRIVAL_NAME		"$arrival"
 
 /* ---- the trie ---------------------------------------------------------------- */
@@ -252,6 +253,8 @@ struct envelope {
 	struct pattern		*only;		/* keys that may stand beside */
 	uint32_t		 nonly;
 	struct slice		 head;		/* the path's first key, lower-cased */
+	struct withheld		*outer;		/* its own members that go into AdditionalFields of what is in it */
+	uint32_t		 nouter;
 	unsigned		 line;
 	const char		*file;
 };
@@ -300,6 +303,7 @@ struct decode_ctx {
 	struct buf		 packed, unpacked;	/* of an envelope's base64, before it is where it can stay */
 	struct buf		 json;		/* one `as: json` value, a sentence, or what is hashed */
 	struct buf		 additional;
+	struct buf		 outer;		/* members from the wrappers around, each behind a comma */
 	/* The record at hand. */
 	const struct record	*record;
 	struct slice		 bytes;		/* what may be borrowed */
@@ -364,6 +368,7 @@ int	plan_tests(struct compiler *, const struct yaml_node *map, bool columns, str
 int	plan_rule(struct compiler *, const struct yaml_node *, int field, struct rule *ret);
 int	plan_table(struct compiler *, const struct yaml_node *map, struct table *ret);
 int	plan_words(struct compiler *, const struct yaml_node *list, struct words *ret);
+int	plan_member(struct compiler *, const struct yaml_node *, struct slice *ret_json);	/* a member's name, as "Name": */
 int	plan_keys(struct compiler *, const struct yaml_node *map, const char *allowed);
 bool	plan_name_fits(struct slice);		/* a member of AdditionalFields */
 const char *plan_key(const struct yaml_node *);	/* the node's own key, or "" */
@@ -465,6 +470,10 @@ bool	words_hit(const struct words *, struct slice key);	/* any of them in the ke
 
 /* The wrapper that the object at `at` is (its slots are filled), and what is in it; or NULL. */
 const struct envelope *envelope_find(struct decode_ctx *, uint32_t at, uint32_t *ret_inner);
+/* Puts the wrapper's own members behind ctx->outer; its slots are filled. */
+void	envelope_outer(struct decode_ctx *, const struct envelope *);
+/* No member of a wrapper may have the name of a family's. */
+void	envelope_check(struct compiler *);
 
 /* ---- unknown.c ---------------------------------------------------------------------------------- */
 
@@ -480,6 +489,7 @@ void	why_event(struct decode_ctx *, uint32_t index, const struct shape *);
 void	why_column(struct decode_ctx *, const struct event *, const struct rule *, const struct val *);
 void	why_withheld(struct decode_ctx *, const struct withheld *, const struct ref *, uint32_t at);
 void	why_envelope(struct decode_ctx *, const struct envelope *);
+void	why_outer(struct decode_ctx *, const struct envelope *, const struct withheld *, const struct ref *, uint32_t at);
 void	why_left_over(struct decode_ctx *);
 void	why_use(struct decode_ctx *, uint32_t at);
 

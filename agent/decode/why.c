@@ -48,6 +48,27 @@ why_envelope(struct decode_ctx *c, const struct envelope *e)
 	buf_printf(c->why, "envelope %.*s (%s:%u)\n", SLICE_ARG(e->name), e->file, e->line);
 }
 
+static void
+put_shown(struct decode_ctx *c, struct slice s)
+{
+	size_t n = utf8_cut(s, SHOWN_BYTES);
+
+	buf_put_json(c->why, slice_make(s.p, n));
+	if (n < s.n)
+		buf_printf(c->why, "... (%zu bytes)", s.n);
+}
+
+void
+why_outer(struct decode_ctx *c, const struct envelope *e, const struct withheld *m, const struct ref *ref, uint32_t at)
+{
+	struct slice s;
+
+	buf_printf(c->why, "  %-24.*s <- %-40.*s %s:%u  ", SLICE_ARG(m->name), SLICE_ARG(ref->text), e->file, m->line);
+	if (value_text(c, at, &s))
+		put_shown(c, s);
+	buf_puts(c->why, "\n");
+}
+
 void
 why_event(struct decode_ctx *c, uint32_t index, const struct shape *shape)
 {
@@ -60,16 +81,6 @@ why_event(struct decode_ctx *c, uint32_t index, const struct shape *shape)
 	if (index > 0)
 		buf_printf(c->why, " event %" PRIu32, index + 1);
 	buf_puts(c->why, "\n");
-}
-
-static void
-put_shown(struct decode_ctx *c, struct slice s)
-{
-	size_t n = utf8_cut(s, SHOWN_BYTES);
-
-	buf_put_json(c->why, slice_make(s.p, n));
-	if (n < s.n)
-		buf_printf(c->why, "... (%zu bytes)", s.n);
 }
 
 static void

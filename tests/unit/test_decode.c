@@ -243,6 +243,32 @@ envelopes_are_taken_off_until_none_fits(void **state)
 }
 
 static void
+a_wrapper_adds_members_of_its_own_and_changes_no_id(void **state)
+{
+	struct world w;
+	char id[33];
+
+	(void)state;
+	world_init(&w);
+	world_file(&w, "a.yaml", HEAD "fields: {EventName: n}\nadditional: {N: n}\n");
+	world_file(&w, "envelopes.yaml", "- {name: page, list: 'items[]', additional: {Page: page.no, Last: last}}\n"
+	    "- {name: one, object: inner, additional: {OuterId: [none, id], Page: id}}\n");
+	world_open(&w);
+	decode_text(&w, "{\"a\":1,\"n\":\"x\"}", 1);
+	memcpy(id, text_of(&w, 0, F_EventId), 33);
+	assert_text(&w, AdditionalFields, "{\"N\":\"x\"}");
+	decode_text(&w, "{\"page\":{\"no\":7},\"last\":false,\"items\":[{\"a\":1,\"n\":\"x\"},{\"inner\":{\"a\":1,\"n\":\"x\"},\"id\":\"q\\\"1\"},{\"a\":2}]}", 3);
+	assert_text(&w, AdditionalFields, "{\"N\":\"x\",\"Page\":7,\"Last\":false}");
+	assert_string_equal(text_of(&w, 1, F_AdditionalFields), "{\"N\":\"x\",\"Page\":7,\"Last\":false,\"OuterId\":\"q\\\"1\"}");
+	assert_string_equal(text_of(&w, 2, F_AdditionalFields), "{\"Page\":7,\"Last\":false}");
+	assert_string_equal(text_of(&w, 0, F_EventId), id);
+	assert_string_equal(text_of(&w, 1, F_EventId), id);
+	decode_text(&w, "{\"a\":1,\"n\":\"x\"}", 1);
+	assert_text(&w, AdditionalFields, "{\"N\":\"x\"}");
+	world_fini(&w);
+}
+
+static void
 what_is_no_object_in_a_list_goes_on_as_length_and_hash(void **state)
 {
 	struct world w;
@@ -855,6 +881,7 @@ main(void)
 		cmocka_unit_test(a_family_is_asked_whatever_its_shapes_need),
 		cmocka_unit_test(each_makes_one_event_an_element_with_its_own_values),
 		cmocka_unit_test(envelopes_are_taken_off_until_none_fits),
+		cmocka_unit_test(a_wrapper_adds_members_of_its_own_and_changes_no_id),
 		cmocka_unit_test(what_is_no_object_in_a_list_goes_on_as_length_and_hash),
 		cmocka_unit_test(five_wrappers_are_one_too_many),
 		cmocka_unit_test(what_is_no_json_below_base64_is_an_unknown_record),

@@ -612,6 +612,10 @@ envelope_faults_are_named(void **state)
 		{ "- {name: x}\n", "one of list, text, object" }, { "- {name: x, list: a}\n", "ends with []" },
 		{ "- {name: x, object: 'a[].b'}\n", "only at the end" }, { "- {name: x, list: 'a[]', onyl: [b]}\n", "unknown key" },
 		{ "- {name: x, list: 'a[]', only: b}\n", "keys that may stand" },
+		{ "- {name: x, list: 'a[]', additional: [b]}\n", "members and their paths" },
+		{ "- {name: x, list: 'a[]', additional: {9b: b}}\n", "a letter" },
+		{ "- {name: x, list: 'a[]', additional: {B: $EventName}}\n", "only paths" },
+		{ "- {name: x, list: 'a[]', additional: {b: b}}\n", "a member that the family t makes" },
 	};
 
 	(void)state;
@@ -620,6 +624,7 @@ envelope_faults_are_named(void **state)
 
 		world_init(&w);
 		world_file(&w, "envelopes.yaml", rows[i].text);
+		world_file(&w, "t.yaml", HEAD "withheld: {B: b}\n");
 		assert_int_equal(world_load(&w), -1);
 		assert_has(w.problems.v[0].text, rows[i].says);
 		assert_int_equal(w.problems.v[0].line, 1);
