@@ -304,6 +304,20 @@ tables(struct compiler *c, const struct yaml_node *map, struct family *f)
 	return rc;
 }
 
+/* Paths, and columns that a rule of the family fills; never the arrival. */
+static int
+ids(struct compiler *c, const struct yaml_node *n, struct family *f)
+{
+	int rc;
+
+	c->key = "id";
+	rc = plan_refs(c, n, true, &f->ids, &f->nids);
+	for (uint32_t i = 0; rc == 0 && i < f->nids; i++)
+		if (f->ids[i].kind == REF_ARRIVAL)
+			rc = wrong(c, n, "$arrival is no part of an id: a record read twice has one");
+	return rc;
+}
+
 /* ---- the family ----------------------------------------------------------------------------------- */
 
 static int
@@ -374,14 +388,12 @@ family_compile(struct compiler *c, struct family *f)
 	rc |= plan_keys(c, f->yaml, FAMILY_KEYS);
 	rc |= order(c, f);
 	rc |= recognition(c, f);
-	if ((n = yaml_get(f->yaml, "id")) != NULL) {
-		c->key = "id";
-		rc |= plan_refs(c, n, false, &f->ids, &f->nids);
-	}
 	if ((n = yaml_get(f->yaml, "tables")) != NULL)
 		rc |= tables(c, n, f);
 	if ((n = yaml_get(f->yaml, "fields")) != NULL)
 		rc |= fields(c, n, f);
+	if ((n = yaml_get(f->yaml, "id")) != NULL)
+		rc |= ids(c, n, f);
 	if ((n = yaml_get(f->yaml, "additional")) != NULL)
 		rc |= additional(c, n, f);
 	if ((n = yaml_get(f->yaml, "withheld")) != NULL)

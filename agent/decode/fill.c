@@ -176,15 +176,34 @@ hash_put(struct decode_ctx *c, const void *p, size_t n)
 		c->short_of_memory = true;
 }
 
-static void
-hash_value(struct decode_ctx *c, uint32_t at)
+/* One part of the id: .p NULL where nothing was found. */
+static struct slice
+id_part(struct decode_ctx *c, const struct event *e, const struct ref *ref)
 {
-	struct slice s = at != 0 ? value_bytes(c, at) : SLICE_NONE;
+	struct slice s;
+	struct in in;
+
+	if (!fill_in(c, e, ref, &in))
+		return SLICE_NONE;
+	if (in.has_value)
+		return value_bytes(c, in.at);
+	return val_text(c, &in.val, &s) ? s : SLICE_NONE;
+}
+
+static void
+hash_part(struct decode_ctx *c, struct slice s)
+{
 	unsigned char length[4];
 
-	put_le32(length, at != 0 ? (uint32_t)s.n : UINT32_MAX);
+	put_le32(length, s.p != NULL ? (uint32_t)s.n : UINT32_MAX);
 	hash_put(c, length, sizeof(length));
 	hash_put(c, s.p, s.n);
+}
+
+static bool
+has_part(struct decode_ctx *c, const struct event *e, const struct ref *ref)
+{
+	return ref->kind == REF_PATH ? walk_get(c, ref->node) != 0 : event_has(e, ref->field);
 }
 
 /* See README.md beside this file. */
@@ -200,13 +219,13 @@ fill_id(struct decode_ctx *c, struct event *e, uint32_t index)
 	if (id == NULL)
 		return;
 	for (uint32_t i = 0; i < f->nids && !any; i++)
-		any = walk_get(c, f->ids[i].node) != 0;
+		any = has_part(c, e, &f->ids[i]);
 	sha256_start(c->sha);
 	buf_reset(&c->json);
 	hash_put(c, f->name.p, f->name.n);
 	hash_put(c, "", 1);
 	for (uint32_t i = 0; any && i < f->nids; i++)
-		hash_value(c, walk_get(c, f->ids[i].node));
+		hash_part(c, id_part(c, e, &f->ids[i]));
 	if (!any)
 		hash_put(c, c->doc.v[c->at].p, c->doc.v[c->at].n);
 	put_le32(number, index);
@@ -264,8 +283,8 @@ fill_event(struct decode_ctx *c, uint32_t index)
 			why_column(c, e, r, &v);
 	}
 	additional_fill(c, e);
+	fill_id(c, e, index);		/* before an arrival stands in for a time */
 	fill_defaults(c, e);
-	fill_id(c, e, index);
 	return e;
 }
 

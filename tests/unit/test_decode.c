@@ -382,6 +382,29 @@ id_paths_make_the_id_whatever_else_the_record_holds(void **state)
 }
 
 static void
+an_id_may_name_columns_whatever_filled_them(void **state)
+{
+	struct world w;
+	char id[33];
+
+	(void)state;
+	world_with(&w, HEAD "id: [$TimeGenerated, $RecommendationState]\nfields: {TimeGenerated: {from: [t, time], as: time},\n"
+	    "  RecommendationState: [{when: {gone: present}, value: NotApplicable}, {from: [s, state]}]}\n");
+	decode_text(&w, "{\"a\":1,\"t\":\"2026-01-01T00:00:00Z\",\"s\":\"Unhealthy\"}", 1);
+	memcpy(id, text_of(&w, 0, F_EventId), 33);
+	decode_text(&w, "{\"a\":2,\"time\":1767225600,\"state\":\"Unhealthy\"}", 1);
+	assert_text(&w, EventId, id);
+	decode_text(&w, "{\"a\":2,\"time\":1767225600,\"state\":\"Unhealthy\",\"gone\":true}", 1);
+	assert_string_not_equal(text_of(&w, 0, F_EventId), id);
+	/* Without a time the arrival fills the column, but not the id. */
+	decode_text(&w, "[{\"a\":1,\"s\":\"x\"},{\"a\":1,\"s\":\"x\",\"n\":2},{\"a\":1},{\"a\":1,\"n\":2}]", 4);
+	assert_number(&w, TimeGenerated, ARRIVED_MS);
+	assert_string_equal(text_of(&w, 0, F_EventId), text_of(&w, 1, F_EventId));
+	assert_string_not_equal(text_of(&w, 2, F_EventId), text_of(&w, 3, F_EventId));
+	world_fini(&w);
+}
+
+static void
 the_id_is_the_one_that_the_page_describes(void **state)
 {
 	struct world w;
@@ -887,6 +910,7 @@ main(void)
 		cmocka_unit_test(what_is_no_json_below_base64_is_an_unknown_record),
 		cmocka_unit_test(a_record_has_the_same_id_in_every_envelope),
 		cmocka_unit_test(id_paths_make_the_id_whatever_else_the_record_holds),
+		cmocka_unit_test(an_id_may_name_columns_whatever_filled_them),
 		cmocka_unit_test(the_id_is_the_one_that_the_page_describes),
 		cmocka_unit_test(withheld_content_leaves_as_length_and_hash),
 		cmocka_unit_test(released_content_leaves_as_it_is),

@@ -521,7 +521,8 @@ each_fault_is_named_with_its_line(void **state)
 	fault(HEAD "additional: {X: a}\nwithheld: {X: b}\n", 4, "additional");
 	fault(HEAD "prompt_like: [a]\n", 3, "only for the family unknown");
 	fault("family: unknown\nmatch: [{a: present}]\n", 2, "unknown");
-	fault(HEAD "id: $Operation\n", 3, "only paths");
+	fault(HEAD "id: $Operation\n", 3, "no earlier rule fills");
+	fault(HEAD "id: [a, $arrival]\n", 3, "no part of an id");
 	fault(HEAD "redact: secret\n", 3, "list of key words");
 	fault("- a\n", 1, "family");
 }
