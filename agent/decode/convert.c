@@ -538,6 +538,9 @@ static const struct converter converters[] = {
 	{ "model_version", convert_model_version, GIVES_TEXT },
 	{ "tactics", convert_tactics, GIVES_TEXT },
 	{ "html_text", convert_html_text, GIVES_TEXT },
+	{ "azure_scope", convert_azure_scope, GIVES_TEXT },
+	{ "url", convert_url, GIVES_TEXT },
+	{ "url_host", convert_url_host, GIVES_TEXT },
 };
 
 static const struct converter native = { "native", convert_native, GIVES_TEXT };
@@ -547,7 +550,7 @@ converter_words(void)
 {
 	return "text|lower|upper|time|dotnet_ticks|duration_ms|long|int|real|bool|severity|result|http_status|ip|list|sum|"
 	    "count|json|azure_subscription|azure_group|azure_name|azure_top|azure_type|azure_deployment|last_segment|guid|"
-	    "model_name|model_version|tactics|html_text";
+	    "model_name|model_version|tactics|html_text|azure_scope|url|url_host";
 }
 
 const struct converter *

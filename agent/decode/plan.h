@@ -446,6 +446,9 @@ bool	convert_model_name(struct decode_ctx *, const struct in *, struct val *ret)
 bool	convert_model_version(struct decode_ctx *, const struct in *, struct val *ret);
 bool	convert_tactics(struct decode_ctx *, const struct in *, struct val *ret);
 bool	convert_html_text(struct decode_ctx *, const struct in *, struct val *ret);
+bool	convert_url(struct decode_ctx *, const struct in *, struct val *ret);
+bool	convert_url_host(struct decode_ctx *, const struct in *, struct val *ret);
+bool	convert_azure_scope(struct decode_ctx *, const struct in *, struct val *ret);
 bool	time_parse(struct slice, int64_t *ret_ms);
 bool	time_from_number(double value, int64_t whole, bool is_whole, int64_t *ret_ms);
 /* Vendors' words, or .p NULL. Literals. */
