@@ -56,6 +56,7 @@ each(struct compiler *c, const struct yaml_node *n, struct family *f)
 		return wrong(c, n, what);
 	if (steps[nsteps - 1].kind != STEP_FIRST)
 		return wrong(c, n, "a path to list elements ends with []");
+	f->each_text = yaml_slice(n);
 	f->each = plan_alloc(c, nsteps, sizeof(*f->each));
 	if (f->each == NULL)
 		return -1;

@@ -225,6 +225,7 @@ struct family {
 	const struct yaml_node *yaml;
 	struct shape	*shapes;
 	uint32_t	 nshapes;
+	struct slice	 each_text;	/* the path; those that begin with a dot go on from it */
 	struct spine	*each;
 	uint32_t	 neach;
 	struct shape	*each_when;

@@ -91,6 +91,23 @@ plan_name_fits(struct slice s)
 
 /* ---- references --------------------------------------------------------------------------------- */
 
+/* ".name": of the element that `each` names. .p NULL: no memory. */
+static struct slice
+of_element(struct compiler *c, struct slice text)
+{
+	struct slice each = c->family != NULL ? c->family->each_text : SLICE_NONE;
+	char *p;
+
+	if (text.n < 2 || text.p[0] != '.' || each.n == 0)
+		return text;
+	p = plan_alloc(c, each.n + text.n, 1);
+	if (p == NULL)
+		return SLICE_NONE;
+	memcpy(p, each.p, each.n);
+	memcpy(p + each.n, text.p, text.n);
+	return slice_make(p, each.n + text.n);
+}
+
 int
 plan_path(struct compiler *c, const struct yaml_node *n, struct slice text, uint32_t *ret_node)
 {
@@ -98,6 +115,9 @@ plan_path(struct compiler *c, const struct yaml_node *n, struct slice text, uint
 	const char *what;
 	uint32_t nsteps, node;
 
+	text = of_element(c, text);
+	if (text.p == NULL)
+		return -1;
 	what = path_parse(text, &c->d->arena, steps, &nsteps);
 	if (what != NULL)
 		return wrong(c, n, "%.*s: not a path: %s", (int)(text.n > 80 ? 80 : text.n), text.p, what);

@@ -175,7 +175,7 @@ each_makes_one_event_an_element_with_its_own_values(void **state)
 	struct world w;
 
 	(void)state;
-	world_with(&w, HEAD "each: r[].s[]\neach_when: [{'r[].s[].skip': absent}]\nid: ['r[].s[].n']\n"
+	world_with(&w, HEAD "each: r[].s[]\neach_when: [{.skip: absent}]\nid: [.n]\n"
 	    "fields: {Operation: 'r[].s[].n', EventName: 'r[].g', RiskLevel: top, EventUrl: 'r[].s[].t[].u'}\n");
 	decode_text(&w, "{\"a\":1,\"top\":\"T\",\"r\":[{\"g\":\"g1\",\"s\":[{\"n\":\"1\",\"t\":[{},{\"u\":\"u1\"}]},{\"n\":\"2\"}]},"
 	    "{\"s\":[{\"n\":\"3\",\"skip\":1},{\"n\":\"4\"}]},{\"g\":\"g3\",\"s\":[]},{\"g\":\"g4\",\"s\":[{}]}]}", 4);
