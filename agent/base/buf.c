@@ -308,6 +308,46 @@ buf_put_base64(struct buf *b, const void *p, size_t n, bool url)
 	}
 }
 
+/* A sign's six bits, or 64. */
+static unsigned
+base64_bits(unsigned char sign)
+{
+	if (sign >= 'A' && sign <= 'Z')
+		return sign - 'A';
+	if (sign >= 'a' && sign <= 'z')
+		return sign - 'a' + 26;
+	if (sign >= '0' && sign <= '9')
+		return sign - '0' + 52;
+	if (sign == '+' || sign == '-')
+		return 62;
+	return sign == '/' || sign == '_' ? 63 : 64;
+}
+
+bool
+buf_put_unbase64(struct buf *b, struct slice text)
+{
+	uint32_t bits = 0;
+	size_t n;
+
+	if (text.n > 0 && text.n % 4 == 0 && text.p[text.n - 1] == '=')
+		text.n -= text.p[text.n - 2] == '=' ? 2 : 1;
+	if (text.n % 4 == 1 || !buf_reserve(b, text.n / 4 * 3 + 2))
+		return false;
+	n = b->n;
+	for (size_t i = 0; i < text.n; i++) {
+		unsigned six = base64_bits((unsigned char)text.p[i]);
+
+		if (six > 63) {
+			b->n = n;
+			return false;
+		}
+		bits = bits << 6 | six;
+		if (i % 4 > 0)
+			b->p[b->n++] = (char)(bits >> (6 - i % 4 * 2) & 255);
+	}
+	return true;
+}
+
 static enum err_kind
 kind_of_read_error(void)
 {

@@ -88,6 +88,8 @@ void	buf_put_double(struct buf *, double);
 void	buf_put_json(struct buf *, struct slice);
 void	buf_put_hex(struct buf *, const void *, size_t n);
 void	buf_put_base64(struct buf *, const void *, size_t n, bool url);	/* url: RFC 4648 5, no padding */
+/* Puts what a base64 text stands for: either alphabet, padded or not. False, and nothing put, if it is none. */
+bool	buf_put_unbase64(struct buf *, struct slice text);
 /* Whole file, at most max_bytes of the buf. */
 struct err;
 int	buf_read_file(struct buf *, const char *path, struct err *);

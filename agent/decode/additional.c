@@ -3,6 +3,7 @@
 
 #define MEMBER_TEXT_BYTES	16384	/* longer texts: length and hash */
 #define NUMBER_BYTES		40
+#define COLUMN_JSON_BYTES	65000u	/* past 65,536 an encoder would have to leave the column out */
 
 static void
 put_value(struct decode_ctx *c, const struct val *v, struct buf *out)
@@ -94,6 +95,16 @@ put_withheld(struct decode_ctx *c, const struct withheld *w, struct buf *out)
 	}
 }
 
+/* What the wrappers around the record add, as long as it fits into the column. */
+static void
+put_outer_members(const struct decode_ctx *c, struct buf *out)
+{
+	size_t comma = out->n > 1 ? 0 : 1;
+
+	if (c->outer.n > 0 && out->n + c->outer.n < COLUMN_JSON_BYTES)
+		buf_put(out, c->outer.p + comma, c->outer.n - comma);
+}
+
 void
 additional_fill(struct decode_ctx *c, struct event *e)
 {
@@ -119,6 +130,7 @@ additional_fill(struct decode_ctx *c, struct event *e)
 		put_withheld(c, &f->withheld[i], out);
 	if (f == c->plan->unknown)
 		unknown_members(c, c->at, out);
+	put_outer_members(c, out);
 	if (out->n <= 1)
 		return;
 	buf_putc(out, '}');

@@ -409,8 +409,11 @@ convert_http_status(struct decode_ctx *c, const struct in *in, struct val *ret)
 static bool
 convert_count(struct decode_ctx *c, const struct in *in, struct val *ret)
 {
-	uint32_t at = in_container(c, in, JSON_ARRAY), n = 0;
+	uint32_t at, n = 0;
 
+	if (in->has_value && c->plan->trie.nodes[in->node].counted)
+		return give_int(c->found[in->node], ret);
+	at = in_container(c, in, JSON_ARRAY);
 	if (at == 0)
 		return false;
 	for (uint32_t i = at + 1; i < c->doc.v[at].next; i = c->doc.v[i].next)
@@ -531,8 +534,13 @@ static const struct converter converters[] = {
 	{ "azure_deployment", convert_azure_deployment, GIVES_TEXT },
 	{ "last_segment", convert_last_segment, GIVES_TEXT },
 	{ "guid", convert_guid, GIVES_TEXT },
+	{ "model_name", convert_model_name, GIVES_TEXT },
+	{ "model_version", convert_model_version, GIVES_TEXT },
 	{ "tactics", convert_tactics, GIVES_TEXT },
 	{ "html_text", convert_html_text, GIVES_TEXT },
+	{ "azure_scope", convert_azure_scope, GIVES_TEXT },
+	{ "url", convert_url, GIVES_TEXT },
+	{ "url_host", convert_url_host, GIVES_TEXT },
 };
 
 static const struct converter native = { "native", convert_native, GIVES_TEXT };
@@ -541,8 +549,8 @@ const char *
 converter_words(void)
 {
 	return "text|lower|upper|time|dotnet_ticks|duration_ms|long|int|real|bool|severity|result|http_status|ip|list|sum|"
-	    "count|json|azure_subscription|azure_group|azure_name|azure_top|azure_type|azure_deployment|last_segment|guid|tactics|"
-	    "html_text";
+	    "count|json|azure_subscription|azure_group|azure_name|azure_top|azure_type|azure_deployment|last_segment|guid|"
+	    "model_name|model_version|tactics|html_text|azure_scope|url|url_host";
 }
 
 const struct converter *

@@ -112,13 +112,17 @@ decode_ctx_new(const struct decoder *d)
 	c->max_events = RECORD_MAX_EVENTS;
 	json_doc_init(&c->doc, RECORD_MAX_VALUES);
 	buf_init(&c->plain, RECORD_MAX_PLAIN);
+	buf_init(&c->packed, RECORD_MAX_PLAIN);
+	buf_init(&c->unpacked, RECORD_MAX_PLAIN);
 	buf_init(&c->json, JSON_MAX_BYTES * 2);
 	buf_init(&c->additional, ADDITIONAL_MAX_BYTES * 4);
+	buf_init(&c->outer, OUTER_MAX_BYTES * 8);
 	c->reader = json_reader_new();
 	c->sha = sha256_new();
 	c->slots = calloc(nodes, sizeof(*c->slots));
 	c->seen = calloc(nodes, sizeof(*c->seen));
-	if (c->reader == NULL || c->sha == NULL || c->slots == NULL || c->seen == NULL) {
+	c->found = calloc(nodes, sizeof(*c->found));
+	if (c->reader == NULL || c->sha == NULL || c->slots == NULL || c->seen == NULL || c->found == NULL) {
 		decode_ctx_free(c);
 		return NULL;
 	}
@@ -134,10 +138,14 @@ decode_ctx_free(struct decode_ctx *c)
 	json_doc_fini(&c->doc);
 	sha256_free(c->sha);
 	buf_fini(&c->plain);
+	buf_fini(&c->packed);
+	buf_fini(&c->unpacked);
 	buf_fini(&c->json);
 	buf_fini(&c->additional);
+	buf_fini(&c->outer);
 	free(c->slots);
 	free(c->seen);
+	free(c->found);
 	free(c->nested);
 	free(c->used);
 	free(c);
@@ -170,6 +178,7 @@ static void
 inner_object(struct decode_ctx *c, uint32_t at, unsigned depth)
 {
 	const struct envelope *e;
+	size_t outer = c->outer.n;
 	uint32_t inner = 0;
 
 	walk_record(c, at);
@@ -185,10 +194,12 @@ inner_object(struct decode_ctx *c, uint32_t at, unsigned depth)
 	}
 	if (c->why != NULL)
 		why_envelope(c, e);
+	envelope_outer(c, e);
 	if (c->doc.v[inner].type == JSON_ARRAY)
 		inner_list(c, inner, depth + 1);
 	else
 		inner_value(c, inner, depth + 1);
+	c->outer.n = outer;
 }
 
 /* What stands where a record should: forwarded as length and hash. */
@@ -233,6 +244,7 @@ text_record(struct decode_ctx *c, struct slice text, bool padded, struct err *er
 
 	json_reset(c->reader, &c->doc);
 	c->nnested = 0;
+	buf_reset(&c->outer);
 	c->memo.text = SLICE_NONE;
 	root = json_read(c->reader, text, padded, &c->doc, err);
 	if (root < 0)

@@ -1,9 +1,16 @@
 /* envelope.c - the wrappers that records come in, and taking them off. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
 #include "decode/plan.h"
+
+#include <string.h>
 
 #include "base/err.h"
 
-#define ENVELOPE_KEYS	"name|list|text|object|only|when|help"
+#define ENVELOPE_KEYS	"name|list|text|object|base64|only|when|additional|help"
+#define OUTER_TEXT_BYTES	1024	/* longer texts are no ids */
 
 /* ---- from YAML -------------------------------------------------------------------------------- */
 
@@ -60,21 +67,42 @@ inner_path(struct compiler *c, const struct yaml_node *n, struct envelope *e)
 }
 
 static int
+outer_members(struct compiler *c, const struct yaml_node *map, struct envelope *e)
+{
+	int rc = 0;
+
+	if (map->kind != YAML_MAP || map->children > PLAN_MAX_ITEMS)
+		return wrong(c, map, "at most 256 members and their paths, {Name: path, ...}");
+	e->outer = plan_alloc(c, map->children, sizeof(*e->outer));
+	if (e->outer == NULL)
+		return -1;
+	for (const struct yaml_node *n = map->first; n != NULL; n = n->next) {
+		struct withheld *m = &e->outer[e->nouter++];
+
+		m->name = slice_of(plan_key(n));
+		m->line = n->line;
+		if (plan_member(c, n, &m->json_name) != 0 || plan_refs(c, n, false, &m->refs, &m->nrefs) != 0)
+			rc = -1;
+	}
+	return rc;
+}
+
+static int
 envelope(struct compiler *c, const struct yaml_node *map, struct envelope *e)
 {
-	static const char *const kinds[] = { "list", "text", "object" };
+	static const char *const kinds[] = { "list", "text", "object", "base64" };
 	const struct yaml_node *n, *path = NULL;
 	unsigned paths = 0;
 
 	if (map->kind != YAML_MAP)
-		return wrong(c, map, "an envelope is {name: .., list|text|object: PATH, only: [..], when: {..}}");
+		return wrong(c, map, "an envelope is {name: .., list|text|object|base64: PATH, only: [..], when: {..}}");
 	if (plan_keys(c, map, ENVELOPE_KEYS) != 0)
 		return -1;
 	n = yaml_get(map, "name");
 	if (n == NULL || n->kind != YAML_SCALAR || n->text_n == 0)
 		return wrong(c, map, "an envelope has a name");
 	*e = (struct envelope){ .name = yaml_slice(n), .line = map->line, .file = map->file };
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		n = yaml_get(map, kinds[i]);
 		if (n == NULL)
 			continue;
@@ -83,14 +111,42 @@ envelope(struct compiler *c, const struct yaml_node *map, struct envelope *e)
 		paths++;
 	}
 	if (paths != 1)
-		return wrong(c, map, "an envelope has one of list, text, object");
+		return wrong(c, map, "an envelope has one of list, text, object, base64");
 	if (inner_path(c, path, e) != 0)
 		return -1;
 	if ((n = yaml_get(map, "only")) != NULL && only(c, n, e) != 0)
 		return -1;
 	if ((n = yaml_get(map, "when")) != NULL && plan_tests(c, n, false, &e->tests, &e->ntests) != 0)
 		return -1;
+	if ((n = yaml_get(map, "additional")) != NULL && outer_members(c, n, e) != 0)
+		return -1;
 	return 0;
+}
+
+static bool
+is_member(const struct family *f, struct slice name)
+{
+	for (uint32_t i = 0; i < f->nadditional; i++)
+		if (slice_eq_nocase(f->additional[i].name, name))
+			return true;
+	for (uint32_t i = 0; i < f->nwithheld; i++)
+		if (slice_eq_nocase(f->withheld[i].name, name))
+			return true;
+	return false;
+}
+
+void
+envelope_check(struct compiler *c)
+{
+	const struct decoder *d = c->d;
+
+	for (uint32_t i = 0; i < d->nenvelopes; i++)
+		for (uint32_t k = 0; k < d->envelopes[i]->nouter; k++)
+			for (uint32_t f = 0; f < d->nfamilies; f++)
+				if (is_member(d->families[f], d->envelopes[i]->outer[k].name))
+					problem_add(c->problems, d->envelopes[i]->file, d->envelopes[i]->outer[k].line, "additional",
+					    "%s is a member that the family %s makes", d->envelopes[i]->outer[k].name.p,
+					    d->families[f]->name_text);
 }
 
 int
@@ -147,6 +203,8 @@ inner(struct decode_ctx *c, const struct envelope *e)
 	uint32_t at = e->kind == ENVELOPE_LIST ? walk_get_any(c, e->ref.node) : walk_get(c, e->ref.node);
 	bool text = at != 0 && c->doc.v[at].type == JSON_STRING;
 
+	if (at != 0 && e->kind == ENVELOPE_BASE64)
+		return walk_base64(c, at);
 	if (text)
 		at = walk_nested(c, at);
 	if (at == 0)
@@ -161,6 +219,45 @@ inner(struct decode_ctx *c, const struct envelope *e)
 	}
 }
 
+/* An id, a number, a boolean; written as it was. */
+static bool
+put_outer(struct decode_ctx *c, uint32_t at, struct slice json_name)
+{
+	struct buf *out = &c->outer;
+	struct slice s;
+
+	if (!value_text(c, at, &s) || s.n > OUTER_TEXT_BYTES || out->n + json_name.n + s.n > OUTER_MAX_BYTES)
+		return false;
+	buf_putc(out, ',');
+	buf_put_slice(out, json_name);
+	if (c->doc.v[at].type == JSON_STRING)
+		buf_put_json(out, s);
+	else
+		buf_put_slice(out, s);
+	return true;
+}
+
+void
+envelope_outer(struct decode_ctx *c, const struct envelope *e)
+{
+	for (uint32_t i = 0; i < e->nouter; i++) {
+		const struct withheld *m = &e->outer[i];
+
+		for (uint32_t k = 0; k < m->nrefs; k++) {
+			uint32_t at = walk_get(c, m->refs[k].node);
+
+			if (at == 0 || (c->outer.n > 0 && memmem(c->outer.p, c->outer.n, m->json_name.p, m->json_name.n) != NULL) ||
+			    !put_outer(c, at, m->json_name))
+				continue;
+			if (c->why != NULL)
+				why_outer(c, e, m, &m->refs[k], at);
+			break;
+		}
+	}
+	if (c->outer.failed)
+		c->short_of_memory = true;
+}
+
 const struct envelope *
 envelope_find(struct decode_ctx *c, uint32_t at, uint32_t *ret_inner)
 {
@@ -170,8 +267,10 @@ envelope_find(struct decode_ctx *c, uint32_t at, uint32_t *ret_inner)
 
 		if (walk_get_any(c, e->ref.node) == 0 || !fill_tests(c, NULL, e->tests, e->ntests))
 			continue;
+		if (e->has_only && !only_holds(c, e, at))
+			continue;
 		found = inner(c, e);
-		if (found == 0 || (e->has_only && !only_holds(c, e, at)))
+		if (found == 0)
 			continue;
 		*ret_inner = found;
 		return e;

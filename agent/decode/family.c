@@ -56,6 +56,7 @@ each(struct compiler *c, const struct yaml_node *n, struct family *f)
 		return wrong(c, n, what);
 	if (steps[nsteps - 1].kind != STEP_FIRST)
 		return wrong(c, n, "a path to list elements ends with []");
+	f->each_text = yaml_slice(n);
 	f->each = plan_alloc(c, nsteps, sizeof(*f->each));
 	if (f->each == NULL)
 		return -1;
@@ -100,6 +101,60 @@ family_finish(struct compiler *c, struct family *f)
 			if (is_below(t, node, s->node))
 				s->below[s->nbelow++] = node;
 	}
+}
+
+/* ---- which families to ask ----------------------------------------------------------------- */
+
+static bool
+is_needed(const struct test *t)
+{
+	return t->kind != TEST_ABSENT && t->ref.kind == REF_PATH;
+}
+
+static void
+count_needs(const struct family *f, uint32_t *needs)
+{
+	for (uint32_t i = 0; i < f->nshapes; i++)
+		for (uint32_t k = 0; k < f->shapes[i].n; k++)
+			needs[f->shapes[i].tests[k].ref.node] += is_needed(&f->shapes[i].tests[k]);
+}
+
+/* The node that a shape needs and the fewest others do, or 0. */
+static uint32_t
+rarest(const struct shape *s, const uint32_t *needs)
+{
+	uint32_t best = 0;
+
+	for (uint32_t k = 0; k < s->n; k++) {
+		uint32_t node = s->tests[k].ref.node;
+
+		if (is_needed(&s->tests[k]) && (best == 0 || needs[node] < needs[best]))
+			best = node;
+	}
+	return best;
+}
+
+/* Each shape is asked only of records that have its rarest key: the walk collects the families' bits on its way. */
+int
+family_index(struct compiler *c)
+{
+	struct decoder *d = c->d;
+	uint32_t *needs = plan_alloc(c, d->trie.n, sizeof(*needs));
+
+	if (needs == NULL)
+		return -1;
+	for (uint32_t i = 0; i < d->nfamilies; i++)
+		count_needs(d->families[i], needs);
+	for (uint32_t i = 0; i < d->nfamilies; i++)
+		for (uint32_t k = 0; k < d->families[i]->nshapes; k++) {
+			uint32_t node = rarest(&d->families[i]->shapes[k], needs);
+
+			if (node != 0)
+				d->trie.nodes[node].families |= UINT64_C(1) << i;
+			else
+				d->always |= UINT64_C(1) << i;
+		}
+	return 0;
 }
 
 /* ---- columns and members ---------------------------------------------------------------------- */
@@ -165,8 +220,8 @@ json_name(struct compiler *c, const char *name)
 	return slice_make(p, n + 3);
 }
 
-static int
-member_name(struct compiler *c, const struct yaml_node *n, struct slice *ret_json)
+int
+plan_member(struct compiler *c, const struct yaml_node *n, struct slice *ret_json)
 {
 	if (!plan_name_fits(slice_of(plan_key(n))))
 		return wrong(c, n, "a member's name: a letter, then at most 63 letters, digits, underscores");
@@ -188,7 +243,7 @@ additional(struct compiler *c, const struct yaml_node *map, struct family *f)
 		struct rule *r = &f->additional[f->nadditional++];
 		struct slice json;
 
-		if (plan_rule(c, n, -1, r) != 0 || member_name(c, n, &json) != 0)
+		if (plan_rule(c, n, -1, r) != 0 || plan_member(c, n, &json) != 0)
 			rc = -1;
 		else
 			r->json_name = json;
@@ -221,7 +276,7 @@ withheld(struct compiler *c, const struct yaml_node *map, struct family *f)
 		c->key = plan_key(n);
 		w->name = slice_of(plan_key(n));
 		w->line = n->line;
-		if (member_name(c, n, &w->json_name) != 0 || plan_refs(c, n, false, &w->refs, &w->nrefs) != 0)
+		if (plan_member(c, n, &w->json_name) != 0 || plan_refs(c, n, false, &w->refs, &w->nrefs) != 0)
 			rc = -1;
 		else if (named_twice(f, w->name))
 			rc = wrong(c, n, "stands under `additional`, too");
@@ -247,6 +302,20 @@ tables(struct compiler *c, const struct yaml_node *map, struct family *f)
 		t->next = f->tables;
 		f->tables = t;
 	}
+	return rc;
+}
+
+/* Paths, and columns that a rule of the family fills; never the arrival. */
+static int
+ids(struct compiler *c, const struct yaml_node *n, struct family *f)
+{
+	int rc;
+
+	c->key = "id";
+	rc = plan_refs(c, n, true, &f->ids, &f->nids);
+	for (uint32_t i = 0; rc == 0 && i < f->nids; i++)
+		if (f->ids[i].kind == REF_ARRIVAL)
+			rc = wrong(c, n, "$arrival is no part of an id: a record read twice has one");
 	return rc;
 }
 
@@ -320,14 +389,12 @@ family_compile(struct compiler *c, struct family *f)
 	rc |= plan_keys(c, f->yaml, FAMILY_KEYS);
 	rc |= order(c, f);
 	rc |= recognition(c, f);
-	if ((n = yaml_get(f->yaml, "id")) != NULL) {
-		c->key = "id";
-		rc |= plan_refs(c, n, false, &f->ids, &f->nids);
-	}
 	if ((n = yaml_get(f->yaml, "tables")) != NULL)
 		rc |= tables(c, n, f);
 	if ((n = yaml_get(f->yaml, "fields")) != NULL)
 		rc |= fields(c, n, f);
+	if ((n = yaml_get(f->yaml, "id")) != NULL)
+		rc |= ids(c, n, f);
 	if ((n = yaml_get(f->yaml, "additional")) != NULL)
 		rc |= additional(c, n, f);
 	if ((n = yaml_get(f->yaml, "withheld")) != NULL)

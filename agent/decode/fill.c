@@ -1,11 +1,10 @@
-/* fill.c - one record's events: runs a family's rules over the slots that the walk has filled. */
+/* fill.c - one record's events: from the slots that the walk has filled, by a family's rules; EventId; defaults. */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
 
 #include "decode/plan.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/hash.h"
@@ -88,6 +87,7 @@ fill_in(struct decode_ctx *c, const struct event *e, const struct ref *ref, stru
 	case REF_PATH:
 		ret->has_value = true;
 		ret->at = walk_get(c, ref->node);
+		ret->node = ref->node;
 		return ret->at != 0;
 	case REF_COLUMN:
 		if (e == NULL || !event_has(e, ref->field))
@@ -133,195 +133,7 @@ fill_tests(struct decode_ctx *c, const struct event *e, const struct test *t, ui
 	return true;
 }
 
-/* ---- a rule ------------------------------------------------------------------------------------ */
-
-bool
-word_among(const char *words, struct slice s)
-{
-	while (*words != '\0') {
-		const char *end = strchrnul(words, '|');
-
-		if (slice_eq(slice_make(words, (size_t)(end - words)), s))
-			return true;
-		words = *end == '|' ? end + 1 : end;
-	}
-	return false;
-}
-
-static bool
-fit_number(const struct rule *r, struct val *v)
-{
-	struct val n = { .kind = VAL_INT };
-	double real;
-
-	if (field_rows[r->field].type == FIELD_REAL) {
-		n.kind = VAL_REAL;
-		if (!val_real(v, &n.real))
-			return false;
-	} else if (!val_number(v, &n.number)) {
-		if (!val_real(v, &real) || !(fabs(real) < 9e15))
-			return false;
-		n.number = llround(real);
-	}
-	if (field_rows[r->field].type == FIELD_INT && (n.number > INT32_MAX || n.number < INT32_MIN))
-		return false;
-	*v = n;
-	return true;
-}
-
-static bool
-fit_time(struct val *v)
-{
-	if (v->kind == VAL_TIME)
-		return true;
-	if (v->kind == VAL_INT) {
-		v->kind = VAL_TIME;
-		return time_from_number(0, v->number, true, &v->number);
-	}
-	if (v->kind == VAL_REAL || !time_parse(v->text, &v->number))
-		return false;
-	v->kind = VAL_TIME;
-	return true;
-}
-
-/* Makes the value one of the column's type, if it can be. */
-static bool
-fit(struct decode_ctx *c, const struct rule *r, struct val *v)
-{
-	struct slice text;
-
-	if (r->field < 0)
-		return v->kind != VAL_TEXT || v->text.n > 0;
-	switch (field_rows[r->field].type) {
-	case FIELD_TIME:
-		return fit_time(v);
-	case FIELD_INT:
-	case FIELD_LONG:
-	case FIELD_REAL:
-		return fit_number(r, v);
-	default:
-		if (v->kind == VAL_TIME || v->kind == VAL_INT || v->kind == VAL_REAL) {
-			if (!val_text(c, v, &text))
-				return false;
-			*v = (struct val){ .kind = VAL_TEXT, .text = text, .lasting = true };
-		}
-		return v->text.n > 0 && (r->words == NULL || word_among(r->words, v->text));
-	}
-}
-
-/* Literals of text columns were looked at when the mapping was read. */
-static bool
-fit_literal(struct decode_ctx *c, const struct rule *r, struct val *v)
-{
-	return r->field < 0 || field_rows[r->field].type == FIELD_TEXT || fit(c, r, v);
-}
-
-static struct slice
-find_text(struct decode_ctx *c, const struct table *t, struct slice text)
-{
-	struct table_memo *memo;
-
-	if (t->nglobs == 0 || text.n > MEMO_TEXT_BYTES)
-		return table_find(t, text);
-	memo = &c->lookups[fold_hash((uint64_t)(uintptr_t)t, text) % MEMO_SLOTS];
-	if (memo->table == t && memo->n == text.n && memcmp(memo->text, text.p, text.n) == 0)
-		return memo->value;
-	*memo = (struct table_memo){ .table = t, .value = table_find(t, text), .n = (uint32_t)text.n };
-	memcpy(memo->text, text.p, text.n);
-	return memo->value;
-}
-
-static bool
-look_up(struct decode_ctx *c, const struct table *t, struct val *v)
-{
-	struct slice text;
-
-	if (!val_text(c, v, &text))
-		return false;
-	text = find_text(c, t, text);
-	if (text.p == NULL)
-		return false;
-	*v = (struct val){ .kind = VAL_TEXT, .text = text, .lasting = true };
-	return true;
-}
-
-static bool
-from_refs(struct decode_ctx *c, const struct event *e, const struct rule *r, const struct block *b, struct val *ret)
-{
-	for (uint32_t i = 0; i < b->nrefs; i++) {
-		struct in in;
-
-		if (!fill_in(c, e, &b->refs[i], &in) || !b->as->convert(c, &in, ret))
-			continue;
-		if (b->table != NULL && !look_up(c, b->table, ret))
-			continue;
-		if (b->table != NULL ? !fit_literal(c, r, ret) : !fit(c, r, ret))
-			continue;
-		c->why_ref = &b->refs[i];
-		if (c->why != NULL && in.has_value)
-			why_use(c, in.at);
-		return true;
-	}
-	return false;
-}
-
-static bool
-literal(struct decode_ctx *c, const struct rule *r, struct slice text, struct val *ret)
-{
-	if (text.p == NULL)
-		return false;
-	*ret = (struct val){ .kind = VAL_TEXT, .text = text, .lasting = true };
-	return fit_literal(c, r, ret);
-}
-
-static void
-put_before(struct decode_ctx *c, struct slice prefix, struct val *v)
-{
-	char *p;
-
-	if (v->kind != VAL_TEXT || slice_starts_nocase(v->text, prefix))
-		return;
-	p = ctx_alloc(c, prefix.n + v->text.n);
-	if (p == NULL)
-		return;
-	memcpy(p, prefix.p, prefix.n);
-	memcpy(p + prefix.n, v->text.p, v->text.n);
-	v->text = slice_make(p, prefix.n + v->text.n);
-	v->lasting = true;
-}
-
-static bool
-run_block(struct decode_ctx *c, const struct event *e, const struct rule *r, const struct block *b, struct val *ret)
-{
-	bool found;
-
-	if (b->ntests > 0 && !fill_tests(c, e, b->tests, b->ntests))
-		return false;
-	c->why_ref = NULL;
-	c->why_block = b;
-	switch (b->kind) {
-	case FROM_REFS:
-		found = from_refs(c, e, r, b, ret);
-		break;
-	case FROM_SAY:
-		found = say_compose(c, e, b, ret) && fit(c, r, ret);
-		break;
-	default:
-		found = literal(c, r, b->value, ret);
-	}
-	if (found && b->prefix.p != NULL)
-		put_before(c, b->prefix, ret);
-	return found || literal(c, r, b->otherwise, ret);
-}
-
-bool
-fill_rule(struct decode_ctx *c, const struct event *e, const struct rule *r, struct val *ret)
-{
-	for (uint32_t i = 0; i < r->nblocks; i++)
-		if (run_block(c, e, r, &r->blocks[i], ret))
-			return true;
-	return false;
-}
+/* ---- an event ---------------------------------------------------------------------------------- */
 
 static void
 set_column(struct decode_ctx *c, struct event *e, enum field f, const struct val *v)
@@ -342,8 +154,6 @@ set_column(struct decode_ctx *c, struct event *e, enum field f, const struct val
 		event_set_text(e, f, v->lasting ? s : ctx_keep(c, s));
 	}
 }
-
-/* ---- an event ---------------------------------------------------------------------------------- */
 
 /* Small pieces are gathered: each call into the library costs more than they do. */
 static void
@@ -366,15 +176,34 @@ hash_put(struct decode_ctx *c, const void *p, size_t n)
 		c->short_of_memory = true;
 }
 
-static void
-hash_value(struct decode_ctx *c, uint32_t at)
+/* One part of the id: .p NULL where nothing was found. */
+static struct slice
+id_part(struct decode_ctx *c, const struct event *e, const struct ref *ref)
 {
-	struct slice s = at != 0 ? value_bytes(c, at) : SLICE_NONE;
+	struct slice s;
+	struct in in;
+
+	if (!fill_in(c, e, ref, &in))
+		return SLICE_NONE;
+	if (in.has_value)
+		return value_bytes(c, in.at);
+	return val_text(c, &in.val, &s) ? s : SLICE_NONE;
+}
+
+static void
+hash_part(struct decode_ctx *c, struct slice s)
+{
 	unsigned char length[4];
 
-	put_le32(length, at != 0 ? (uint32_t)s.n : UINT32_MAX);
+	put_le32(length, s.p != NULL ? (uint32_t)s.n : UINT32_MAX);
 	hash_put(c, length, sizeof(length));
 	hash_put(c, s.p, s.n);
+}
+
+static bool
+has_part(struct decode_ctx *c, const struct event *e, const struct ref *ref)
+{
+	return ref->kind == REF_PATH ? walk_get(c, ref->node) != 0 : event_has(e, ref->field);
 }
 
 /* See README.md beside this file. */
@@ -390,13 +219,13 @@ fill_id(struct decode_ctx *c, struct event *e, uint32_t index)
 	if (id == NULL)
 		return;
 	for (uint32_t i = 0; i < f->nids && !any; i++)
-		any = walk_get(c, f->ids[i].node) != 0;
+		any = has_part(c, e, &f->ids[i]);
 	sha256_start(c->sha);
 	buf_reset(&c->json);
 	hash_put(c, f->name.p, f->name.n);
 	hash_put(c, "", 1);
 	for (uint32_t i = 0; any && i < f->nids; i++)
-		hash_value(c, walk_get(c, f->ids[i].node));
+		hash_part(c, id_part(c, e, &f->ids[i]));
 	if (!any)
 		hash_put(c, c->doc.v[c->at].p, c->doc.v[c->at].n);
 	put_le32(number, index);
@@ -454,8 +283,8 @@ fill_event(struct decode_ctx *c, uint32_t index)
 			why_column(c, e, r, &v);
 	}
 	additional_fill(c, e);
+	fill_id(c, e, index);		/* before an arrival stands in for a time */
 	fill_defaults(c, e);
-	fill_id(c, e, index);
 	return e;
 }
 
@@ -494,8 +323,8 @@ fill_record(struct decode_ctx *c)
 	struct elements elements = { .c = c };
 	const struct shape *shape;
 
-	for (uint32_t i = 0; i < c->plan->nfamilies; i++) {
-		f = c->plan->families[i];
+	for (uint64_t maybe = c->maybe; maybe != 0; maybe &= maybe - 1) {
+		f = c->plan->families[__builtin_ctzll(maybe)];
 		if (!shapes_fit(c, f->shapes, f->nshapes, &shape))
 			continue;
 		c->family = f;

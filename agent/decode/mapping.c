@@ -183,6 +183,8 @@ compile(struct reading *r)
 	qsort(d->families, d->nfamilies, sizeof(d->families[0]), by_order);
 	for (uint32_t i = 0; i < d->nfamilies; i++)
 		family_finish(c, d->families[i]);
+	(void)family_index(c);
+	envelope_check(c);
 	(void)unknown_complete(c);
 }
 

@@ -239,6 +239,24 @@ fold_into(struct cursor *c, struct slice word, struct slice *ret)
 	return ret->p == NULL ? "no memory" : NULL;
 }
 
+/* A key; with a star outside quotes, a pattern for keys. */
+static const char *
+read_key(struct cursor *c, struct step *ret)
+{
+	bool quoted = peek(c) == '"';
+	const char *wrong;
+	struct slice word;
+
+	wrong = read_word(c, ".[]=", &word);
+	if (wrong == NULL)
+		wrong = fold_into(c, word, &ret->key);
+	if (wrong == NULL && !quoted && memchr(word.p, '*', word.n) != NULL) {
+		ret->kind = STEP_GLOB;
+		ret->value = ret->key;
+	}
+	return wrong;
+}
+
 /* Behind '['. */
 static const char *
 read_bracket(struct cursor *c, struct step *ret)
@@ -252,12 +270,12 @@ read_bracket(struct cursor *c, struct step *ret)
 		ret->kind = STEP_FIRST;
 		return NULL;
 	}
-	wrong = read_word(c, "=]", &word);
+	wrong = read_word(c, "=:]", &word);
 	if (wrong != NULL)
 		return wrong;
-	if (peek(c) == '=') {
+	if (peek(c) == '=' || peek(c) == ':') {
+		ret->kind = peek(c) == '=' ? STEP_WHERE : STEP_PAIRS;
 		c->at++;
-		ret->kind = STEP_WHERE;
 		wrong = fold_into(c, word, &ret->key);
 		if (wrong == NULL)
 			wrong = read_word(c, "]", &word);
@@ -267,7 +285,7 @@ read_bracket(struct cursor *c, struct step *ret)
 		ret->kind = STEP_INDEX;
 		ret->index = (uint32_t)index;
 	} else {
-		wrong = "in brackets stands nothing, a number up to 999, or key=value";
+		wrong = "in brackets stands nothing, a number up to 999, key=value, or key:value";
 	}
 	if (wrong == NULL && peek(c) != ']')
 		wrong = "a bracket is not closed";
@@ -286,7 +304,6 @@ path_parse(struct slice text, struct arena *arena, struct step ret[PLAN_MAX_STEP
 		return "a path has 1 to 1024 bytes";
 	while (more(&c)) {
 		const char *wrong;
-		struct slice word;
 
 		if (n == PLAN_MAX_STEPS)
 			return "a path has at most 24 steps";
@@ -297,9 +314,7 @@ path_parse(struct slice text, struct arena *arena, struct step ret[PLAN_MAX_STEP
 			c.at++;
 			wrong = read_bracket(&c, &ret[n]);
 		} else if (key_next) {
-			wrong = read_word(&c, ".[]=", &word);
-			if (wrong == NULL)
-				wrong = fold_into(&c, word, &ret[n].key);
+			wrong = read_key(&c, &ret[n]);
 		} else {
 			wrong = "a dot or a bracket is missing";
 		}
@@ -399,7 +414,7 @@ step_key(struct trie *t, uint32_t node, struct slice key)
 		return 0;
 	put_key(t, (struct key_slot){ .hash = fold_hash(node, key), .child = child, .key = key.p, .key_n = (uint32_t)key.n });
 	t->nkeys++;
-	t->nodes[node].has_keys = true;
+	t->nodes[node].in_object = true;
 	return child;
 }
 
@@ -417,20 +432,27 @@ step_index(struct trie *t, uint32_t node, uint32_t index)
 	t->nodes[child].index = index;
 	t->nodes[child].sibling = t->nodes[node].indexes;
 	t->nodes[node].indexes = child;
+	t->nodes[node].in_array = true;
 	return child;
+}
+
+/* Which of a node's chains a step of this kind is in. */
+static uint32_t *
+chain_of(struct node *n, enum step_kind kind)
+{
+	return kind == STEP_WHERE ? &n->wheres : kind == STEP_PAIRS ? &n->pairs : &n->globs;
 }
 
 static uint32_t
 step_where(struct trie *t, uint32_t node, const struct step *s)
 {
-	uint32_t child, i, *link = &t->nodes[node].wheres;
+	uint32_t child, *first;
 
-	for (i = *link; i != 0; i = *link) {
-		struct where *w = &t->wheres[i - 1];
+	for (uint32_t i = *chain_of(&t->nodes[node], s->kind); i != 0; i = t->wheres[i - 1].next) {
+		const struct where *w = &t->wheres[i - 1];
 
 		if (slice_eq(w->key, s->key) && slice_eq(w->value, s->value))
 			return w->child;
-		link = &w->next;
 	}
 	if (t->nwheres == t->wheres_cap &&
 	    !grow((void **)&t->wheres, &t->wheres_cap, sizeof(*t->wheres), PLAN_MAX_NODES))
@@ -438,9 +460,12 @@ step_where(struct trie *t, uint32_t node, const struct step *s)
 	child = new_node(t, node);
 	if (child == 0)
 		return 0;
+	first = chain_of(&t->nodes[node], s->kind);
 	t->wheres[t->nwheres] = (struct where){ .key = s->key, .value = s->value, .child = child,
-	    .next = t->nodes[node].wheres, .glob = memchr(s->value.p, '*', s->value.n) != NULL };
-	t->nodes[node].wheres = ++t->nwheres;
+	    .next = *first, .glob = memchr(s->value.p, '*', s->value.n) != NULL };
+	*first = ++t->nwheres;
+	t->nodes[node].in_array |= s->kind != STEP_GLOB;
+	t->nodes[node].in_object |= s->kind == STEP_GLOB;
 	return child;
 }
 
@@ -453,6 +478,7 @@ step_first(struct trie *t, uint32_t node)
 		child = new_node(t, node);
 		if (child != 0)
 			t->nodes[node].first = child;
+		t->nodes[node].in_array = true;
 	}
 	return child;
 }
@@ -480,6 +506,8 @@ trie_add(struct trie *t, const struct step *s, uint32_t n)
 			at = step_first(t, at);
 			break;
 		case STEP_WHERE:
+		case STEP_PAIRS:
+		case STEP_GLOB:
 			at = step_where(t, at, &s[i]);
 			break;
 		}
@@ -490,6 +518,19 @@ trie_add(struct trie *t, const struct step *s, uint32_t n)
 		t->npaths++;
 	t->nodes[at].wanted = true;
 	return at;
+}
+
+bool
+trie_is_element(const struct trie *t, uint32_t node)
+{
+	const struct node *list = &t->nodes[t->nodes[node].parent];
+
+	if (list->first == node)
+		return true;
+	for (uint32_t i = list->wheres; i != 0; i = t->wheres[i - 1].next)
+		if (t->wheres[i - 1].child == node)
+			return true;
+	return false;
 }
 
 void

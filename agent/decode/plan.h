@@ -46,20 +46,21 @@ struct sha256;
 #define COLUMN_MAX_BYTES	65600u		/* the encoders cut at 65,536 and say so */
 #define JSON_MAX_BYTES		32768u		/* of `as: json` */
 #define ADDITIONAL_MAX_BYTES	60000u
+#define OUTER_MAX_BYTES		8192u		/* members from wrappers */
 #define ARRIVAL_NAME		"$arrival"
 
 /* ---- the trie ---------------------------------------------------------------- */
 
-enum step_kind { STEP_KEY, STEP_INDEX, STEP_FIRST, STEP_WHERE };
+enum step_kind { STEP_KEY, STEP_GLOB, STEP_INDEX, STEP_FIRST, STEP_WHERE, STEP_PAIRS };
 
 struct step {
 	enum step_kind	 kind;
 	uint32_t	 index;
-	struct slice	 key;		/* lower-cased; STEP_WHERE: the member's key */
-	struct slice	 value;		/* STEP_WHERE */
+	struct slice	 key;		/* lower-cased; STEP_WHERE, STEP_PAIRS: the member's key */
+	struct slice	 value;		/* STEP_WHERE; STEP_PAIRS: the other member's key */
 };
 
-struct where {				/* list[key=value] */
+struct where {				/* list[key=value]; list[key:value]; a key with stars, which is `value` */
 	struct slice	 key, value;
 	uint32_t	 child, next;	/* next: index + 1 into wheres, 0 ends */
 	bool		 glob;
@@ -70,11 +71,15 @@ struct node {
 	uint32_t	 first;		/* child by [], or 0 */
 	uint32_t	 indexes;	/* first child by [n], or 0; they go on by `sibling` */
 	uint32_t	 wheres;	/* index + 1 of the first filter, or 0 */
+	uint32_t	 pairs;		/* of the first [key:value] */
+	uint32_t	 globs;		/* of the first key with stars */
 	uint32_t	 sibling;
 	uint32_t	 index;
+	uint64_t	 families;	/* bits: whose shapes are asked because of what is here */
 	bool		 wanted;	/* somebody asks for the value here */
-	bool		 has_keys;
+	bool		 in_object, in_array;	/* paths go on there */
 	bool		 keep_empty;	/* an empty list says something here: an envelope's, or that of `each` */
+	bool		 counted;	/* a list's elements: somebody asks how many fit */
 };
 
 struct key_slot {			/* child = keys[hash(parent, key)] */
@@ -150,7 +155,7 @@ struct val {
 /* What a converter is given: a value of the record, or the text of a column. */
 struct in {
 	bool		 has_value;
-	uint32_t	 at;		/* has_value: index in the doc */
+	uint32_t	 at, node;	/* has_value: index in the doc, and of the trie */
 	struct val	 val;		/* else */
 };
 
@@ -165,7 +170,7 @@ struct converter {
 	unsigned	 gives;
 };
 
-enum source_kind { FROM_REFS, FROM_VALUE, FROM_SAY };
+enum source_kind { FROM_REFS, FROM_ALL, FROM_VALUE, FROM_SAY };
 
 struct block {
 	unsigned		 line;
@@ -174,11 +179,15 @@ struct block {
 	enum source_kind	 kind;
 	struct ref		*refs;
 	uint32_t		 nrefs;
+	struct ref		*since;		/* a time: what is wanted is the milliseconds from there */
+	uint32_t		 nsince;
 	struct part		*parts;
 	uint32_t		 nparts;
-	const struct converter	*as;		/* never NULL for FROM_REFS */
+	const struct converter	*as;		/* never NULL for FROM_REFS and FROM_ALL */
 	const struct table	*table;
+	struct slice		 segment;	/* of the path that the value is, the part behind this one */
 	struct slice		 value, otherwise, prefix;	/* .p NULL: not given */
+	enum val_kind		 value_kind, otherwise_kind;
 };
 
 struct rule {
@@ -216,6 +225,7 @@ struct family {
 	const struct yaml_node *yaml;
 	struct shape	*shapes;
 	uint32_t	 nshapes;
+	struct slice	 each_text;	/* the path; those that begin with a dot go on from it */
 	struct spine	*each;
 	uint32_t	 neach;
 	struct shape	*each_when;
@@ -232,7 +242,7 @@ struct family {
 	struct words	 redact, prompt_like;
 };
 
-enum envelope_kind { ENVELOPE_LIST, ENVELOPE_TEXT, ENVELOPE_OBJECT };
+enum envelope_kind { ENVELOPE_LIST, ENVELOPE_TEXT, ENVELOPE_OBJECT, ENVELOPE_BASE64 };
 
 struct envelope {
 	struct slice		 name;
@@ -244,6 +254,8 @@ struct envelope {
 	struct pattern		*only;		/* keys that may stand beside */
 	uint32_t		 nonly;
 	struct slice		 head;		/* the path's first key, lower-cased */
+	struct withheld		*outer;		/* its own members that go into AdditionalFields of what is in it */
+	uint32_t		 nouter;
 	unsigned		 line;
 	const char		*file;
 };
@@ -254,6 +266,7 @@ struct decoder {
 	struct trie		 trie;
 	struct family		*families[PLAN_MAX_FAMILIES];	/* as they are asked, `unknown` not among them */
 	uint32_t		 nfamilies;
+	uint64_t		 always;	/* bits: families with a shape that needs nothing to be there */
 	struct family		*unknown;
 	struct envelope		*envelopes[PLAN_MAX_ENVELOPES];
 	uint32_t		 nenvelopes;
@@ -278,6 +291,8 @@ struct decode_ctx {
 	struct json_doc		 doc;
 	struct slot		*slots;		/* a node's value: slots[node].at if .turn is ours */
 	uint32_t		 turn;
+	uint64_t		 maybe;		/* bits: the families that the walk has met a key of */
+	uint32_t		*found;		/* a counted node: how many elements */
 	uint32_t		*seen;		/* a key node: the object in which it was last found */
 	uint32_t		 objects;
 	struct nested		*nested;
@@ -286,8 +301,10 @@ struct decode_ctx {
 	struct id_memo		 memo;
 	struct table_memo	 lookups[MEMO_SLOTS];
 	struct buf		 plain;		/* an unpacked record */
+	struct buf		 packed, unpacked;	/* of an envelope's base64, before it is where it can stay */
 	struct buf		 json;		/* one `as: json` value, a sentence, or what is hashed */
 	struct buf		 additional;
+	struct buf		 outer;		/* members from the wrappers around, each behind a comma */
 	/* The record at hand. */
 	const struct record	*record;
 	struct slice		 bytes;		/* what may be borrowed */
@@ -311,6 +328,8 @@ struct decode_ctx {
 const char *path_parse(struct slice text, struct arena *, struct step ret[PLAN_MAX_STEPS], uint32_t *ret_n);
 /* The node of a path, made if new; 0 when memory is short or the trie is full. */
 uint32_t trie_add(struct trie *, const struct step *, uint32_t n);
+/* Does the node stand for elements of a list: is its last step a bracket? */
+bool	trie_is_element(const struct trie *, uint32_t node);
 /* Child by key (any case), or 0. */
 uint32_t trie_key(const struct trie *, uint32_t node, struct slice key);
 void	trie_fini(struct trie *);
@@ -337,6 +356,7 @@ struct compiler {
 int	mapping_load(struct decoder *, const struct decoder_dir *, size_t n, struct problems *, struct err *);
 int	family_compile(struct compiler *, struct family *);	/* family.c; reads f->yaml */
 void	family_finish(struct compiler *, struct family *);	/* once the trie is whole */
+int	family_index(struct compiler *);	/* which families a node speaks for; once they are in order */
 int	envelope_compile(struct compiler *, const struct yaml_node *list);
 
 /* All of these add problems and return -1. */
@@ -349,6 +369,7 @@ int	plan_tests(struct compiler *, const struct yaml_node *map, bool columns, str
 int	plan_rule(struct compiler *, const struct yaml_node *, int field, struct rule *ret);
 int	plan_table(struct compiler *, const struct yaml_node *map, struct table *ret);
 int	plan_words(struct compiler *, const struct yaml_node *list, struct words *ret);
+int	plan_member(struct compiler *, const struct yaml_node *, struct slice *ret_json);	/* a member's name, as "Name": */
 int	plan_keys(struct compiler *, const struct yaml_node *map, const char *allowed);
 bool	plan_name_fits(struct slice);		/* a member of AdditionalFields */
 const char *plan_key(const struct yaml_node *);	/* the node's own key, or "" */
@@ -380,6 +401,8 @@ walk_get_any(const struct decode_ctx *c, uint32_t node)
 }
 /* The root of the JSON that the string at `at` holds, or 0. */
 uint32_t walk_nested(struct decode_ctx *, uint32_t at);
+/* The same of a string in base64, which may be gzip below it. */
+uint32_t walk_base64(struct decode_ctx *, uint32_t at);
 /* Calls `see` for each element of a family's `each`, its paths bound to it. False: there is no such list. */
 bool	walk_each(struct decode_ctx *, const struct family *, void (*see)(void *arg), void *arg);
 /* Nothing to tell: null, an empty text and its spellings, an empty list or object. */
@@ -420,8 +443,13 @@ bool	val_number(const struct val *, int64_t *ret);
 bool	val_real(const struct val *, double *ret);
 bool	in_text(struct decode_ctx *, const struct in *, struct slice *ret, bool *ret_lasting);
 bool	convert_ip(struct decode_ctx *, const struct in *, struct val *ret);
+bool	convert_model_name(struct decode_ctx *, const struct in *, struct val *ret);
+bool	convert_model_version(struct decode_ctx *, const struct in *, struct val *ret);
 bool	convert_tactics(struct decode_ctx *, const struct in *, struct val *ret);
 bool	convert_html_text(struct decode_ctx *, const struct in *, struct val *ret);
+bool	convert_url(struct decode_ctx *, const struct in *, struct val *ret);
+bool	convert_url_host(struct decode_ctx *, const struct in *, struct val *ret);
+bool	convert_azure_scope(struct decode_ctx *, const struct in *, struct val *ret);
 bool	time_parse(struct slice, int64_t *ret_ms);
 bool	time_from_number(double value, int64_t whole, bool is_whole, int64_t *ret_ms);
 /* Vendors' words, or .p NULL. Literals. */
@@ -446,6 +474,10 @@ bool	words_hit(const struct words *, struct slice key);	/* any of them in the ke
 
 /* The wrapper that the object at `at` is (its slots are filled), and what is in it; or NULL. */
 const struct envelope *envelope_find(struct decode_ctx *, uint32_t at, uint32_t *ret_inner);
+/* Puts the wrapper's own members behind ctx->outer; its slots are filled. */
+void	envelope_outer(struct decode_ctx *, const struct envelope *);
+/* No member of a wrapper may have the name of a family's. */
+void	envelope_check(struct compiler *);
 
 /* ---- unknown.c ---------------------------------------------------------------------------------- */
 
@@ -461,6 +493,7 @@ void	why_event(struct decode_ctx *, uint32_t index, const struct shape *);
 void	why_column(struct decode_ctx *, const struct event *, const struct rule *, const struct val *);
 void	why_withheld(struct decode_ctx *, const struct withheld *, const struct ref *, uint32_t at);
 void	why_envelope(struct decode_ctx *, const struct envelope *);
+void	why_outer(struct decode_ctx *, const struct envelope *, const struct withheld *, const struct ref *, uint32_t at);
 void	why_left_over(struct decode_ctx *);
 void	why_use(struct decode_ctx *, uint32_t at);
 

@@ -91,6 +91,23 @@ plan_name_fits(struct slice s)
 
 /* ---- references --------------------------------------------------------------------------------- */
 
+/* ".name": of the element that `each` names. .p NULL: no memory. */
+static struct slice
+of_element(struct compiler *c, struct slice text)
+{
+	struct slice each = c->family != NULL ? c->family->each_text : SLICE_NONE;
+	char *p;
+
+	if (text.n < 2 || text.p[0] != '.' || each.n == 0)
+		return text;
+	p = plan_alloc(c, each.n + text.n, 1);
+	if (p == NULL)
+		return SLICE_NONE;
+	memcpy(p, each.p, each.n);
+	memcpy(p + each.n, text.p, text.n);
+	return slice_make(p, each.n + text.n);
+}
+
 int
 plan_path(struct compiler *c, const struct yaml_node *n, struct slice text, uint32_t *ret_node)
 {
@@ -98,6 +115,9 @@ plan_path(struct compiler *c, const struct yaml_node *n, struct slice text, uint
 	const char *what;
 	uint32_t nsteps, node;
 
+	text = of_element(c, text);
+	if (text.p == NULL)
+		return -1;
 	what = path_parse(text, &c->d->arena, steps, &nsteps);
 	if (what != NULL)
 		return wrong(c, n, "%.*s: not a path: %s", (int)(text.n > 80 ? 80 : text.n), text.p, what);
@@ -432,31 +452,86 @@ block_table(struct compiler *c, const struct yaml_node *n, int field, struct blo
 	return wrong(c, n, "%.40s: no such table in `tables`", n->text);
 }
 
+/* Without an exponent, as JSON spells it. */
+static bool
+is_number(const char *s)
+{
+	size_t whole;
+
+	s += *s == '-';
+	whole = strspn(s, "0123456789");
+	if (whole == 0 || (whole > 1 && *s == '0'))
+		return false;
+	s += whole;
+	if (*s == '.' && s[1] != '\0')
+		s += 1 + strspn(s + 1, "0123456789");
+	return *s == '\0';
+}
+
+/* A member of AdditionalFields keeps what YAML takes its literal for: a number, true or false, else a text. */
+static enum val_kind
+literal_kind(const struct yaml_node *n, int field)
+{
+	if (field >= 0 || n->quoted)
+		return VAL_TEXT;
+	if (strcmp(n->text, "true") == 0 || strcmp(n->text, "false") == 0)
+		return VAL_BOOL;
+	return is_number(n->text) ? VAL_NUMBER_TEXT : VAL_TEXT;
+}
+
+static int
+block_since(struct compiler *c, const struct yaml_node *n, int field, struct block *b)
+{
+	if (b->kind != FROM_REFS)
+		return wrong(c, n, "goes with from");
+	if (field >= 0 && (field_rows[field].type == FIELD_TIME || field_rows[field].type == FIELD_TEXT))
+		return wrong(c, n, "gives milliseconds, which do not fit into %s", field_rows[field].name);
+	b->as = converter_find("time");
+	return plan_refs(c, n, true, &b->since, &b->nsince);
+}
+
 static int
 block_source(struct compiler *c, const struct yaml_node *map, int field, struct block *b)
 {
-	const struct yaml_node *from = yaml_get(map, "from"), *value = yaml_get(map, "value"), *say = yaml_get(map, "say");
+	static const char *const with_from[] = { "as", "map", "table", "segment", "since" };
+	const struct yaml_node *from = yaml_get(map, "from"), *all = yaml_get(map, "all"), *value = yaml_get(map, "value"),
+	    *say = yaml_get(map, "say");
 
-	if ((from != NULL) + (value != NULL) + (say != NULL) != 1)
-		return wrong(c, map, "a rule has one of from, value, say");
-	if (from != NULL)
-		return plan_refs(c, from, true, &b->refs, &b->nrefs);
-	if (yaml_get(map, "as") != NULL || yaml_get(map, "map") != NULL || yaml_get(map, "table") != NULL)
-		return wrong(c, map, "as, map and table go with from");
+	if ((from != NULL) + (all != NULL) + (value != NULL) + (say != NULL) != 1)
+		return wrong(c, map, "a rule has one of from, all, value, say");
+	b->kind = from != NULL ? FROM_REFS : all != NULL ? FROM_ALL : value != NULL ? FROM_VALUE : FROM_SAY;
+	if (from != NULL || all != NULL)
+		return plan_refs(c, from != NULL ? from : all, true, &b->refs, &b->nrefs);
+	for (size_t i = 0; i < sizeof(with_from) / sizeof(with_from[0]); i++)
+		if (yaml_get(map, with_from[i]) != NULL)
+			return wrong(c, map, "as, map, table, segment and since go with from");
 	if (say != NULL)
 		return say->kind == YAML_SCALAR ? say_compile(c, say, b) : wrong(c, say, "a sentence is a text");
-	b->kind = FROM_VALUE;
 	if (check_literal(c, value, field) != 0)
 		return -1;
 	b->value = yaml_slice(value);
+	b->value_kind = literal_kind(value, field);
 	return 0;
+}
+
+/* `list[] as: count` asks how many elements fit; the walk counts them. */
+static void
+count_elements(struct compiler *c, const struct block *b)
+{
+	struct trie *t = &c->d->trie;
+
+	if (b->as != converter_find("count"))
+		return;
+	for (uint32_t i = 0; i < b->nrefs; i++)
+		if (b->refs[i].kind == REF_PATH && trie_is_element(t, b->refs[i].node))
+			t->nodes[b->refs[i].node].counted = true;
 }
 
 static int
 block_map(struct compiler *c, const struct yaml_node *map, int field, struct block *b)
 {
 	const struct yaml_node *n;
-	int rc = plan_keys(c, map, "from|value|say|when|as|map|table|else|prefix");
+	int rc = plan_keys(c, map, "from|all|value|say|when|as|map|table|segment|since|else|prefix");
 
 	if (block_source(c, map, field, b) != 0)
 		rc = -1;
@@ -469,12 +544,22 @@ block_map(struct compiler *c, const struct yaml_node *map, int field, struct blo
 	else if (((n = yaml_get(map, "map")) != NULL || (n = yaml_get(map, "table")) != NULL) &&
 	    block_table(c, n, field, b) != 0)
 		rc = -1;
-	/* With a map in between it is the text that is looked up. */
-	if (b->table != NULL && yaml_get(map, "as") == NULL)
+	count_elements(c, b);
+	if ((n = yaml_get(map, "segment")) != NULL) {
+		rc |= check_literal(c, n, -1);
+		b->segment = n->kind == YAML_SCALAR ? yaml_slice(n) : SLICE_NONE;
+	}
+	/* With a map or a segment in between it is the text that is looked at. */
+	if ((b->table != NULL || b->segment.p != NULL) && yaml_get(map, "as") == NULL)
 		b->as = converter_find("text");
+	if (b->kind == FROM_ALL && (b->as->gives & (GIVES_TEXT | GIVES_NUMBER)) == 0)
+		rc = wrong(c, map, "numbers and texts can be taken together, %s cannot", b->as->name);
+	if ((n = yaml_get(map, "since")) != NULL && block_since(c, n, field, b) != 0)
+		rc = -1;
 	if ((n = yaml_get(map, "else")) != NULL) {
 		rc |= check_literal(c, n, field);
 		b->otherwise = n->kind == YAML_SCALAR ? yaml_slice(n) : SLICE_NONE;
+		b->otherwise_kind = n->kind == YAML_SCALAR ? literal_kind(n, field) : VAL_TEXT;
 	}
 	if ((n = yaml_get(map, "prefix")) != NULL) {
 		rc |= check_literal(c, n, -1);

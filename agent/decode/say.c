@@ -87,7 +87,6 @@ say_compile(struct compiler *c, const struct yaml_node *node, struct block *b)
 {
 	struct template t = { .c = c, .node = node, .text = yaml_slice(node) };
 
-	b->kind = FROM_SAY;
 	b->parts = plan_alloc(c, PLAN_MAX_ITEMS, sizeof(*b->parts));
 	if (b->parts == NULL)
 		return -1;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/gzip.h"
 
 static void walk(struct decode_ctx *, uint32_t node, uint32_t at);
 
@@ -115,18 +116,14 @@ padded_text(struct decode_ctx *c, uint32_t at)
 }
 
 static uint32_t
-read_nested(struct decode_ctx *c, uint32_t at, uint8_t level)
+read_text(struct decode_ctx *c, struct slice padded)
 {
 	struct err err = { 0 };
-	struct slice text;
 	int64_t root;
 
-	if (level > NESTED_DEPTH)
+	if (padded.p == NULL)
 		return 0;
-	text = padded_text(c, at);
-	if (text.p == NULL)
-		return 0;
-	root = json_read(c->reader, text, true, &c->doc, &err);
+	root = json_read(c->reader, padded, true, &c->doc, &err);
 	if (root == -1 && err.kind == ERR_AGAIN)
 		c->short_of_memory = true;
 	if (root <= 0 || !is_container(&c->doc.v[root]))
@@ -134,24 +131,77 @@ read_nested(struct decode_ctx *c, uint32_t at, uint8_t level)
 	return (uint32_t)root;
 }
 
+/* Reads what the text at `at` stands for, and remembers what came of it. */
+static uint32_t
+read_nested(struct decode_ctx *c, uint32_t at, const struct slice *unpacked)
+{
+	uint32_t root = 0, start = c->doc.n;
+	uint8_t level;
+
+	if (c->nnested >= RECORD_MAX_TEXTS || !nested_room(c))
+		return 0;
+	level = (uint8_t)(level_of(c, at) + 1);
+	if (level <= NESTED_DEPTH)
+		root = read_text(c, unpacked != NULL ? *unpacked : padded_text(c, at));
+	c->nested[c->nnested++] = (struct nested){ .root = root, .start = start, .level = level };
+	c->doc.v[at].spare = (uint16_t)c->nnested;
+	return root;
+}
+
 uint32_t
 walk_nested(struct decode_ctx *c, uint32_t at)
 {
 	const struct json_value *v = &c->doc.v[at];
-	uint32_t root, start = c->doc.n;
-	uint8_t level;
 
 	if (v->type != JSON_STRING || v->n < 2)
 		return 0;
 	if (v->spare != 0)
 		return c->nested[v->spare - 1].root;
-	if (!looks_like_json(v) || c->nnested >= RECORD_MAX_TEXTS || !nested_room(c))
+	return looks_like_json(v) ? read_nested(c, at, NULL) : 0;
+}
+
+/* What comes out of gzip goes where it can stay while others come out of it. */
+static struct slice
+plain_bytes(struct decode_ctx *c, struct slice bytes)
+{
+	struct err err = { 0 };
+	char *p;
+
+	if (gzip_is(bytes)) {
+		buf_reset(&c->unpacked);
+		if (gzip_decompress(bytes, &c->unpacked, &err) != 0) {
+			c->short_of_memory |= err.kind == ERR_AGAIN;
+			return SLICE_NONE;
+		}
+		bytes = buf_slice(&c->unpacked);
+	}
+	bytes = slice_trim(bytes);
+	p = ctx_alloc(c, bytes.n + BUF_SLACK);
+	if (p == NULL)
+		return SLICE_NONE;
+	memcpy(p, bytes.p, bytes.n);
+	memset(p + bytes.n, 0, BUF_SLACK);
+	return slice_make(p, bytes.n);
+}
+
+uint32_t
+walk_base64(struct decode_ctx *c, uint32_t at)
+{
+	struct slice text;
+
+	if (c->doc.v[at].type != JSON_STRING)
 		return 0;
-	level = (uint8_t)(level_of(c, at) + 1);
-	root = read_nested(c, at, level);
-	c->nested[c->nnested++] = (struct nested){ .root = root, .start = start, .level = level };
-	c->doc.v[at].spare = (uint16_t)c->nnested;
-	return root;
+	if (c->doc.v[at].spare != 0)
+		return c->nested[c->doc.v[at].spare - 1].root;
+	if (!value_text(c, at, &text))
+		return 0;
+	buf_reset(&c->packed);
+	if (!buf_put_unbase64(&c->packed, text)) {
+		c->short_of_memory |= c->packed.failed;
+		return 0;
+	}
+	text = plain_bytes(c, buf_slice(&c->packed));
+	return text.n > 1 ? read_nested(c, at, &text) : 0;
 }
 
 /* ---- the walk --------------------------------------------------------------------- */
@@ -159,10 +209,16 @@ walk_nested(struct decode_ctx *c, uint32_t at)
 static void
 fill(struct decode_ctx *c, uint32_t node, uint32_t at, bool empty)
 {
+	const struct node *n = &c->plan->trie.nodes[node];
 	struct slot *s = &c->slots[node];
+	bool first = s->turn != c->turn;
 
-	if (s->turn != c->turn)
-		*s = (struct slot){ c->turn, empty ? at | SLOT_EMPTY : at };
+	if (n->counted)
+		c->found[node] = first ? 1 : c->found[node] + 1;
+	if (!first)
+		return;
+	*s = (struct slot){ c->turn, empty ? at | SLOT_EMPTY : at };
+	c->maybe |= n->families;
 }
 
 /* Long keys with escapes cannot be ours: no mapping has one of that length. */
@@ -179,10 +235,24 @@ plain_key(const struct json_value *v, char *space, size_t space_n, struct slice 
 }
 
 static void
+walk_globs(struct decode_ctx *c, uint32_t globs, struct slice key, uint32_t at)
+{
+	const struct trie *t = &c->plan->trie;
+
+	for (uint32_t i = globs; i != 0; i = t->wheres[i - 1].next) {
+		struct pattern pattern;
+
+		pattern_make(&pattern, t->wheres[i - 1].value);
+		if (pattern_fits(&pattern, key))
+			walk(c, t->wheres[i - 1].child, at);
+	}
+}
+
+static void
 walk_object(struct decode_ctx *c, uint32_t node, uint32_t at)
 {
 	const struct trie *t = &c->plan->trie;
-	uint32_t end = c->doc.v[at].next, object = ++c->objects;
+	uint32_t end = c->doc.v[at].next, object = ++c->objects, globs = t->nodes[node].globs;
 	char space[1024];
 
 	for (uint32_t i = at + 1; i < end; i = c->doc.v[i + 1].next) {
@@ -193,11 +263,13 @@ walk_object(struct decode_ctx *c, uint32_t node, uint32_t at)
 			continue;
 		child = trie_key(t, node, key);
 		/* Of equal keys the first that says something counts. */
-		if (child == 0 || c->seen[child] == object)
-			continue;
-		if (!value_is_nothing(&c->doc, i + 1))
-			c->seen[child] = object;
-		walk(c, child, i + 1);
+		if (child != 0 && c->seen[child] != object) {
+			if (!value_is_nothing(&c->doc, i + 1))
+				c->seen[child] = object;
+			walk(c, child, i + 1);
+		}
+		if (globs != 0)
+			walk_globs(c, globs, key, i + 1);
 	}
 }
 
@@ -243,6 +315,29 @@ walk_wheres(struct decode_ctx *c, uint32_t node, uint32_t at)
 	}
 }
 
+/* [key:value]: an element {"key": K, "value": V} is a member K with the value V. */
+static void
+walk_pairs(struct decode_ctx *c, uint32_t node, uint32_t at)
+{
+	const struct trie *t = &c->plan->trie;
+
+	if (c->doc.v[at].type == JSON_STRING)
+		at = walk_nested(c, at);
+	if (at == 0 || c->doc.v[at].type != JSON_OBJECT)
+		return;
+	for (uint32_t i = t->nodes[node].pairs; i != 0; i = t->wheres[i - 1].next) {
+		const struct where *w = &t->wheres[i - 1];
+		uint32_t name = member(c, at, w->key), value = member(c, at, w->value), child;
+		struct slice key;
+
+		if (name == 0 || value == 0 || !value_text(c, name, &key))
+			continue;
+		child = trie_key(t, w->child, key);
+		if (child != 0)
+			walk(c, child, value);
+	}
+}
+
 static void
 walk_array(struct decode_ctx *c, uint32_t node, uint32_t at)
 {
@@ -257,7 +352,9 @@ walk_array(struct decode_ctx *c, uint32_t node, uint32_t at)
 				walk(c, child, i);
 		if (n->wheres != 0)
 			walk_wheres(c, node, i);
-		if (n->first == 0 && n->wheres == 0 && place > PLAN_MAX_INDEX)
+		if (n->pairs != 0)
+			walk_pairs(c, node, i);
+		if (n->first == 0 && n->wheres == 0 && n->pairs == 0 && place > PLAN_MAX_INDEX)
 			break;
 	}
 }
@@ -267,14 +364,14 @@ walk(struct decode_ctx *c, uint32_t node, uint32_t at)
 {
 	const struct node *n = &c->plan->trie.nodes[node];
 	const struct json_value *v = &c->doc.v[at];
-	bool steps = n->has_keys || n->first != 0 || n->indexes != 0 || n->wheres != 0, empty;
+	bool empty;
 
 	if (v->type == JSON_NULL || (v->type == JSON_STRING && text_is_nothing(v)))
 		return;
 	empty = is_container(v) && v->next == at + 1;
 	if (n->wanted && (!empty || n->keep_empty))
 		fill(c, node, at, empty);
-	if (!steps)
+	if (!n->in_object && !n->in_array)
 		return;
 	if (v->type == JSON_STRING) {
 		at = walk_nested(c, at);
@@ -282,9 +379,9 @@ walk(struct decode_ctx *c, uint32_t node, uint32_t at)
 			return;
 		v = &c->doc.v[at];
 	}
-	if (v->type == JSON_OBJECT && n->has_keys)
+	if (v->type == JSON_OBJECT && n->in_object)
 		walk_object(c, node, at);
-	else if (v->type == JSON_ARRAY && (n->first != 0 || n->indexes != 0 || n->wheres != 0))
+	else if (v->type == JSON_ARRAY && n->in_array)
 		walk_array(c, node, at);
 }
 
@@ -307,6 +404,7 @@ void
 walk_record(struct decode_ctx *c, uint32_t at)
 {
 	next_turn(c);
+	c->maybe = c->plan->always;
 	if (c->plan->trie.nodes != NULL && c->doc.v[at].type == JSON_OBJECT)
 		walk_object(c, 0, at);
 }

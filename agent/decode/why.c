@@ -48,6 +48,27 @@ why_envelope(struct decode_ctx *c, const struct envelope *e)
 	buf_printf(c->why, "envelope %.*s (%s:%u)\n", SLICE_ARG(e->name), e->file, e->line);
 }
 
+static void
+put_shown(struct decode_ctx *c, struct slice s)
+{
+	size_t n = utf8_cut(s, SHOWN_BYTES);
+
+	buf_put_json(c->why, slice_make(s.p, n));
+	if (n < s.n)
+		buf_printf(c->why, "... (%zu bytes)", s.n);
+}
+
+void
+why_outer(struct decode_ctx *c, const struct envelope *e, const struct withheld *m, const struct ref *ref, uint32_t at)
+{
+	struct slice s;
+
+	buf_printf(c->why, "  %-24.*s <- %-40.*s %s:%u  ", SLICE_ARG(m->name), SLICE_ARG(ref->text), e->file, m->line);
+	if (value_text(c, at, &s))
+		put_shown(c, s);
+	buf_puts(c->why, "\n");
+}
+
 void
 why_event(struct decode_ctx *c, uint32_t index, const struct shape *shape)
 {
@@ -63,16 +84,6 @@ why_event(struct decode_ctx *c, uint32_t index, const struct shape *shape)
 }
 
 static void
-put_shown(struct decode_ctx *c, struct slice s)
-{
-	size_t n = utf8_cut(s, SHOWN_BYTES);
-
-	buf_put_json(c->why, slice_make(s.p, n));
-	if (n < s.n)
-		buf_printf(c->why, "... (%zu bytes)", s.n);
-}
-
-static void
 put_source(struct decode_ctx *c)
 {
 	const struct block *b = c->why_block;
@@ -82,7 +93,7 @@ put_source(struct decode_ctx *c)
 		from = c->why_ref->text;
 	else if (b->kind == FROM_SAY)
 		from = SLICE("(say)");
-	else if (b->kind == FROM_REFS)
+	else if (b->kind == FROM_REFS || b->kind == FROM_ALL)
 		from = SLICE("(else)");
 	buf_printf(c->why, "<- %-40.*s %s:%u  ", SLICE_ARG(from), c->family->file, b->line);
 }

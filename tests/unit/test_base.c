@@ -512,6 +512,29 @@ hex_and_base64_follow_their_standards(void **state)
 	PUTS(buf_put_base64(&b_, "\xfb\xff", 2, true), "-_8");
 	PUTS(buf_printf(&b_, "%d-%s", 5, "x"), "5-x");
 	PUTS(buf_printf(&b_, "%*s", 3000, "x"); b_.n -= 2999, " ");
+	PUTS((void)buf_put_unbase64(&b_, SLICE("")), "");
+	PUTS((void)buf_put_unbase64(&b_, SLICE("Zg==")), "f");
+	PUTS((void)buf_put_unbase64(&b_, SLICE("Zg")), "f");
+	PUTS((void)buf_put_unbase64(&b_, SLICE("Zm8=")), "fo");
+	PUTS((void)buf_put_unbase64(&b_, SLICE("Zm9vYmFy")), "foobar");
+	PUTS((void)buf_put_unbase64(&b_, SLICE("+/8=")), "\xfb\xff");
+	PUTS((void)buf_put_unbase64(&b_, SLICE("-_8")), "\xfb\xff");
+}
+
+static void
+what_is_no_base64_puts_nothing(void **state)
+{
+	static const char *const none[] = { "Z", "Zm9vZ", "Zg=", "Zg===", "=", "====", "Zm9v YmFy", "Zm9v\nYmFy", "Z*==", "Zm9v\x80" };
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, 64);
+	buf_puts(&b, "x");
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		assert_false(buf_put_unbase64(&b, slice_of(none[i])));
+		assert_int_equal(b.n, 1);
+	}
+	buf_fini(&b);
 }
 
 static void
@@ -553,6 +576,7 @@ main(void)
 		cmocka_unit_test(each_broken_piece_of_utf8_becomes_one_mark),
 		cmocka_unit_test(escapes_are_seen_at_every_place_of_a_long_text),
 		cmocka_unit_test(hex_and_base64_follow_their_standards),
+		cmocka_unit_test(what_is_no_base64_puts_nothing),
 		cmocka_unit_test(little_endian_words_are_the_same_everywhere),
 	};
 

@@ -81,6 +81,26 @@ an_empty_list_does_not_hide_the_next_element(void **state)
 }
 
 static void
+elements_that_fit_are_counted(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_with(&w, HEAD "fields: {RequestCount: {from: 'm[prompt=true]', as: count}, PromptTokens: {from: 'm[]', as: count},\n"
+	    "  CompletionTokens: {from: m, as: count}, DurationMs: {from: ['m[prompt=never]', 'm[k=*].list'], as: count}}\n");
+	decode_text(&w, "{\"a\":1,\"m\":[{\"prompt\":true,\"k\":1,\"list\":[7,8]},{\"prompt\":false},null,{},{\"Prompt\":\"TRUE\"}]}", 1);
+	assert_number(&w, RequestCount, 2);
+	assert_number(&w, PromptTokens, 3);		/* null and {} say nothing */
+	assert_number(&w, CompletionTokens, 5);
+	assert_number(&w, DurationMs, 2);		/* the list at the end of the path */
+	decode_text(&w, "{\"a\":1,\"m\":[{\"prompt\":true}]}", 1);
+	assert_number(&w, RequestCount, 1);
+	decode_text(&w, "{\"a\":1,\"m\":[{\"prompt\":false}]}", 1);
+	assert_absent(&w, RequestCount);
+	world_fini(&w);
+}
+
+static void
 a_text_that_a_path_steps_into_is_read_as_json_three_deep(void **state)
 {
 	struct world w;
@@ -126,12 +146,36 @@ families_are_asked_by_order_then_by_name(void **state)
 }
 
 static void
+a_family_is_asked_whatever_its_shapes_need(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	world_file(&w, "1.yaml", "family: last\norder: 9\nmatch: [{a: absent, x.y: absent}]\nfields: {EventName: {value: last}}\n");
+	world_file(&w, "2.yaml", "family: deep\norder: 2\nmatch: [{a: present, x.y: present, 'l[k=v].n': present}]\n"
+	    "fields: {EventName: {value: deep}}\n");
+	world_file(&w, "3.yaml", "family: half\norder: 3\nmatch: [{a: present, q: absent}, {x.y: '1', a: absent}]\n"
+	    "fields: {EventName: {value: half}}\n");
+	world_open(&w);
+	decode_text(&w, "[{\"a\":1,\"x\":\"{\\\"y\\\":1}\",\"l\":[{\"k\":\"w\",\"n\":1},{\"k\":\"V\",\"n\":2}]},{\"a\":1},{\"x\":{\"y\":1}},"
+	    "{\"z\":1},{\"a\":1,\"q\":1},{\"x\":{\"y\":2}}]", 6);
+	assert_string_equal(text_of(&w, 0, F_EventName), "deep");
+	assert_string_equal(text_of(&w, 1, F_EventName), "half");
+	assert_string_equal(text_of(&w, 2, F_EventName), "half");
+	assert_string_equal(text_of(&w, 3, F_EventName), "last");
+	assert_string_equal(text_of(&w, 4, F_EventName), "(absent)");
+	assert_int_equal(w.count.unknown, 2);
+	world_fini(&w);
+}
+
+static void
 each_makes_one_event_an_element_with_its_own_values(void **state)
 {
 	struct world w;
 
 	(void)state;
-	world_with(&w, HEAD "each: r[].s[]\neach_when: [{'r[].s[].skip': absent}]\nid: ['r[].s[].n']\n"
+	world_with(&w, HEAD "each: r[].s[]\neach_when: [{.skip: absent}]\nid: [.n]\n"
 	    "fields: {Operation: 'r[].s[].n', EventName: 'r[].g', RiskLevel: top, EventUrl: 'r[].s[].t[].u'}\n");
 	decode_text(&w, "{\"a\":1,\"top\":\"T\",\"r\":[{\"g\":\"g1\",\"s\":[{\"n\":\"1\",\"t\":[{},{\"u\":\"u1\"}]},{\"n\":\"2\"}]},"
 	    "{\"s\":[{\"n\":\"3\",\"skip\":1},{\"n\":\"4\"}]},{\"g\":\"g3\",\"s\":[]},{\"g\":\"g4\",\"s\":[{}]}]}", 4);
@@ -162,7 +206,9 @@ static const char envelopes[] =
     "- {name: hub, list: 'records[]', only: ['@odata.*', nextLink]}\n"
     "- {name: sns, text: Message, when: {Type: Notification}}\n"
     "- {name: bridge, object: detail, when: {detail-type: present}}\n"
-    "- {name: deep, list: 'x.y[]'}\n";
+    "- {name: deep, list: 'x.y[]'}\n"
+    "- {name: push, base64: message.data, only: [subscription]}\n"
+    "- {name: sealed, base64: sealed}\n";
 
 static void
 world_wrapped(struct world *w)
@@ -197,6 +243,32 @@ envelopes_are_taken_off_until_none_fits(void **state)
 }
 
 static void
+a_wrapper_adds_members_of_its_own_and_changes_no_id(void **state)
+{
+	struct world w;
+	char id[33];
+
+	(void)state;
+	world_init(&w);
+	world_file(&w, "a.yaml", HEAD "fields: {EventName: n}\nadditional: {N: n}\n");
+	world_file(&w, "envelopes.yaml", "- {name: page, list: 'items[]', additional: {Page: page.no, Last: last}}\n"
+	    "- {name: one, object: inner, additional: {OuterId: [none, id], Page: id}}\n");
+	world_open(&w);
+	decode_text(&w, "{\"a\":1,\"n\":\"x\"}", 1);
+	memcpy(id, text_of(&w, 0, F_EventId), 33);
+	assert_text(&w, AdditionalFields, "{\"N\":\"x\"}");
+	decode_text(&w, "{\"page\":{\"no\":7},\"last\":false,\"items\":[{\"a\":1,\"n\":\"x\"},{\"inner\":{\"a\":1,\"n\":\"x\"},\"id\":\"q\\\"1\"},{\"a\":2}]}", 3);
+	assert_text(&w, AdditionalFields, "{\"N\":\"x\",\"Page\":7,\"Last\":false}");
+	assert_string_equal(text_of(&w, 1, F_AdditionalFields), "{\"N\":\"x\",\"Page\":7,\"Last\":false,\"OuterId\":\"q\\\"1\"}");
+	assert_string_equal(text_of(&w, 2, F_AdditionalFields), "{\"Page\":7,\"Last\":false}");
+	assert_string_equal(text_of(&w, 0, F_EventId), id);
+	assert_string_equal(text_of(&w, 1, F_EventId), id);
+	decode_text(&w, "{\"a\":1,\"n\":\"x\"}", 1);
+	assert_text(&w, AdditionalFields, "{\"N\":\"x\"}");
+	world_fini(&w);
+}
+
+static void
 what_is_no_object_in_a_list_goes_on_as_length_and_hash(void **state)
 {
 	struct world w;
@@ -222,6 +294,27 @@ five_wrappers_are_one_too_many(void **state)
 	assert_int_equal(w.count.unknown, 0);
 	decode_text(&w, "{\"records\":[{\"records\":[{\"records\":[{\"records\":[{\"records\":[{\"a\":1}]}]}]}]}]}", 1);
 	assert_int_equal(w.count.unknown, 1);
+	world_fini(&w);
+}
+
+static void
+what_is_no_json_below_base64_is_an_unknown_record(void **state)
+{
+	static const char *const sealed[] = { "bm8ganNvbg==", "!!!!", "IjEi", "H4sIAAAAAAAAA2Zvbw==" };
+	struct world w;
+	char text[256];
+
+	(void)state;
+	world_wrapped(&w);
+	for (size_t i = 0; i < sizeof(sealed) / sizeof(sealed[0]); i++) {
+		snprintf(text, sizeof(text), "{\"sealed\":\"%s\"}", sealed[i]);
+		decode_text(&w, text, 1);
+		assert_int_equal(w.count.unknown, 1);
+	}
+	decode_text(&w, "[{\"sealed\":\"H4sIAAAAAAACA6tWSlSyMtRRSlKyUqpQqgUAVCd/8g8AAAA=\"},{\"sealed\":\"H4sIAAAAAAACA4uuVkpUslJKyywqLlGqjQUA8ID37w8AAAA=\"}]", 2);
+	assert_int_equal(w.count.unknown, 0);
+	assert_string_equal(text_of(&w, 0, F_Operation), "1");
+	assert_string_equal(text_of(&w, 1, F_Operation), "first");
 	world_fini(&w);
 }
 
@@ -253,6 +346,10 @@ a_record_has_the_same_id_in_every_envelope(void **state)
 	assert_string_equal(plain, other);
 	take_id(&w, "{\"Type\":\"Notification\",\"Message\":\"{\\\"a\\\":1,\\\"b\\\":\\\"x\\\"}\"}", 1, other);
 	assert_string_equal(plain, other);
+	take_id(&w, "{\"message\":{\"data\":\"eyJhIjoxLCJiIjoieCJ9\",\"messageId\":\"7\"},\"subscription\":\"s\"}", 1, other);
+	assert_string_equal(plain, other);
+	take_id(&w, "{\"sealed\":\"H4sIAAAAAAACA6tWSlSyMtRRSlKyUqpQqgUAVCd/8g8AAAA=\"}", 1, other);
+	assert_string_equal(plain, other);
 	take_id(&w, "{\"b\":\"x\",\"a\":1}", 1, other);
 	assert_string_not_equal(plain, other);
 	take_id(&w, "{\"a\":1,\"b\":\"y\"}", 1, other);
@@ -281,6 +378,29 @@ id_paths_make_the_id_whatever_else_the_record_holds(void **state)
 	take_id(&w, "{\"a\":1}", 1, first);
 	take_id(&w, "{\"a\":2}", 1, other);
 	assert_string_not_equal(first, other);
+	world_fini(&w);
+}
+
+static void
+an_id_may_name_columns_whatever_filled_them(void **state)
+{
+	struct world w;
+	char id[33];
+
+	(void)state;
+	world_with(&w, HEAD "id: [$TimeGenerated, $RecommendationState]\nfields: {TimeGenerated: {from: [t, time], as: time},\n"
+	    "  RecommendationState: [{when: {gone: present}, value: NotApplicable}, {from: [s, state]}]}\n");
+	decode_text(&w, "{\"a\":1,\"t\":\"2026-01-01T00:00:00Z\",\"s\":\"Unhealthy\"}", 1);
+	memcpy(id, text_of(&w, 0, F_EventId), 33);
+	decode_text(&w, "{\"a\":2,\"time\":1767225600,\"state\":\"Unhealthy\"}", 1);
+	assert_text(&w, EventId, id);
+	decode_text(&w, "{\"a\":2,\"time\":1767225600,\"state\":\"Unhealthy\",\"gone\":true}", 1);
+	assert_string_not_equal(text_of(&w, 0, F_EventId), id);
+	/* Without a time the arrival fills the column, but not the id. */
+	decode_text(&w, "[{\"a\":1,\"s\":\"x\"},{\"a\":1,\"s\":\"x\",\"n\":2},{\"a\":1},{\"a\":1,\"n\":2}]", 4);
+	assert_number(&w, TimeGenerated, ARRIVED_MS);
+	assert_string_equal(text_of(&w, 0, F_EventId), text_of(&w, 1, F_EventId));
+	assert_string_not_equal(text_of(&w, 2, F_EventId), text_of(&w, 3, F_EventId));
 	world_fini(&w);
 }
 
@@ -778,14 +898,19 @@ main(void)
 		cmocka_unit_test(of_equal_keys_the_first_that_says_something_counts),
 		cmocka_unit_test(lists_give_an_element_by_place_by_member_or_the_first_that_fits),
 		cmocka_unit_test(an_empty_list_does_not_hide_the_next_element),
+		cmocka_unit_test(elements_that_fit_are_counted),
 		cmocka_unit_test(a_text_that_a_path_steps_into_is_read_as_json_three_deep),
 		cmocka_unit_test(families_are_asked_by_order_then_by_name),
+		cmocka_unit_test(a_family_is_asked_whatever_its_shapes_need),
 		cmocka_unit_test(each_makes_one_event_an_element_with_its_own_values),
 		cmocka_unit_test(envelopes_are_taken_off_until_none_fits),
+		cmocka_unit_test(a_wrapper_adds_members_of_its_own_and_changes_no_id),
 		cmocka_unit_test(what_is_no_object_in_a_list_goes_on_as_length_and_hash),
 		cmocka_unit_test(five_wrappers_are_one_too_many),
+		cmocka_unit_test(what_is_no_json_below_base64_is_an_unknown_record),
 		cmocka_unit_test(a_record_has_the_same_id_in_every_envelope),
 		cmocka_unit_test(id_paths_make_the_id_whatever_else_the_record_holds),
+		cmocka_unit_test(an_id_may_name_columns_whatever_filled_them),
 		cmocka_unit_test(the_id_is_the_one_that_the_page_describes),
 		cmocka_unit_test(withheld_content_leaves_as_length_and_hash),
 		cmocka_unit_test(released_content_leaves_as_it_is),

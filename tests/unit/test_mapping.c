@@ -16,6 +16,144 @@ one(struct world *w, const char *fields, const char *record)
 /* ---- what the language does ----------------------------------------------------------- */
 
 static void
+a_key_with_stars_is_any_member_that_it_fits(void **state)
+{
+	static const char fields[] = "fields:\n"
+	    "  Operation: g.*.name\n"
+	    "  TargetResourceId: '*Arn'\n"
+	    "  RiskLevel: g.x\n"
+	    "  EventName: '\"q*\"'\n";
+	struct world w;
+
+	(void)state;
+	one(&w, fields, "{\"a\":1,\"agentARN\":\"arn:1\",\"roleArn\":\"arn:2\",\"g\":{\"x\":{\"other\":1},\"k1\":{\"name\":\"n1\"},\"k2\":{\"name\":\"n2\"}},"
+	    "\"qq\":\"no\",\"q*\":\"yes\"}");
+	assert_text(&w, Operation, "n1");
+	assert_text(&w, TargetResourceId, "arn:1");
+	assert_absent(&w, RiskLevel);
+	assert_text(&w, EventName, "yes");
+	decode_text(&w, "{\"a\":1,\"arnX\":\"x\",\"g\":{\"x\":\"deep\"}}", 1);
+	assert_absent(&w, TargetResourceId);
+	assert_text(&w, RiskLevel, "deep");
+	world_fini(&w);
+}
+
+static void
+a_list_of_pairs_is_read_as_an_object(void **state)
+{
+	static const char fields[] = "fields:\n"
+	    "  Operation: 'at[key:value].\"gen.op\".*'\n"
+	    "  PromptTokens: 'at[key:value].tokens.*'\n"
+	    "  RiskLevel: 'p[Name:V].risk'\n"
+	    "  EventName: 'at[key:value].reasons.*.values[].*'\n";
+	struct world w;
+
+	(void)state;
+	one(&w, fields, "{\"a\":1,\"at\":[{\"key\":\"x\",\"value\":{\"stringValue\":\"no\"}},7,{\"value\":{\"stringValue\":\"chat\"},\"key\":\"GEN.op\"},"
+	    "{\"key\":\"tokens\",\"value\":{\"intValue\":\"9007199254740993\"}},{\"key\":\"gen.op\",\"value\":{\"stringValue\":\"second\"}},"
+	    "{\"key\":\"reasons\",\"value\":{\"arrayValue\":{\"values\":[{\"stringValue\":\"stop\"},{\"a\":1,\"b\":2},{\"intValue\":\"3\"},\"end\"]}}}],"
+	    "\"p\":\"[{\\\"Name\\\":\\\"Risk\\\",\\\"V\\\":\\\"high\\\"}]\"}");
+	assert_text(&w, Operation, "chat");
+	assert_true(event_number(&w.events.v[0], F_PromptTokens, 0) == INT64_C(9007199254740993));
+	assert_text(&w, RiskLevel, "high");
+	assert_text(&w, EventName, "stop");
+	decode_text(&w, "{\"a\":1,\"at\":[{\"key\":\"gen.op\"},{\"key\":{},\"value\":1}],\"p\":{\"Name\":\"risk\",\"V\":1}}", 1);
+	assert_absent(&w, Operation);
+	assert_absent(&w, RiskLevel);
+	world_fini(&w);
+}
+
+static void
+all_adds_numbers_and_joins_texts(void **state)
+{
+	static const char fields[] = "fields:\n"
+	    "  CompletionTokens: {all: [x, y], as: sum}\n"
+	    "  AttackTechniques: {all: [t, u], as: list}\n"
+	    "  DetectorScore: {all: [x, r], as: real, else: 7}\n";
+	struct world w;
+
+	(void)state;
+	one(&w, fields, "{\"a\":1,\"x\":29,\"y\":\"901\",\"r\":0.5,\"t\":[\"T1\",\"T2\"],\"u\":\"T3\"}");
+	assert_number(&w, CompletionTokens, 930);
+	assert_text(&w, AttackTechniques, "T1,T2,T3");
+	assert_true(w.events.v[0].v[F_DetectorScore].real == 29.5);
+	decode_text(&w, "{\"a\":1,\"y\":[4,5],\"t\":\"T3\",\"u\":[\"T3\"]}", 1);
+	assert_number(&w, CompletionTokens, 9);
+	assert_text(&w, AttackTechniques, "T3");
+	assert_true(w.events.v[0].v[F_DetectorScore].real == 7);
+	decode_text(&w, "{\"a\":1,\"x\":9223372036854775807,\"y\":1}", 1);
+	assert_absent(&w, CompletionTokens);
+	world_fini(&w);
+}
+
+static void
+since_gives_the_milliseconds_between_two_times(void **state)
+{
+	static const char fields[] = "fields:\n"
+	    "  DurationMs: {from: [e, e2], since: [b, b2]}\n"
+	    "  CloudRegion: {from: r, segment: locations}\n"
+	    "  CloudAccountId: {from: r, segment: projects, map: {'p*': ours}}\n";
+	struct world w;
+
+	(void)state;
+	one(&w, fields, "{\"a\":1,\"b\":\"1800000000123456789\",\"e\":1800000001500000000,\"r\":\"//h.example/projects/p1/locations/europe-west1/endpoints/locations\"}");
+	assert_number(&w, DurationMs, 1377);
+	assert_text(&w, CloudRegion, "europe-west1");
+	assert_text(&w, CloudAccountId, "ours");
+	decode_text(&w, "{\"a\":1,\"b\":\"2026-01-01T00:00:01Z\",\"e\":\"2026-01-01T00:00:00Z\",\"r\":\"projects/q/x\"}", 1);
+	assert_absent(&w, DurationMs);
+	assert_absent(&w, CloudRegion);
+	assert_absent(&w, CloudAccountId);
+	decode_text(&w, "{\"a\":1,\"e2\":\"2026-01-01T00:00:02Z\"}", 1);
+	assert_absent(&w, DurationMs);
+	world_fini(&w);
+}
+
+static void
+a_members_literal_keeps_its_kind(void **state)
+{
+	static const char fields[] = "additional:\n"
+	    "  T: {value: true}\n  F: {value: \"false\"}\n  N: {value: -12.5}\n  Z: {from: x, else: 0}\n  D: {value: 007}\n  W: {value: yes}\n"
+	    "  V: {value: 1.}\n";
+	struct world w;
+
+	(void)state;
+	one(&w, fields, "{\"a\":1}");
+	assert_text(&w, AdditionalFields, "{\"T\":true,\"F\":\"false\",\"N\":-12.5,\"Z\":0,\"D\":\"007\",\"W\":\"yes\",\"V\":\"1.\"}");
+	world_fini(&w);
+}
+
+static void
+one_model_has_one_name(void **state)
+{
+	static const struct { const char *theirs, *name, *version; } rows[] = {
+		{ "anthropic.claude-3-haiku-20240307-v1:0", "anthropic.claude-3-haiku-20240307-v1:0", "(absent)" },
+		{ "us.anthropic.claude-3-haiku-20240307-v1:0", "anthropic.claude-3-haiku-20240307-v1:0", "(absent)" },
+		{ "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v1:0", "amazon.nova-lite-v1:0", "(absent)" },
+		{ "arn:aws:bedrock:us-east-1:1:inference-profile/global.amazon.nova-lite-v1:0", "amazon.nova-lite-v1:0", "(absent)" },
+		{ "arn:aws:bedrock:us-east-1:1:application-inference-profile/a1b2", "a1b2", "(absent)" },
+		{ "us.model", "us.model", "(absent)" },
+		{ "projects/p/locations/l/publishers/google/models/code-bison@002", "code-bison", "002" },
+		{ "publishers/google/models/gemini-2.5-pro@default", "gemini-2.5-pro", "(absent)" },
+		{ "gpt-4o/", "gpt-4o", "(absent)" }, { "@x", "@x", "x" },
+	};
+	struct world w;
+	char text[256];
+
+	(void)state;
+	one(&w, "fields: {AiModelName: {from: m, as: model_name}, AiModelVersion: {from: m, as: model_version}}\n", "{\"a\":1}");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(text, sizeof(text), "{\"a\":1,\"m\":\"%s\"}", rows[i].theirs);
+		decode_text(&w, text, 1);
+		assert_text(&w, AiModelName, rows[i].name);
+		assert_text(&w, AiModelVersion, rows[i].version);
+	}
+	decode_text(&w, "{\"a\":1,\"m\":\"/\"}", 1);
+	assert_absent(&w, AiModelName);
+	world_fini(&w);
+}
+
+static void
 a_list_of_paths_takes_the_first_that_finds_something(void **state)
 {
 	struct world w;
@@ -213,6 +351,16 @@ converters_of_text_give_what_they_say(void **state)
 		{ "guid", "\"me@example.com\"", "(absent)" },
 		{ "html_text", "\"a<br>b &amp; <b>c</b>\\n 1 < 2\"", "a b & c 1 < 2" },
 		{ "html_text", "\"<a<a<a\"", "<a<a<a" },
+		{ "url", "\"https://u:secret@h.example:8443/a/b?code=k#f\"", "https://h.example:8443/a/b" },
+		{ "url", "\"/score?key=k\"", "/score" }, { "url", "\"https://h.example?sig=x\"", "https://h.example" },
+		{ "url", "\"plain words\"", "(absent)" }, { "url", "\"a/b://c\"", "(absent)" },
+		{ "url_host", "\"wss://x@[2001:db8::1]:443/p\"", "[2001:db8::1]:443" },
+		{ "url_host", "\"https://h.example\"", "h.example" }, { "url_host", "\"/p\"", "(absent)" },
+		{ "url_host", "\"https:///p\"", "(absent)" },
+		{ "azure_scope", "\"/subscriptions/s/providers/Microsoft.Security/assessments/a\"", "/subscriptions/s" },
+		{ "azure_scope", "\"/subscriptions/s/resourceGroups/g/providers/P/t/n/PROVIDERS/M.S/a/b/c/d\"",
+		    "/subscriptions/s/resourceGroups/g/providers/P/t/n" },
+		{ "azure_scope", "\"/subscriptions/s\"", "(absent)" }, { "azure_scope", "\"providers/x/y\"", "(absent)" },
 		{ "bool", "\"True\"", "true" }, { "bool", "\"maybe\"", "(absent)" },
 		{ "time", "1700000000", "2023-11-14T22:13:20.000Z" },
 		{ "count", "[1,2,3]", "3" }, { "json", "{\"b\": [1, \"x\"]}", "{\"b\":[1,\"x\"]}" },
@@ -352,8 +500,8 @@ each_fault_is_named_with_its_line(void **state)
 	fault(HEAD "fields:\n  AdditionalFields: a\n", 4, "additional");
 	fault(HEAD "fields:\n  Operation: {from: a, as: txet}\n", 4, "did you mean text");
 	fault(HEAD "fields:\n  Operation: {from: a, asx: text}\n", 4, "unknown key");
-	fault(HEAD "fields:\n  Operation: {as: text}\n", 4, "one of from, value, say");
-	fault(HEAD "fields:\n  Operation: {value: a, from: b}\n", 4, "one of from, value, say");
+	fault(HEAD "fields:\n  Operation: {as: text}\n", 4, "one of from, all, value, say");
+	fault(HEAD "fields:\n  Operation: {value: a, from: b}\n", 4, "one of from, all, value, say");
 	fault(HEAD "fields:\n  EventName: $Operation\n  Operation: a\n", 4, "no earlier rule");
 	fault(HEAD "fields:\n  EventName: {say: \"{Operation}\"}\n  Operation: a\n", 4, "before a rule");
 	fault(HEAD "fields:\n  EventName: {say: \"[a [b]]\"}\n", 4, "pairs");
@@ -369,6 +517,11 @@ each_fault_is_named_with_its_line(void **state)
 	fault(HEAD "tables:\n  t: {A: b, a: c}\n", 4, "twice");
 	fault(HEAD "fields:\n  Operation: \"list[x]\"\n", 4, "in brackets");
 	fault(HEAD "fields:\n  Operation: \"list[0\"\n", 4, "not closed");
+	fault(HEAD "fields:\n  Operation: \"list[a:]\"\n", 4, "empty");
+	fault(HEAD "fields:\n  Operation: {say: x, segment: y}\n", 4, "go with from");
+	fault(HEAD "fields:\n  DurationMs: {all: [a, b], since: c}\n", 4, "goes with from");
+	fault(HEAD "fields:\n  TimeGenerated: {from: a, since: c}\n", 4, "milliseconds");
+	fault(HEAD "additional:\n  X: {all: [a, b], as: json}\n", 4, "taken together");
 	fault(HEAD "fields:\n  Operation: \"a b\"\n", 4, "double quotes");
 	fault(HEAD "fields:\n  Operation: a.\n", 4, "ends with");
 	fault(HEAD "fields:\n  Operation: [a, {from: b}, [c, \"\"]]\n", 4, "1 to 1024");
@@ -378,7 +531,8 @@ each_fault_is_named_with_its_line(void **state)
 	fault(HEAD "additional: {X: a}\nwithheld: {X: b}\n", 4, "additional");
 	fault(HEAD "prompt_like: [a]\n", 3, "only for the family unknown");
 	fault("family: unknown\nmatch: [{a: present}]\n", 2, "unknown");
-	fault(HEAD "id: $Operation\n", 3, "only paths");
+	fault(HEAD "id: $Operation\n", 3, "no earlier rule fills");
+	fault(HEAD "id: [a, $arrival]\n", 3, "no part of an id");
 	fault(HEAD "redact: secret\n", 3, "list of key words");
 	fault("- a\n", 1, "family");
 }
@@ -469,6 +623,10 @@ envelope_faults_are_named(void **state)
 		{ "- {name: x}\n", "one of list, text, object" }, { "- {name: x, list: a}\n", "ends with []" },
 		{ "- {name: x, object: 'a[].b'}\n", "only at the end" }, { "- {name: x, list: 'a[]', onyl: [b]}\n", "unknown key" },
 		{ "- {name: x, list: 'a[]', only: b}\n", "keys that may stand" },
+		{ "- {name: x, list: 'a[]', additional: [b]}\n", "members and their paths" },
+		{ "- {name: x, list: 'a[]', additional: {9b: b}}\n", "a letter" },
+		{ "- {name: x, list: 'a[]', additional: {B: $EventName}}\n", "only paths" },
+		{ "- {name: x, list: 'a[]', additional: {b: b}}\n", "a member that the family t makes" },
 	};
 
 	(void)state;
@@ -477,6 +635,7 @@ envelope_faults_are_named(void **state)
 
 		world_init(&w);
 		world_file(&w, "envelopes.yaml", rows[i].text);
+		world_file(&w, "t.yaml", HEAD "withheld: {B: b}\n");
 		assert_int_equal(world_load(&w), -1);
 		assert_has(w.problems.v[0].text, rows[i].says);
 		assert_int_equal(w.problems.v[0].line, 1);
@@ -488,6 +647,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_key_with_stars_is_any_member_that_it_fits),
+		cmocka_unit_test(a_list_of_pairs_is_read_as_an_object),
+		cmocka_unit_test(all_adds_numbers_and_joins_texts),
+		cmocka_unit_test(since_gives_the_milliseconds_between_two_times),
+		cmocka_unit_test(a_members_literal_keeps_its_kind),
+		cmocka_unit_test(one_model_has_one_name),
 		cmocka_unit_test(a_list_of_paths_takes_the_first_that_finds_something),
 		cmocka_unit_test(nothing_has_many_spellings),
 		cmocka_unit_test(blocks_are_tried_in_order_and_when_must_hold),
