@@ -54,6 +54,16 @@ intake_save(struct intake *in)
 	in->checkpoint_ms = clock_mono_ms();
 }
 
+void
+intake_let_go(struct intake *in)
+{
+	struct err err = { 0 };
+
+	if (spool_done(in->checkpoint, in->seen_seq, &err) != 0)
+		note(INTERNAL, N_TEXT("what", "detector state"), N_TEXT("why", err.text));
+	in->checkpoint_ms = clock_mono_ms();
+}
+
 static int
 read_state(struct intake *in, uint64_t *ret_seq, struct err *err)
 {
