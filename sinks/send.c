@@ -417,6 +417,16 @@ send_reopen(struct send *s)
 		s->sink.kind->reopen(&s->sink);
 }
 
+size_t
+send_out(const struct send *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		n += s->flights[(s->head + i) % s->limit].state == OUT;
+	return n;
+}
+
 uint64_t
 send_set_aside(const struct send *s)
 {

@@ -43,6 +43,7 @@ void	send_more(struct send *);			/* there are new durable entries */
 void	send_drain(struct send *);			/* do not wait for fuller batches any more */
 bool	send_done(const struct send *, uint64_t seq);	/* everything up to seq is acknowledged */
 void	send_reopen(struct send *);
+size_t	send_out(const struct send *);			/* batches that wait for the sink's answer */
 uint64_t send_set_aside(const struct send *);		/* how many since start */
 const char *send_name(const struct send *);
 

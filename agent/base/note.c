@@ -42,7 +42,10 @@ note_set_level(enum note_level level)
 void
 note_to_fd(int fd)
 {
+	pthread_mutex_lock(&lock);
 	out_fd = fd;
+	memset(spoken, 0, sizeof(spoken));
+	pthread_mutex_unlock(&lock);
 }
 
 struct line {

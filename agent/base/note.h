@@ -37,7 +37,7 @@ struct note_arg {
 
 void	note_write(enum note_id, const struct note_arg *args);	/* ends at key NULL */
 void	note_set_level(enum note_level least);
-void	note_to_fd(int fd);		/* tests; -1 is silence */
+void	note_to_fd(int fd);		/* tests; -1 is silence. What was withheld is forgotten */
 
 struct note_row { const char *id; enum note_level level; unsigned burst; const char *sentence, *help; };
 const struct note_row *note_row(enum note_id);

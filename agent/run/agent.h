@@ -71,6 +71,8 @@ bool	deliver_done(const struct deliver *);	/* any thread: every durable event is
 uint64_t deliver_turns(const struct deliver *);
 uint64_t deliver_set_aside(const struct deliver *);
 int	deliver_turn(struct deliver *, int max_wait_ms);
+/* For tests: batches that wait for a sink's answer, and how many HTTP requests are on their way. */
+size_t	deliver_out(const struct deliver *, size_t *ret_requests);
 
 /* Shipped and own mappings; conf NULL: where they are by default. */
 int	mappings_open(struct decoder **ret, const struct conf *, struct problems *, struct err *);

@@ -213,3 +213,14 @@ deliver_turn(struct deliver *d, int max_wait_ms)
 {
 	return loop_turn(d->loop, max_wait_ms);
 }
+
+size_t
+deliver_out(const struct deliver *d, size_t *ret_requests)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->n; i++)
+		n += send_out(d->sends[i]);
+	*ret_requests = http_in_flight(d->http);
+	return n;
+}

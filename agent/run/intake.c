@@ -264,6 +264,21 @@ add_events(struct intake *in, struct source *s, uint64_t arrived_ms, struct err 
 	return 0;
 }
 
+/* The group is full for these events: they begin the next one. What even an empty one does not hold is set aside. */
+static int
+add_to_new_group(struct intake *in, struct source *s, const struct record *r, struct err *err)
+{
+	if (!group_is_empty(&in->group)) {
+		if (commit(in) != 0)
+			return err_set(err, ERR_AGAIN, "the group before it cannot be written");
+		if (add_events(in, s, r->arrived_ms, err) == 0)
+			return 0;
+		if (err->kind != ERR_FULL)
+			return -1;
+	}
+	return bury(in, s, r, "its events do not fit into a group", err);
+}
+
 static int
 take_record(struct intake *in, struct source *s, const struct record *r, struct err *err)
 {
@@ -275,10 +290,8 @@ take_record(struct intake *in, struct source *s, const struct record *r, struct 
 	in->events.n = 0;
 	if (decode(in->decoder, in->ctx, r, &in->events, &count, err) != 0)
 		rc = err->kind == ERR_AGAIN ? -1 : bury(in, s, r, err->text, err);
-	else
-		rc = add_events(in, s, r->arrived_ms, err);
-	if (rc == -1 && err->kind == ERR_FULL)		/* one record, more events than a group can ever hold */
-		rc = bury(in, s, r, "its events do not fit into a group", err);
+	else if ((rc = add_events(in, s, r->arrived_ms, err)) != 0 && err->kind == ERR_FULL)
+		rc = add_to_new_group(in, s, r, err);
 	stat_add(s->stats, STAT_SOURCE_EVENTS, count.events);
 	stat_add(s->stats, STAT_SOURCE_UNKNOWN, count.unknown);
 	arena_reset(&in->arena);
@@ -376,8 +389,12 @@ tend(void *arg)
 		note(INTERNAL, N_TEXT("what", "spool"), N_TEXT("why", err.text));
 	if (in->stuck && commit(in) == 0)
 		resume_sources(in);
-	if (clock_mono_ms() - in->checkpoint_ms >= CHECKPOINT_MS && commit(in) == 0)
-		intake_save(in);
+	if (clock_mono_ms() - in->checkpoint_ms >= CHECKPOINT_MS) {
+		if (commit(in) == 0)
+			intake_save(in);
+		else
+			intake_let_go(in);
+	}
 	beat(in);
 	detect_count(in->detect);
 	count_spool(in);
@@ -493,7 +510,10 @@ intake_start(struct intake *in, bool thread, struct err *err)
 {
 	struct restoring r = { in, err };
 
-	if (intake_remember(in, err) != 0 || spool_each_mark(in->world.spool, restore_one, &r, err) != 0)
+	if (intake_remember(in, err) != 0)
+		return -1;
+	intake_save(in);
+	if (spool_each_mark(in->world.spool, restore_one, &r, err) != 0)
 		return -1;
 	in->started = true;
 	in->checkpoint_ms = in->committed_ms = in->heartbeat_ms = clock_mono_ms();

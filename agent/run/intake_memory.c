@@ -61,6 +61,16 @@ intake_save(struct intake *in)
 	in->checkpoint_ms = clock_mono_ms();
 }
 
+void
+intake_let_go(struct intake *in)
+{
+	struct err err = { 0 };
+
+	if (spool_done(in->checkpoint, in->seen_seq, &err) != 0)
+		note(INTERNAL, N_TEXT("what", "detector state"), N_TEXT("why", err.text));
+	in->checkpoint_ms = clock_mono_ms();
+}
+
 /* The parts of a state file, as slices of b. */
 static int
 read_parts(const char *state_dir, struct buf *b, struct slice *ret_detect, struct slice *ret_posture, uint64_t *ret_seq,

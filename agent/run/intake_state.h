@@ -60,5 +60,8 @@ int	heartbeat_say(const char *agent_id, int64_t now_ms, struct event_list *into,
 int	intake_remember(struct intake *, struct err *);
 /* Saves it with the spool's position. Only between groups: everything the detectors have seen is then durable. */
 void	intake_save(struct intake *);
+/* For a full spool, where nothing can be saved because the group cannot be written: segments may go that the saved state has not
+ * seen. Only a crash before the next save makes a gap of it in what the detectors know; else source and spool would wait for each other. */
+void	intake_let_go(struct intake *);
 
 #endif

@@ -25,6 +25,7 @@
 #define BODY_BYTES	(8 << 20)
 #define CONNECTIONS	64
 #define REQUESTS	4096
+#define REFUSALS	8
 
 enum act { ANSWER, DROP_BEFORE, DROP_AFTER, CUT, STALL };
 
@@ -33,6 +34,11 @@ struct step {
 	int		 status;
 	char		*headers, *body;
 	struct step	*next;
+};
+
+struct refusal {
+	char		*words;
+	int		 status;
 };
 
 struct connection {
@@ -55,6 +61,8 @@ struct far_side {
 	pthread_cond_t	 moved;
 	struct step	*first, *last;
 	struct step	 standing;
+	struct refusal	 refusals[REFUSALS];
+	size_t		 nrefusals, nstalled;
 	bool		 stop, released;
 	struct connection connections[CONNECTIONS];
 	unsigned	 nconnections;
@@ -138,6 +146,45 @@ far_side_otherwise(struct far_side *f, int status, const char *headers, const ch
 	f->standing = (struct step){ .act = ANSWER, .status = status,
 		.headers = must(strdup(headers != NULL ? headers : "")), .body = must(strdup(body != NULL ? body : "")) };
 	pthread_mutex_unlock(&f->lock);
+}
+
+void
+far_side_refuse(struct far_side *f, const char *words, int status)
+{
+	pthread_mutex_lock(&f->lock);
+	if (f->nrefusals == REFUSALS)
+		abort();
+	f->refusals[f->nrefusals++] = (struct refusal){ must(strdup(words)), status };
+	pthread_mutex_unlock(&f->lock);
+}
+
+void
+far_side_forget_script(struct far_side *f)
+{
+	pthread_mutex_lock(&f->lock);
+	while (f->first != NULL) {
+		struct step *s = f->first;
+
+		f->first = s->next;
+		free(s->headers);
+		free(s->body);
+		free(s);
+	}
+	f->last = NULL;
+	f->released = true;
+	pthread_cond_broadcast(&f->moved);
+	pthread_mutex_unlock(&f->lock);
+}
+
+size_t
+far_side_stalled(struct far_side *f)
+{
+	size_t n;
+
+	pthread_mutex_lock(&f->lock);
+	n = f->nstalled;
+	pthread_mutex_unlock(&f->lock);
+	return n;
 }
 
 static void
@@ -310,8 +357,10 @@ static void
 wait_for_release(struct far_side *f)
 {
 	pthread_mutex_lock(&f->lock);
+	f->nstalled++;
 	while (!f->released && !f->stop)
 		pthread_cond_wait(&f->moved, &f->lock);
+	f->nstalled--;
 	pthread_mutex_unlock(&f->lock);
 }
 
@@ -341,6 +390,24 @@ do_step(struct connection *c, const struct step *s)
 		break;
 	}
 	return false;
+}
+
+/* A standing refusal takes the place of a yes. */
+static void
+refuse(struct far_side *f, const struct far_side_request *r, struct step *s)
+{
+	struct buf body;
+
+	pthread_mutex_lock(&f->lock);
+	buf_init(&body, BODY_BYTES * 8);
+	if (f->nrefusals > 0 && s->act == ANSWER && s->status / 100 == 2 && far_side_body(r, &body))
+		for (size_t i = 0; i < f->nrefusals; i++)
+			if (memmem(body.p, body.n, f->refusals[i].words, strlen(f->refusals[i].words)) != NULL) {
+				s->status = f->refusals[i].status;
+				break;
+			}
+	buf_fini(&body);
+	pthread_mutex_unlock(&f->lock);
 }
 
 static bool
@@ -381,8 +448,11 @@ serve_one(struct connection *c)
 	if (strcmp(r.method, "CONNECT") == 0)
 		return accept_connect(c, &r);
 	s = next_step(c->far_side);
-	if (s->act != DROP_BEFORE)
+	if (s->act != DROP_BEFORE) {
 		take_body(c, &r);
+		refuse(c->far_side, &r, s);
+	}
+	r.answered = s->act == ANSWER ? s->status : 0;
 	record(c, &r);
 	go_on = do_step(c, s);
 	free_step(s);
@@ -522,6 +592,8 @@ far_side_stop(struct far_side *f)
 		free(f->requests[i].headers);
 		free(f->requests[i].body);
 	}
+	for (size_t i = 0; i < f->nrefusals; i++)
+		free(f->refusals[i].words);
 	free(f->standing.headers);
 	free(f->standing.body);
 	SSL_CTX_free(f->tls);

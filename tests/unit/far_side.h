@@ -30,6 +30,7 @@ struct far_side_request {
 	size_t		 body_n;
 	unsigned	 connection;	/* from 1 */
 	bool		 whole;		/* the body came completely */
+	int		 answered;	/* the status; 0: no whole answer, or a stalled one */
 };
 
 struct far_side *far_side_start(const struct far_side_options *);	/* NULL: plain HTTP */
@@ -45,6 +46,12 @@ void	far_side_drop_after(struct far_side *);		/* takes the whole request, closes
 void	far_side_cut_answer(struct far_side *, int status, const char *body);	/* half of the body, then closes */
 void	far_side_stall(struct far_side *);		/* takes the request and keeps silent until far_side_release or stop */
 void	far_side_release(struct far_side *);		/* stalled ones are answered by the standing answer */
+
+size_t	far_side_stalled(struct far_side *);		/* how many are kept waiting just now */
+/* From now on a body (unpacked) that holds these words is answered so, where it would have been a 2xx. */
+void	far_side_refuse(struct far_side *, const char *words, int status);
+/* Queued answers are dropped and stalled requests released; standing ones and refusals stay. */
+void	far_side_forget_script(struct far_side *);
 
 /* Requests so far; each stays where it is until far_side_stop. */
 size_t	far_side_count(struct far_side *);
