@@ -17,16 +17,17 @@
 #include "base/json.h"
 #include "decode/decode.h"
 #include "run/agent.h"
+#include "run/backtest.h"
 #include "run/settings.h"
 #include "sinks/encode/encode.h"
 
 #define CONF_PATH	SYSCONF_DIR "/agent.yaml"
 #define ONCE_TIMEOUT_MS	600000
 
-enum { OPT_ONCE = 256, OPT_TIMEOUT, OPT_FORMAT, OPT_WHY, OPT_JSON, OPT_HELP };
+enum { OPT_ONCE = 256, OPT_TIMEOUT, OPT_FORMAT, OPT_WHY, OPT_JSON, OPT_HELP, OPT_DETECTOR, OPT_PLOT };
 
 struct options {
-	const char	*conf_path, *format;
+	const char	*conf_path, *format, *detector, *plot;
 	bool		 conf_given, once, why, json;
 	uint64_t	 timeout_ms;
 };
@@ -38,6 +39,8 @@ static const struct option long_options[] = {
 	{ "format", required_argument, NULL, OPT_FORMAT },
 	{ "why", no_argument, NULL, OPT_WHY },
 	{ "json", no_argument, NULL, OPT_JSON },
+	{ "detector", required_argument, NULL, OPT_DETECTOR },
+	{ "plot", required_argument, NULL, OPT_PLOT },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -169,6 +172,25 @@ command_explain(const struct options *o, int argc, char **argv)
 	return rc == 0 ? 0 : EX_DATAERR;
 }
 
+static int
+command_backtest(const struct options *o, int argc, char **argv)
+{
+	struct backtest b = { .detector = o->detector, .plot = o->plot, .files = (const char *const *)argv,
+		.nfiles = (size_t)argc, .out = stdout };
+	struct conf *conf = NULL;
+	struct err err = { 0 };
+	int rc;
+
+	if (load_if_given(o, &conf, &err) != 0)
+		return EX_CONFIG;
+	b.conf = conf;
+	rc = backtest_run(&b, &err);
+	conf_free(conf);
+	if (rc == -1)
+		return err.kind == ERR_CONFIG ? usage(err.text) : failed(&err);
+	return rc == 0 ? 0 : EX_DATAERR;
+}
+
 /* The state directory of the configuration; the default's where there is none. */
 static int
 with_state_dir(const struct options *o, int (*then)(const struct options *, int, char **, const char *), int argc,
@@ -246,6 +268,8 @@ const struct command_row command_rows[] = {
 	{ "check", "[-c FILE]", "validate the configuration and the mappings, one line a problem", command_check },
 	{ "explain", "[-c FILE] [--format F] [--why] [FILE...]", "records in, events out; --why tells how each column was filled",
 	  command_explain },
+	{ "backtest", "[-c FILE] --detector D [--plot FILE.svg] [FILE...]",
+	  "a detector over a recorded past, in one pass; volume: CSV timestamp,value in, with score,alert out", command_backtest },
 	{ "status", "[-c FILE] [--json]", "ask the running agent: sources, detectors, spool, sinks", command_status },
 	{ "spool", "stat|verify|dump|dead [DIR]", "look into a spool and its dead letter", command_spool },
 	{ "help", "[settings|man PAGE]", "this text, all settings, or a manual page", command_help },
@@ -281,6 +305,12 @@ parse(int argc, char **argv, struct options *o)
 			break;
 		case OPT_JSON:
 			o->json = true;
+			break;
+		case OPT_DETECTOR:
+			o->detector = optarg;
+			break;
+		case OPT_PLOT:
+			o->plot = optarg;
 			break;
 		case 'h':
 		case OPT_HELP:
