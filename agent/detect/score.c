@@ -356,3 +356,30 @@ score_gap(struct score *s, int64_t t_ms, uint32_t spacing_ms, uint32_t n)
 	}
 	s->hour_no = hour;
 }
+
+uint32_t
+score_spacing(struct score_spacing *p, int64_t t_ms)
+{
+	int64_t step = p->rows > 0 ? t_ms - p->last_ms : 0;
+
+	p->last_ms = t_ms;
+	if (p->rows < UINT32_MAX)
+		p->rows++;
+	if (step <= 0 || step > INT64_C(86400000) * 31)		/* repeats and steps back tell nothing */
+		return (uint32_t)p->usual_ms;
+	if (p->usual_ms == 0)
+		p->usual_ms = (float)step;
+	/* A median by small steps: a gap moves it no further than any other row. */
+	else if ((float)step > p->usual_ms * 1.02f)
+		p->usual_ms *= p->rows < 32 ? 1.2f : 1.02f;
+	else if ((float)step < p->usual_ms / 1.02f)
+		p->usual_ms /= p->rows < 32 ? 1.2f : 1.02f;
+	return (uint32_t)p->usual_ms;
+}
+
+double
+score_strict(double sensitivity)
+{
+	/* Ten times fewer false alarms need about a decade more of surprise, that is a factor of 1 + 1/3.6. */
+	return 1 + 0.28 * log10(1.0 / sensitivity);
+}

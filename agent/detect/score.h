@@ -50,6 +50,18 @@ struct score_says {
 	double	expected, usual_low, usual_high;
 };
 
+/* How long a window of a series is whose rows only say when: learnt from the steps between them. */
+struct score_spacing {
+	int64_t		last_ms;
+	uint32_t	rows;
+	float		usual_ms;
+};
+/* The spacing to give score_row for a row at t_ms; 0 while nothing is known. */
+uint32_t score_spacing(struct score_spacing *, int64_t t_ms);
+
+/* What `strict` is for so many expected false alarms a series and week. */
+double	score_strict(double sensitivity);
+
 void	score_init(struct score *);
 /* One row: amount x in the window of spacing_ms that begins at t_ms. `strict` 1 is the default sensitivity; more is quieter. */
 struct score_says score_row(struct score *, int64_t t_ms, uint32_t spacing_ms, double x, double strict);

@@ -348,8 +348,7 @@ open_volume(void **ret, const struct conf *conf, struct err *err)
 	v->lateness = (uint32_t)conf_count(conf, "lateness");
 	v->max_series = (uint32_t)conf_count(conf, "max_series");
 	v->min_count = (double)conf_count(conf, "min_count");
-	/* Ten times fewer false alarms need about a decade more of surprise, that is a factor of 1 + 1/3.6. */
-	v->strict = 1 + 0.28 * log10(1.0 / conf_real(conf, "sensitivity"));
+	v->strict = score_strict(conf_real(conf, "sensitivity"));
 	v->calls = calloc(CALLS, sizeof(*v->calls));
 	v->episodes = calloc(MAX_EPISODES, sizeof(*v->episodes));
 	v->surprises = calloc(MAX_SURPRISES, sizeof(*v->surprises));

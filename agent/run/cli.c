@@ -17,16 +17,17 @@
 #include "base/json.h"
 #include "decode/decode.h"
 #include "run/agent.h"
+#include "run/backtest.h"
 #include "run/settings.h"
 #include "sinks/encode/encode.h"
 
 #define CONF_PATH	SYSCONF_DIR "/agent.yaml"
 #define ONCE_TIMEOUT_MS	600000
 
-enum { OPT_ONCE = 256, OPT_TIMEOUT, OPT_FORMAT, OPT_WHY, OPT_JSON, OPT_ONLINE, OPT_HELP };
+enum { OPT_ONCE = 256, OPT_TIMEOUT, OPT_FORMAT, OPT_WHY, OPT_JSON, OPT_ONLINE, OPT_HELP, OPT_DETECTOR, OPT_PLOT };
 
 struct options {
-	const char	*conf_path, *format;
+	const char	*conf_path, *format, *detector, *plot;
 	bool		 conf_given, once, why, json, online;
 	uint64_t	 timeout_ms;
 };
@@ -39,6 +40,8 @@ static const struct option long_options[] = {
 	{ "why", no_argument, NULL, OPT_WHY },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "online", no_argument, NULL, OPT_ONLINE },
+	{ "detector", required_argument, NULL, OPT_DETECTOR },
+	{ "plot", required_argument, NULL, OPT_PLOT },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -171,6 +174,25 @@ command_explain(const struct options *o, int argc, char **argv)
 	return rc == 0 ? 0 : EX_DATAERR;
 }
 
+static int
+command_backtest(const struct options *o, int argc, char **argv)
+{
+	struct backtest b = { .detector = o->detector, .plot = o->plot, .files = (const char *const *)argv,
+		.nfiles = (size_t)argc, .out = stdout };
+	struct conf *conf = NULL;
+	struct err err = { 0 };
+	int rc;
+
+	if (load_if_given(o, &conf, &err) != 0)
+		return EX_CONFIG;
+	b.conf = conf;
+	rc = backtest_run(&b, &err);
+	conf_free(conf);
+	if (rc == -1)
+		return err.kind == ERR_CONFIG ? usage(err.text) : failed(&err);
+	return rc == 0 ? 0 : EX_DATAERR;
+}
+
 /* The state directory of the configuration; the default's where there is none. */
 static int
 with_state_dir(const struct options *o, int (*then)(const struct options *, int, char **, const char *), int argc,
@@ -273,6 +295,8 @@ const struct command_row command_rows[] = {
 	  command_explain },
 	{ "posture", "[-c FILE] [--json]", "does control 1.24 hold: each requirement with pass, fail or unknown, its evidence and zone; "
 	  "exit status 0 only if none fails", command_posture },
+	{ "backtest", "[-c FILE] --detector D [--plot FILE.svg] [FILE...]",
+	  "a detector over a recorded past, in one pass; volume: CSV timestamp,value in, with score,alert out", command_backtest },
 	{ "status", "[-c FILE] [--json]", "ask the running agent: sources, detectors, spool, sinks", command_status },
 	{ "spool", "stat|verify|dump|dead [DIR]", "look into a spool and its dead letter", command_spool },
 	{ "help", "[settings|man PAGE]", "this text, all settings, or a manual page", command_help },
@@ -311,6 +335,12 @@ parse(int argc, char **argv, struct options *o)
 			break;
 		case OPT_JSON:
 			o->json = true;
+			break;
+		case OPT_DETECTOR:
+			o->detector = optarg;
+			break;
+		case OPT_PLOT:
+			o->plot = optarg;
 			break;
 		case 'h':
 		case OPT_HELP:

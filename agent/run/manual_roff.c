@@ -107,6 +107,12 @@ static const char *const page_1_options[] = {
 	"\\fB\\-\\-json\\fR",
 	"\\fBstatus\\fR, \\fBspool stat\\fR: one JSON object.",
 	".TP",
+	"\\fB\\-\\-detector\\fR \\fIDETECTOR\\fR",
+	"\\fBbacktest\\fR: which detector.",
+	".TP",
+	"\\fB\\-\\-plot\\fR \\fIFILE\\fR",
+	"\\fBbacktest\\fR: also draw the series, what was expected, and the alerts, as SVG.",
+	".TP",
 	"\\fB\\-V\\fR, \\fB\\-\\-version\\fR",
 	"The version, and what it was built with.",
 	NULL

@@ -1,0 +1,48 @@
+/*
+ * backtest.h - the `backtest` command: one detector over a recorded past, in one pass, without a look ahead.
+ *
+ * Gives:   what the detector would have said, on `out`; with `plot` also a picture of it.
+ * Takes:   volume: CSV `timestamp,value`; the others: records, as `explain` takes them.
+ * Fails:   ERR_DATA input that cannot be read (file, line, what is allowed); ERR_AGAIN output that cannot be written.
+ * Never:   any state on disk, any network.
+ */
+#ifndef RUN_BACKTEST_H
+#define RUN_BACKTEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct conf;
+struct err;
+
+struct backtest {
+	const char		*detector;	/* a name of the table in backtest.c */
+	const char		*plot;		/* path of an SVG to write; NULL: none */
+	const char *const	*files;		/* none: standard input */
+	size_t			 nfiles;
+	const struct conf	*conf;		/* the whole configuration; NULL: defaults */
+	FILE			*out;
+};
+
+/* 0 done; 1 done, but some input could not be read (named on standard error); -1 err. */
+int	backtest_run(const struct backtest *, struct err *);
+
+/* ---- one function a kind of input ------------------------------------------- */
+int	backtest_volume(const struct backtest *, struct err *);
+
+/* ---- progress ----------------------------------------------------------------- */
+
+/* A line on standard error that is written anew a few times a second; nothing when that is no terminal. */
+struct progress {
+	const char	*what;		/* "rows" */
+	uint64_t	 total_bytes;	/* 0: unknown */
+	uint64_t	 next_ms;
+	bool		 shown, off;
+};
+void	progress_start(struct progress *, const char *what, uint64_t total_bytes);
+void	progress_show(struct progress *, uint64_t count, uint64_t bytes);
+void	progress_end(struct progress *);	/* takes the line away */
+
+#endif
