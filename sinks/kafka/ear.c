@@ -46,14 +46,15 @@ hear(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 		said = strstr(text, "Failed to acquire ");
 	if (said == NULL || ear == NULL || !is_refusal(said))
 		return;
-	kafka_ear_put(ear, said);
+	kafka_ear_put(ear, rk, said);
 }
 
 void
-kafka_ear_put(struct kafka_ear *ear, const char *said)
+kafka_ear_put(struct kafka_ear *ear, const rd_kafka_t *rk, const char *said)
 {
 	pthread_mutex_lock(&ear->lock);
-	snprintf(ear->refusal, sizeof(ear->refusal), "%s", said);
+	if (rk == ear->client)
+		snprintf(ear->refusal, sizeof(ear->refusal), "%s", said);
 	for (char *c = ear->refusal; *c != '\0'; c++)
 		if ((unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7f)
 			*c = '?';
@@ -77,9 +78,10 @@ kafka_ear_heard(struct kafka_ear *ear, char ret[200])
 }
 
 void
-kafka_ear_forget(struct kafka_ear *ear)
+kafka_ear_turn(struct kafka_ear *ear, const rd_kafka_t *rk)
 {
 	pthread_mutex_lock(&ear->lock);
+	ear->client = rk;
 	ear->refusal[0] = '\0';
 	pthread_mutex_unlock(&ear->lock);
 }

@@ -26,12 +26,13 @@
 
 struct kafka_ear {
 	pthread_mutex_t	lock;
+	const rd_kafka_t *client;		/* whose; one that was let go may go on talking */
 	char		refusal[200];		/* the broker's explicit "unsupported", or empty */
 };
 void	kafka_ear_listen(struct kafka_ear *, rd_kafka_conf_t *);	/* takes the log and the opaque of its clients */
-void	kafka_ear_put(struct kafka_ear *, const char *said);
+void	kafka_ear_put(struct kafka_ear *, const rd_kafka_t *, const char *said);
 bool	kafka_ear_heard(struct kafka_ear *, char ret[200]);
-void	kafka_ear_forget(struct kafka_ear *);
+void	kafka_ear_turn(struct kafka_ear *, const rd_kafka_t *);	/* to this client alone; forgets the rest. NULL is fine */
 
 /* ---- job.c: calls that may block ---- */
 

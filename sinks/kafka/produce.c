@@ -74,6 +74,7 @@ close_client(struct kafka_sink *k, rd_kafka_t **rk, rd_kafka_queue_t **queue, st
 static void
 close_producer(struct kafka_sink *k)
 {
+	kafka_ear_turn(&k->ear, NULL);
 	if (k->rk != NULL)
 		rd_kafka_purge(k->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
 	close_client(k, &k->rk, &k->queue, &k->reaper);
@@ -125,8 +126,10 @@ open_clients(struct kafka_sink *k, struct err *err)
 		return -1;
 	if (k->fenced)
 		return 0;
-	kafka_ear_forget(&k->ear);
-	return open_client(k, RD_KAFKA_PRODUCER, k->settings, &k->rk, &k->queue, err);
+	if (open_client(k, RD_KAFKA_PRODUCER, k->settings, &k->rk, &k->queue, err) != 0)
+		return -1;
+	kafka_ear_turn(&k->ear, k->rk);
+	return 0;
 }
 
 static void
@@ -466,7 +469,7 @@ take_error(struct kafka_sink *k, rd_kafka_t *rk, rd_kafka_event_t *ev)
 		return;
 	if ((code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE || code == RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION) &&
 	    k->mode == KAFKA_IDEMPOTENT)
-		kafka_ear_put(&k->ear, detail);
+		kafka_ear_put(&k->ear, rk, detail);
 	k->fenced |= k->mode == KAFKA_TRANSACTIONS && is_fence(code);
 	k->lost = why;
 }
