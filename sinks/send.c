@@ -23,6 +23,8 @@
 #include "base/loop.h"
 #include "base/note.h"
 #include "base/stat.h"
+#include "model/event.h"
+#include "model/wire.h"
 #include "sinks/encode/encode.h"
 #include "sinks/send_state.h"
 #include "spool/dead.h"
@@ -204,6 +206,37 @@ answered(struct sink *sink, const struct batch *b, enum sink_verdict verdict, ui
 	pump(s);
 }
 
+static void
+said(struct sink *sink, const char *text)
+{
+	const struct send *s = sink->owner;
+
+	note(SINK_WARNS, N_TEXT("sink", s->name), N_TEXT("what", text));
+}
+
+static int
+event_id_of(struct sink *sink, uint64_t seq, char ret[33])
+{
+	struct send *s = sink->owner;
+	struct slice wire, id;
+	struct err err = { 0 };
+	struct event e;
+	uint64_t got;
+	int rc = -1;
+
+	if (seq > spool_durable_seq(s->world.spool))
+		return 0;
+	s->entry = SLICE_NONE;			/* will be read again */
+	if (seq > 0 && spool_seek(s->reader, seq - 1, &err) == 0 && spool_next(s->reader, &wire, &got, &err) == 1 && got == seq &&
+	    wire_get(wire, &e, &err) == 0) {
+		id = event_text(&e, F_EventId);
+		snprintf(ret, 33, "%.*s", (int)(id.n < 32 ? id.n : 32), id.n > 0 ? id.p : "");
+		rc = 1;
+	}
+	(void)spool_seek(s->reader, s->placed_seq, &err);
+	return rc;
+}
+
 /* ---- moving on ----------------------------------------------------------- */
 
 static void
@@ -333,7 +366,7 @@ send_open(struct send **ret, const struct send_world *world, const struct conf *
 	s->world = *world;
 	snprintf(s->name, sizeof(s->name), "%s", conf_text(item, "name"));
 	s->sink = (struct sink){ .kind = kind, .name = s->name, .agent_id = world->agent_id, .loop = world->loop,
-		.http = world->http, .owner = s, .answer = answered };
+		.http = world->http, .owner = s, .answer = answered, .say = said, .event_id = event_id_of };
 	s->encoder = encoder_find(format != NULL ? format : kind->format);
 	assert(s->encoder != NULL);
 	s->classes = send_classes(item);

@@ -66,6 +66,9 @@ struct sink {
 	void			*owner;		/* send.c */
 	void	(*answer)(struct sink *, const struct batch *, enum sink_verdict, uint64_t wait_ms,
 		    const struct err *why);
+	void	(*say)(struct sink *, const char *text);	/* a warning for the log; no record content */
+	/* EventId (32 digits or empty) of the entry `seq`: 1; 0: the spool ends before it; -1: it cannot be read any more. */
+	int	(*event_id)(struct sink *, uint64_t seq, char ret[33]);
 };
 
 /* Called by a sink, once per put(). `why` may be NULL with SINK_DELIVERED. */

@@ -1,4 +1,4 @@
-/* kafka_client.c - settings and errors of librdkafka, for source and sink. */
+/* kafka_client.c - settings of librdkafka, for source and sink; making a client and letting go of it. */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
@@ -6,7 +6,9 @@
 #include "net/kafka_client.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/buf.h"
 #include "base/conf.h"
@@ -14,7 +16,12 @@
 #include "base/slice.h"
 
 #define OLDEST_VERSION		0x01060000	/* RHEL 9's 1.6.1 is the oldest tried */
+#define BROKEN_VERSION		0x02060000	/* its OAUTHBEARER to Event Hubs: confluentinc/librdkafka#4903 */
 #define PASSWORD_MOST_BYTES	65536
+#define HUBS_USER		"$ConnectionString"
+
+#define ALWAYS_VERIFIED		"certificates and names are always verified"
+#define NO_LITERAL		"a literal secret is refused"
 
 /* What neither source nor sink leaves to options. */
 static const struct kafka_setting own[] = {
@@ -22,8 +29,20 @@ static const struct kafka_setting own[] = {
 	{ "metadata.broker.list", NULL, "it is the setting `brokers`" },
 	{ "client.id", NULL, "the agent names itself" },
 	{ "log.queue", NULL, "the agent takes librdkafka's messages" },
+	{ "debug", NULL, "the agent takes librdkafka's messages" },
 	{ "enable.random.seed", NULL, "it belongs to the process" },
 	{ "plugin.library.paths", NULL, "the agent loads no plug-ins" },
+	{ "enable.ssl.certificate.verification", "true", ALWAYS_VERIFIED },
+	{ "ssl.endpoint.identification.algorithm", "https", ALWAYS_VERIFIED },
+	{ "sasl.password", NULL, NO_LITERAL "; it is the setting `password`" },
+	{ "ssl.key.pem", NULL, NO_LITERAL "; it is the setting `tls.key_file`" },
+	{ "ssl.key.password", NULL, NO_LITERAL "; let `tls.key_file` be a file without one that the agent alone may read" },
+	{ "ssl.keystore.location", NULL, "it needs a literal secret; write tls: {cert_file: .., key_file: ..}" },
+	{ "ssl.keystore.password", NULL, NO_LITERAL "; write tls: {cert_file: .., key_file: ..}" },
+	{ "enable.sasl.oauthbearer.unsecure.jwt", NULL, "tokens come by the setting `auth`" },
+	{ "sasl.oauthbearer.config", NULL, "tokens come by the setting `auth`" },
+	{ "sasl.oauthbearer.method", NULL, "tokens come by the setting `auth`" },
+	{ "sasl.oauthbearer.client.secret", NULL, NO_LITERAL "; tokens come by the setting `auth`" },
 	{ NULL, NULL, NULL },
 };
 
@@ -75,16 +94,105 @@ get(const rd_kafka_conf_t *kc, const char *name, char *ret, size_t n)
 		ret[0] = '\0';
 }
 
-static int
-check_sasl(const rd_kafka_conf_t *kc, struct err *err)
+/* Whether every broker of a list "host:port, ..." has a host that `fits`. */
+static bool
+all_brokers(const char *brokers, bool (*fits)(const char *host))
 {
-	char mechanism[64], method[64];
+	bool all = true;
 
+	for (const char *at = brokers; all && *at != '\0';) {
+		const char *scheme = strstr(at, "://");
+		size_t n = strcspn(at, ", ");
+		char url[300], host[256];
+
+		if (scheme != NULL && scheme < at + n) {
+			n -= (size_t)(scheme + 3 - at);
+			at = scheme + 3;
+		}
+		snprintf(url, sizeof(url), "https://%.*s/", (int)(n < 270 ? n : 270), at);
+		all = http_url_host(url, host, sizeof(host)) && fits(host);
+		at += n;
+		at += strspn(at, ", ");
+	}
+	return all;
+}
+
+static bool
+is_loopback(const char *host)
+{
+	char url[300];
+
+	snprintf(url, sizeof(url), strchr(host, ':') != NULL ? "https://[%.256s]/" : "https://%.256s/", host);
+	return http_url_is_loopback(url);
+}
+
+static bool
+is_of_hubs(const char *host)
+{
+	static const char *const clouds[] = { "public", "usgov", "china" };
+
+	for (size_t i = 0; i < sizeof(clouds) / sizeof(clouds[0]); i++)
+		if (slice_ends_nocase(slice_of(host), slice_of(cloud_hubs_suffix(clouds[i]))))
+			return true;
+	return false;
+}
+
+/* What the settings beside `options` mean for librdkafka; options come after it. */
+static int
+put_security(rd_kafka_conf_t *kc, const struct conf *conf, struct err *err)
+{
+	const bool auth = conf_block(conf, "auth") != NULL, password = conf_given(conf, "password"), tls = conf_given(conf, "tls");
+	const struct conf *files = conf_block(conf, "tls");
+	const struct { const char *name, *value; } rows[] = {
+		{ "security.protocol", auth || password ? "sasl_ssl" : tls ? "ssl" : NULL },
+		{ "sasl.mechanisms", auth ? "OAUTHBEARER" : password ? "PLAIN" : NULL },
+		{ "sasl.username", password && all_brokers(conf_text(conf, "brokers"), is_of_hubs) ? HUBS_USER : NULL },
+		{ "ssl.ca.location", conf_text(files, "ca_file") },
+		{ "ssl.certificate.location", conf_text(files, "cert_file") },
+		{ "ssl.key.location", conf_text(files, "key_file") },
+	};
+
+	if (auth && password)
+		return err_set(err, ERR_CONFIG, "%s:%u: password: allowed: `auth` or `password`, not both", conf_file(conf, "password"),
+		    conf_line(conf, "password"));
+	for (const struct kafka_setting *s = own; s->name != NULL; s++)
+		if (s->value != NULL && put(kc, s->name, s->value, err) != 0)
+			return -1;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].value != NULL && put(kc, rows[i].name, rows[i].value, err) != 0)
+			return -1;
+	return 0;
+}
+
+/* With all of the settings in place: whether they fit together, and whether nothing secret goes in the clear. */
+static int
+check_security(const rd_kafka_conf_t *kc, const struct conf *conf, struct err *err)
+{
+	const bool auth = conf_block(conf, "auth") != NULL, password = conf_given(conf, "password");
+	char protocol[32], mechanism[64], user[256];
+	bool sasl, bearer;
+
+	get(kc, "security.protocol", protocol, sizeof(protocol));
 	get(kc, "sasl.mechanisms", mechanism, sizeof(mechanism));
-	get(kc, "sasl.oauthbearer.method", method, sizeof(method));
-	if (strcmp(mechanism, "OAUTHBEARER") == 0 && strcmp(method, "oidc") != 0)
-		return err_set(err, ERR_CONFIG, "options: sasl.mechanism OAUTHBEARER needs sasl.oauthbearer.method oidc and a "
-		    "librdkafka built with it; for Event Hubs use PLAIN with user $ConnectionString and a `password`");
+	get(kc, "sasl.username", user, sizeof(user));
+	sasl = strncasecmp(protocol, "sasl_", 5) == 0;
+	bearer = strcmp(mechanism, "OAUTHBEARER") == 0;
+	if ((auth || password) && !sasl)
+		return err_set(err, ERR_CONFIG, "options: security.protocol %s uses no %s; allowed: SASL_SSL", protocol,
+		    auth ? "`auth`" : "`password`");
+	if (!sasl)
+		return 0;
+	if (bearer != auth)
+		return err_set(err, ERR_CONFIG, bearer ? "options: sasl.mechanism OAUTHBEARER needs `auth`: tokens come from Entra ID" :
+		    "options: `auth` goes with sasl.mechanism OAUTHBEARER, not %.60s", mechanism);
+	if (password && user[0] == '\0')
+		return err_set(err, ERR_CONFIG, "options: sasl.username is missing beside `password`");
+	if (!password && strcmp(mechanism, "GSSAPI") != 0 && !bearer)
+		return err_set(err, ERR_CONFIG, "password: is missing; sasl.mechanism %.60s needs it", mechanism);
+	if (strcasecmp(protocol, "sasl_plaintext") == 0 && (bearer || strcmp(mechanism, "PLAIN") == 0) &&
+	    !all_brokers(conf_text(conf, "brokers"), is_loopback))
+		return err_set(err, ERR_CONFIG, "options: security.protocol SASL_PLAINTEXT would send the %s in the clear; allowed: "
+		    "SASL_SSL, or brokers on this machine", bearer ? "token" : "password");
 	return 0;
 }
 
@@ -93,7 +201,7 @@ put_all(rd_kafka_conf_t *kc, const struct conf *conf, const struct kafka_setting
     struct err *err)
 {
 	if (put(kc, "client.id", client_id, err) != 0 ||
-	    put(kc, "bootstrap.servers", conf_text(conf, "brokers"), err) != 0)
+	    put(kc, "bootstrap.servers", conf_text(conf, "brokers"), err) != 0 || put_security(kc, conf, err) != 0)
 		return -1;
 	for (const struct kafka_setting *s = settings; s->name != NULL; s++)
 		if (s->value != NULL && put(kc, s->name, s->value, err) != 0)
@@ -101,7 +209,7 @@ put_all(rd_kafka_conf_t *kc, const struct conf *conf, const struct kafka_setting
 	for (size_t i = 0; i < conf_map(conf, "options"); i++)
 		if (put_option(kc, conf_map_key(conf, "options", i), conf_map_value(conf, "options", i), settings, err) != 0)
 			return -1;
-	return check_sasl(kc, err);
+	return check_security(kc, conf, err);
 }
 
 static void
@@ -121,6 +229,8 @@ kafka_client_conf(rd_kafka_conf_t **ret, const struct conf *conf, const struct k
 
 	if (rd_kafka_version() < OLDEST_VERSION)
 		return err_set(err, ERR_CONFIG, "librdkafka %s is too old; 1.6.0 or later is needed", rd_kafka_version_str());
+	if (conf_block(conf, "auth") != NULL && (rd_kafka_version() & 0xffffff00) == BROKEN_VERSION)
+		return err_set(err, ERR_CONFIG, "auth: librdkafka 2.6.0 cannot log in to Event Hubs with a token (fixed in 2.6.1)");
 	kc = rd_kafka_conf_new();
 	if (put_all(kc, conf, settings, client_id, err) != 0) {
 		rd_kafka_conf_destroy(kc);
@@ -131,18 +241,53 @@ kafka_client_conf(rd_kafka_conf_t **ret, const struct conf *conf, const struct k
 	return 0;
 }
 
+long
+kafka_client_number(const rd_kafka_conf_t *kc, const char *name, long otherwise)
+{
+	char text[32], *end;
+	long v;
+
+	get(kc, name, text, sizeof(text));
+	v = strtol(text, &end, 10);
+	return end != text && *end == '\0' ? v : otherwise;
+}
+
+/* Event Hubs wants its whole connection string; what it refuses would only come back as "authentication failed". */
+static const char *
+wrong_for_hubs(const rd_kafka_conf_t *kc, const char *password)
+{
+	char user[64];
+
+	get(kc, "sasl.username", user, sizeof(user));
+	if (strcmp(user, HUBS_USER) != 0)
+		return NULL;
+	if (strcasestr(password, "SharedAccessSignature") != NULL)
+		return "it holds a SAS token, which Event Hubs does not take over Kafka; allowed: a connection string with a "
+		    "SharedAccessKey, or `auth`";
+	if (strncasecmp(password, "Endpoint=sb://", 14) != 0 || strcasestr(password, "SharedAccessKey=") == NULL)
+		return "it is no connection string of Event Hubs; allowed: Endpoint=sb://NAMESPACE...;SharedAccessKeyName=...;"
+		    "SharedAccessKey=..., all of it";
+	return NULL;
+}
+
 static int
 put_password(rd_kafka_conf_t *kc, const struct conf *conf, struct err *err)
 {
+	const char *wrong = NULL;
 	struct buf secret;
 	int rc;
 
 	if (!conf_given(conf, "password"))
 		return 0;
 	buf_init(&secret, PASSWORD_MOST_BYTES);
+	buf_reserve(&secret, 4096);		/* so that growing leaves no copies of a usual one */
 	rc = conf_secret(conf, "password", &secret, err);
 	buf_putc(&secret, '\0');
-	if (rc == 0 && (secret.failed || put(kc, "sasl.password", secret.p, NULL) != 0))
+	if (rc == 0 && !secret.failed)
+		wrong = wrong_for_hubs(kc, secret.p);
+	if (rc == 0 && wrong != NULL)
+		rc = err_set(err, ERR_CONFIG, "%s:%u: password: %s", conf_file(conf, "password"), conf_line(conf, "password"), wrong);
+	else if (rc == 0 && (secret.failed || put(kc, "sasl.password", secret.p, NULL) != 0))
 		rc = err_set(err, ERR_CONFIG, "password: librdkafka does not take it");
 	if (secret.p != NULL)
 		explicit_bzero(secret.p, secret.cap);
@@ -169,51 +314,6 @@ kafka_client_new(rd_kafka_t **ret, rd_kafka_type_t type, const rd_kafka_conf_t *
 	}
 	*ret = rk;
 	return 0;
-}
-
-/* ---- errors ------------------------------------------------------------------ */
-
-struct meaning {
-	rd_kafka_resp_err_t	code;
-	enum err_kind		kind;
-	const char		*advice;
-};
-
-static const struct meaning meanings[] = {
-	{ RD_KAFKA_RESP_ERR__AUTHENTICATION, ERR_DENIED, "check user, password and sasl.mechanism" },
-	{ RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED, ERR_DENIED, "check user, password and sasl.mechanism" },
-	{ RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM, ERR_DENIED, "the broker does not offer this sasl.mechanism" },
-	{ RD_KAFKA_RESP_ERR__SSL, ERR_CONFIG, "check security.protocol, the port, ssl.ca.location and the broker's name" },
-	{ RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, ERR_DENIED, "grant this user the topic" },
-	{ RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, ERR_DENIED, "grant this user the consumer group" },
-	{ RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, ERR_DENIED, "grant this user IdempotentWrite on the cluster" },
-	{ RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, ERR_DENIED, "grant this user the transactional id" },
-	{ RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, ERR_CONFIG, "the topic does not exist, or this user may not see it" },
-	{ RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, ERR_CONFIG, "the topic does not exist, or this user may not see it" },
-	{ RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, ERR_CONFIG, "the topic has no such partition" },
-	{ RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, ERR_CONFIG, "the broker does not take this topic name" },
-	{ RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, ERR_CONFIG, "the broker is too old for this" },
-	{ RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION, ERR_CONFIG, "the broker does not support this" },
-	{ RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, ERR_CONFIG, "another process uses this agent's id: was its state directory copied?" },
-	{ RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, ERR_DATA, "the broker's message.max.bytes is smaller than this event" },
-	{ RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE, ERR_DATA, "the broker takes no message of this size" },
-	{ RD_KAFKA_RESP_ERR_INVALID_RECORD, ERR_DATA, "the broker takes no such record in this topic" },
-	{ RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, ERR_AGAIN, "no broker can be reached; check `brokers` and the network" },
-	{ RD_KAFKA_RESP_ERR__TRANSPORT, ERR_AGAIN, "check `brokers`, the network and security.protocol" },
-	{ RD_KAFKA_RESP_ERR__RESOLVE, ERR_AGAIN, "check the names in `brokers`" },
-};
-
-void
-kafka_client_explain(rd_kafka_resp_err_t code, const char *detail, struct err *err)
-{
-	const char *text = detail != NULL && detail[0] != '\0' ? detail : rd_kafka_err2str(code);
-
-	for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
-		if (meanings[i].code == code) {
-			err_set(err, meanings[i].kind, "kafka: %.180s (%s); %s", text, rd_kafka_err2name(code), meanings[i].advice);
-			return;
-		}
-	err_set(err, ERR_AGAIN, "kafka: %.180s (%s)", text, rd_kafka_err2name(code));
 }
 
 /* ---- letting go ----------------------------------------------------------------- */

@@ -289,6 +289,12 @@ token_spoiled(struct token *t)
 	t->spoiled = true;
 }
 
+uint64_t
+token_left_ms(const struct token *t)
+{
+	return is_good(t) ? t->until_ms - clock_mono_ms() : 0;
+}
+
 /* ---- life ------------------------------------------------------------------- */
 
 int

@@ -22,11 +22,14 @@
 
 static const struct token_cloud clouds[] = {
 	{ "public", "https://login.microsoftonline.com", "https://monitor.azure.com/.default",
-	  ".ingest.monitor.azure.com", { "login.microsoftonline.com", "login.microsoft.com", "login.windows.net" } },
+	  ".ingest.monitor.azure.com", ".servicebus.windows.net",
+	  { "login.microsoftonline.com", "login.microsoft.com", "login.windows.net" } },
 	{ "usgov", "https://login.microsoftonline.us", "https://monitor.azure.us/.default",
-	  ".ingest.monitor.azure.us", { "login.microsoftonline.us" } },
+	  ".ingest.monitor.azure.us", ".servicebus.usgovcloudapi.net",
+	  { "login.microsoftonline.us" } },
 	{ "china", "https://login.chinacloudapi.cn", "https://monitor.azure.cn/.default",
-	  ".ingest.monitor.azure.cn", { "login.chinacloudapi.cn", "login.partner.microsoftonline.cn" } },
+	  ".ingest.monitor.azure.cn", ".servicebus.chinacloudapi.cn",
+	  { "login.chinacloudapi.cn", "login.partner.microsoftonline.cn" } },
 };
 
 static const struct token_cloud *
@@ -44,6 +47,14 @@ cloud_ingest_suffix(const char *cloud)
 	const struct token_cloud *c = find_cloud(cloud);
 
 	return c != NULL ? c->ingest_suffix : NULL;
+}
+
+const char *
+cloud_hubs_suffix(const char *cloud)
+{
+	const struct token_cloud *c = find_cloud(cloud);
+
+	return c != NULL ? c->hubs_suffix : NULL;
 }
 
 const char *

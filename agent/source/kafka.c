@@ -137,6 +137,8 @@ complain(struct kafka_source *ks, rd_kafka_event_t *ev)
 		return;
 	}
 	kafka_client_explain(code, rd_kafka_event_error_string(ev), &why);
+	if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION)
+		kafka_token_explain(ks->token, ks->rk, &why);
 	kafka_group_tell(ks, code, &why);
 }
 
@@ -187,6 +189,9 @@ handle(struct kafka_source *ks, rd_kafka_event_t *ev)
 		break;
 	case RD_KAFKA_EVENT_ERROR:
 		complain(ks, ev);
+		break;
+	case RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH:
+		kafka_token_refresh(ks->token, ks->rk);
 		break;
 	}
 	if (!kept)
@@ -318,6 +323,7 @@ read_settings(struct kafka_source *ks, const struct conf *conf, struct err *err)
 		{ "enable.partition.eof", ks->s->once ? "true" : "false", "the agent decides" },
 		{ "queued.max.messages.kbytes", "16384", NULL },
 		{ "queued.min.messages", "1000", NULL },
+		{ "fetch.max.bytes", "8388608", NULL },		/* of one answer, which may come on top of the queue */
 		{ NULL, NULL, NULL },
 	};
 
@@ -326,7 +332,7 @@ read_settings(struct kafka_source *ks, const struct conf *conf, struct err *err)
 	if (kafka_client_conf(&ks->settings, conf, settings, client, err) != 0)
 		return -1;
 	rd_kafka_conf_set_events(ks->settings, RD_KAFKA_EVENT_FETCH | RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR |
-	    RD_KAFKA_EVENT_OFFSET_COMMIT);
+	    RD_KAFKA_EVENT_OFFSET_COMMIT | RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH);
 	ks->topics = rd_kafka_topic_partition_list_new((int)conf_texts(conf, "topics"));
 	for (size_t i = 0; i < conf_texts(conf, "topics"); i++)
 		rd_kafka_topic_partition_list_add(ks->topics, conf_text_at(conf, "topics", i), RD_KAFKA_PARTITION_UA);
@@ -345,7 +351,7 @@ kafka_open(struct source *s, const struct conf *conf, struct err *err)
 	ks->conf = conf;
 	ks->knock_fd = -1;
 	backoff_init(&ks->backoff, REOPEN_LEAST_MS, REOPEN_MOST_MS);
-	if (read_settings(ks, conf, err) != 0)
+	if (read_settings(ks, conf, err) != 0 || kafka_token_open(&ks->token, s->loop, conf, err) != 0)
 		return -1;
 	ks->knock_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (ks->knock_fd < 0)
@@ -413,6 +419,7 @@ kafka_close(struct source *s)
 	kafka_part_commit(ks, KAFKA_PARTING_MS);
 	kafka_group_close(ks);
 	kafka_client_join(&ks->reaper);
+	kafka_token_close(ks->token);
 	kafka_part_free(ks);
 	loop_unwatch(ks->watch);
 	loop_timer_free(ks->tick);

@@ -76,6 +76,7 @@ kafka_group_close(struct kafka_source *ks)
 		rd_kafka_queue_destroy(ks->queue);
 	}
 	ks->queue = NULL;
+	kafka_token_forget(ks->token, ks->rk);
 	kafka_client_drop(&ks->reaper, ks->rk);
 	ks->rk = NULL;
 }
@@ -195,6 +196,7 @@ assign(struct kafka_source *ks, struct kafka_plan *p)
 	if (ks->stopped)
 		rd_kafka_pause_partitions(ks->rk, p->list);
 	ks->assigned = true;
+	kafka_token_good(ks->token);
 	backoff_reset(&ks->backoff);
 	tell_assigned(ks, p->list->cnt, "assigned");
 }

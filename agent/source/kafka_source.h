@@ -63,6 +63,7 @@ struct kafka_source {
 	const struct conf	*conf;
 	rd_kafka_conf_t		*settings;
 	rd_kafka_topic_partition_list_t *topics;
+	struct kafka_token	*token;		/* or NULL: no `auth` */
 	rd_kafka_t		*rk;
 	rd_kafka_queue_t	*queue;
 	struct kafka_reaper	 reaper;

@@ -50,6 +50,10 @@ struct rig {
 	size_t			 answers;
 	enum sink_verdict	 verdict[16];
 	char			 why[320];
+	size_t			 warnings;
+	char			 warning[400];
+	uint64_t		 spool_end;	/* what event_id() knows */
+	const char		*other_id;	/* what it says instead of the right one */
 };
 
 static struct rig *rig;
@@ -328,7 +332,7 @@ options_that_are_our_business_or_unknown_are_refused_by_name(void **state)
 	assert_refused("topics: [logs]\noptions: {auto.offset.reset: latest}\n", "`start`");
 	assert_refused("topics: [logs]\noptions: {bootstrap.servers: x}\n", "`brokers`");
 	assert_refused("topics: [logs]\noptions: {no.such.thing: x}\n", "no.such.thing");
-	assert_refused("topics: [logs]\noptions: {security.protocol: SASL_SSL, sasl.mechanism: OAUTHBEARER}\n", "oidc");
+	assert_refused("topics: [logs]\noptions: {security.protocol: SASL_SSL, sasl.mechanism: OAUTHBEARER}\n", "`auth`");
 }
 
 static void
@@ -523,12 +527,35 @@ answer(struct sink *s, const struct batch *b, enum sink_verdict verdict, uint64_
 	g->verdict[g->answers++ % 16] = verdict;
 }
 
+static void
+say(struct sink *s, const char *text)
+{
+	struct rig *g = s->owner;
+
+	g->warnings++;
+	snprintf(g->warning, sizeof(g->warning), "%s", text);
+}
+
+static int
+event_id(struct sink *s, uint64_t seq, char ret[33])
+{
+	struct rig *g = s->owner;
+
+	if (seq > g->spool_end)
+		return 0;
+	if (g->other_id != NULL)
+		snprintf(ret, 33, "%s", g->other_id);
+	else
+		snprintf(ret, 33, "%032zx", (size_t)seq);
+	return 1;
+}
+
 static int
 try_sink(const char *more, struct err *err)
 {
 	rig->conf = read_conf(sink_kind_kafka.keys, more);
 	rig->sink = (struct sink){ .kind = &sink_kind_kafka, .name = "bus", .agent_id = AGENT, .loop = rig->loop,
-		.stats = rig->stats, .owner = rig, .answer = answer };
+		.stats = rig->stats, .owner = rig, .answer = answer, .say = say, .event_id = event_id };
 	return sink_kind_kafka.open(&rig->sink, rig->conf, err);
 }
 
@@ -647,6 +674,7 @@ a_batch_is_answered_when_each_message_is_acknowledged(void **state)
 	batch_fill(&a, 500, 1, 0);
 	batch_fill(&b, 500, 501, 0);
 	sink_kind_kafka.put(&rig->sink, &a);
+	wait_answers(1);
 	sink_kind_kafka.put(&rig->sink, &b);
 	wait_answers(2);
 	assert_int_equal(rig->verdict[0], SINK_DELIVERED);
@@ -682,7 +710,7 @@ an_event_that_the_broker_finds_too_large_is_cut_out_and_no_other_comes_twice(voi
 	size_t known = 0;
 
 	(void)state;
-	sink_begin("topic: events\noptions: {batch.num.messages: \"1\"}\n");
+	sink_begin("topic: events\nexactly_once: false\noptions: {batch.num.messages: \"1\"}\n");
 	batch_fill(&a, 6, 1, 0);
 	rd_kafka_mock_push_request_errors(rig->cluster, 0, 1, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
 	sink_kind_kafka.put(&rig->sink, &a);
@@ -738,6 +766,7 @@ a_broker_that_stays_away_gives_the_batch_back_with_a_reason(void **state)
 	sink_kind_kafka.put(&rig->sink, &a);
 	for (int i = 0; i < 300 && rig->answers == 0; i++) {
 		loop_turn(rig->loop, 10);
+		usleep(10000);
 		clock_fake_advance(500);
 	}
 	assert_int_equal(rig->answers, 1);
@@ -770,20 +799,275 @@ a_missing_right_holds_the_sink(void **state)
 }
 
 static void
-transactions_are_refused_in_words(void **state)
+give(struct batch *b, size_t answers)
+{
+	sink_kind_kafka.put(&rig->sink, b);
+	wait_answers(answers);
+}
+
+#define FIND_COORDINATOR	10
+#define INIT_PRODUCER_ID	22
+#define END_TXN			26
+#define PRODUCE			0
+
+static void
+push_errors(int16_t key, rd_kafka_resp_err_t code, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		rd_kafka_mock_push_request_errors(rig->cluster, key, 1, code);
+}
+
+/* What Event Hubs Standard does: it refuses to name a coordinator of transactions. */
+static void
+an_explicit_refusal_of_transactions_is_said_and_idempotence_goes_on(void **state)
+{
+	struct batch a;
+
+	(void)state;
+	sink_begin("topic: events\n");
+	batch_fill(&a, 100, 1, 0);
+	push_errors(FIND_COORDINATOR, RD_KAFKA_RESP_ERR_INVALID_REQUEST, 50);
+	give(&a, 1);
+	assert_int_equal(rig->verdict[0], SINK_DELIVERED);
+	assert_int_equal(rig->warnings, 1);
+	assert_non_null(strstr(rig->warning, "no transactions"));
+	assert_non_null(strstr(rig->warning, "idempotent"));
+	assert_int_equal(read_topic(100).n, 100);
+	batch_fini(&a);
+}
+
+static void
+a_broker_without_idempotence_gets_acks_all_one_at_a_time(void **state)
+{
+	struct batch a;
+
+	(void)state;
+	sink_begin("topic: events\nexactly_once: false\n");
+	batch_fill(&a, 100, 1, 0);
+	push_errors(INIT_PRODUCER_ID, RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION, 50);
+	give(&a, 1);
+	assert_int_equal(rig->verdict[0], SINK_DELIVERED);
+	assert_int_equal(rig->warnings, 1);
+	assert_non_null(strstr(rig->warning, "no idempotent producers"));
+	assert_non_null(strstr(rig->warning, "acks=all"));
+	assert_int_equal(read_topic(100).n, 100);
+	batch_fini(&a);
+}
+
+static void
+exactly_once_true_is_held_where_there_are_no_transactions(void **state)
+{
+	struct batch a;
+
+	(void)state;
+	sink_begin("topic: events\nexactly_once: true\n");
+	batch_fill(&a, 3, 1, 0);
+	push_errors(FIND_COORDINATOR, RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION, 50);
+	give(&a, 1);
+	assert_int_equal(rig->verdict[0], SINK_HELD);
+	assert_non_null(strstr(rig->why, "exactly_once: auto"));
+	assert_int_equal(rig->warnings, 0);
+	rd_kafka_mock_clear_request_errors(rig->cluster, FIND_COORDINATOR);
+	assert_int_equal(read_topic(0).n, 0);
+	give(&a, 2);
+	assert_int_equal(rig->verdict[1], SINK_DELIVERED);
+	batch_fini(&a);
+}
+
+static void
+a_coordinator_that_does_not_come_is_no_refusal(void **state)
+{
+	struct batch a;
+
+	(void)state;
+	sink_begin("topic: events\n");
+	batch_fill(&a, 3, 1, 0);
+	push_errors(FIND_COORDINATOR, RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE, 400);
+	clock_fake(clock_wall_ms());
+	sink_kind_kafka.put(&rig->sink, &a);
+	for (int i = 0; i < 400 && rig->answers == 0; i++) {
+		loop_turn(rig->loop, 10);
+		usleep(10000);
+		clock_fake_advance(200);
+	}
+	assert_int_equal(rig->answers, 1);
+	assert_int_equal(rig->verdict[0], SINK_LATER);
+	assert_non_null(strstr(rig->why, "exactly_once: false"));
+	assert_int_equal(rig->warnings, 0);
+	rd_kafka_mock_clear_request_errors(rig->cluster, FIND_COORDINATOR);
+	give(&a, 2);
+	assert_int_equal(rig->verdict[1], SINK_DELIVERED);
+	assert_int_equal(rig->warnings, 0);
+	batch_fini(&a);
+}
+
+static void
+a_fenced_producer_is_held_and_looks_before_it_begins_again(void **state)
+{
+	struct batch a;
+
+	(void)state;
+	sink_begin("topic: events\n");
+	batch_fill(&a, 3, 1, 0);
+	push_errors(END_TXN, RD_KAFKA_RESP_ERR_PRODUCER_FENCED, 1);
+	give(&a, 1);
+	assert_int_equal(rig->verdict[0], SINK_HELD);
+	assert_non_null(strstr(rig->why, "second copy"));
+	give(&a, 2);
+	assert_int_equal(rig->verdict[1], SINK_DELIVERED);
+	batch_fini(&a);
+}
+
+static void
+a_transaction_that_must_be_undone_comes_again(void **state)
+{
+	struct batch a;
+
+	(void)state;
+	sink_begin("topic: events\n");
+	batch_fill(&a, 3, 1, 0);
+	push_errors(END_TXN, RD_KAFKA_RESP_ERR_INVALID_TXN_STATE, 1);
+	give(&a, 1);
+	assert_int_equal(rig->verdict[0], SINK_LATER);
+	give(&a, 2);
+	assert_int_equal(rig->verdict[1], SINK_DELIVERED);
+	batch_fini(&a);
+}
+
+/* ---- where the spool is in Kafka ---------------------------------------------------------- */
+
+static void
+commit_place(int64_t next, const char *id)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_topic_partition_t *tp = rd_kafka_topic_partition_list_add(list, "events", 0);
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	char why[256];
+	rd_kafka_t *rk;
+
+	tp->offset = next;
+	tp->metadata = strdup(id);
+	tp->metadata_size = strlen(id);
+	rd_kafka_conf_set(conf, "bootstrap.servers", rd_kafka_mock_cluster_bootstraps(rig->cluster), why, sizeof(why));
+	rd_kafka_conf_set(conf, "group.id", "aispm-agent-" AGENT "-bus", why, sizeof(why));
+	rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why));
+	assert_int_equal(rd_kafka_commit(rk, list, 0), 0);
+	rd_kafka_topic_partition_list_destroy(list);
+	rd_kafka_destroy(rk);
+}
+
+static void
+what_the_committed_position_covers_is_not_sent_again(void **state)
+{
+	struct batch a, b;
+
+	(void)state;
+	commit_place(61, "0000000000000000000000000000003c");
+	rig->spool_end = 100;
+	sink_begin("topic: events\n");
+	batch_fill(&a, 50, 1, 0);
+	batch_fill(&b, 50, 51, 0);
+	give(&a, 1);
+	give(&b, 2);
+	assert_int_equal(rig->verdict[0], SINK_DELIVERED);
+	assert_int_equal(rig->verdict[1], SINK_DELIVERED);
+	assert_int_equal(read_topic(40).n, 40);
+	batch_fini(&a);
+	batch_fini(&b);
+}
+
+static void
+a_position_of_another_s_events_holds_the_sink(void **state)
+{
+	struct batch a;
+
+	(void)state;
+	commit_place(61, "0000000000000000000000000000003c");
+	rig->spool_end = 100;
+	rig->other_id = "ffffffffffffffffffffffffffffffff";
+	sink_begin("topic: events\n");
+	batch_fill(&a, 100, 1, 0);
+	give(&a, 1);
+	assert_int_equal(rig->verdict[0], SINK_HELD);
+	assert_non_null(strstr(rig->why, "another event stands there"));
+	give(&a, 2);
+	assert_int_equal(rig->verdict[1], SINK_HELD);
+	assert_int_equal(read_topic(0).n, 0);
+	batch_fini(&a);
+}
+
+static void
+a_position_past_the_spool_s_end_holds_the_sink(void **state)
+{
+	struct batch a;
+
+	(void)state;
+	commit_place(161, "000000000000000000000000000000a0");
+	rig->spool_end = 100;
+	sink_begin("topic: events\n");
+	batch_fill(&a, 100, 1, 0);
+	give(&a, 1);
+	assert_int_equal(rig->verdict[0], SINK_HELD);
+	assert_non_null(strstr(rig->why, "ends before it"));
+	batch_fini(&a);
+}
+
+/* ---- security settings ---------------------------------------------------------------------- */
+
+static void
+assert_security_refused(const char *more, const char *why)
 {
 	struct problems problems;
 	struct conf *conf = NULL;
 	struct err err = { 0 };
+	struct sink sink = { .kind = &sink_kind_kafka, .name = "bus", .agent_id = AGENT, .loop = rig->loop, .owner = rig, .say = say };
+
+	problems_init(&problems);
+	if (conf_load_text("t.yaml", slice_of(more), sink_kind_kafka.keys, &conf, &problems, &err) != 0)
+		fail_msg("%s", problems.n > 0 ? problems.v[0].text : err.text);
+	problems_fini(&problems);
+	assert_int_equal(sink_kind_kafka.open(&sink, conf, &err), -1);
+	if (strstr(err.text, why) == NULL)
+		fail_msg("\"%s\" lacks \"%s\"", err.text, why);
+	sink_kind_kafka.close(&sink);
+	conf_free(conf);
+}
+
+static void
+what_would_weaken_tls_or_show_a_secret_is_refused(void **state)
+{
+	(void)state;
+	assert_security_refused("brokers: b\ntopic: t\noptions: {enable.ssl.certificate.verification: \"false\"}\n", "always verified");
+	assert_security_refused("brokers: b\ntopic: t\noptions: {ssl.endpoint.identification.algorithm: none}\n", "always verified");
+	assert_security_refused("brokers: b\ntopic: t\noptions: {sasl.password: hunter2}\n", "`password`");
+	assert_security_refused("brokers: b\ntopic: t\npassword: {env: X}\n", "sasl.username is missing");
+	assert_security_refused("brokers: b\ntopic: t\npassword: {env: X}\noptions: {security.protocol: SSL, sasl.username: u}\n", "SASL_SSL");
+	assert_security_refused("brokers: \"127.0.0.1:1, b:9092\"\ntopic: t\npassword: {env: X}\n"
+	    "options: {security.protocol: SASL_PLAINTEXT, sasl.username: u}\n", "in the clear");
+	assert_security_refused("brokers: b\ntopic: t\noptions: {security.protocol: SASL_SSL, sasl.mechanism: SCRAM-SHA-512, "
+	    "sasl.username: u}\n", "password: is missing");
+	assert_security_refused("brokers: b\ntopic: t\nauth: {type: managed_identity}\npassword: {env: X}\n", "not both");
+	assert_security_refused("brokers: \"kafka.example.net:9093\"\ntopic: t\nauth: {type: managed_identity}\n", "servicebus.windows.net");
+	assert_security_refused("brokers: \"ns.servicebus.windows.net:9093\"\ntopic: t\nauth: {type: managed_identity, cloud: usgov}\n",
+	    "servicebus.usgovcloudapi.net");
+	assert_security_refused("brokers: b\ntopic: t\nauth: {type: managed_identity}\noptions: {sasl.mechanism: PLAIN}\n", "OAUTHBEARER");
+}
+
+static void
+a_sas_token_in_place_of_a_connection_string_is_named(void **state)
+{
+	struct batch a;
 
 	(void)state;
-	problems_init(&problems);
-	assert_int_equal(conf_load_text("t.yaml", SLICE("brokers: b\ntopic: events\nexactly_once: true\n"),
-	    sink_kind_kafka.keys, &conf, &problems, &err), -1);
-	assert_true(problems.n > 0);
-	assert_int_equal(problems.v[0].line, 3);
-	assert_non_null(strstr(problems.v[0].text, "not in this version"));
-	problems_fini(&problems);
+	setenv("AISPM_TEST_SAS", "SharedAccessSignature sr=sb%3A%2F%2Fns&sig=hunter2&se=1&skn=k", 1);
+	sink_begin("topic: events\npassword: {env: AISPM_TEST_SAS}\noptions: {security.protocol: SASL_PLAINTEXT, "
+	    "sasl.username: $ConnectionString}\n");
+	batch_fill(&a, 3, 1, 0);
+	give(&a, 1);
+	assert_int_equal(rig->verdict[0], SINK_HELD);
+	assert_non_null(strstr(rig->why, "SAS token"));
+	assert_null(strstr(rig->why, "hunter2"));
+	batch_fini(&a);
 }
 
 #define T(test)	cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -820,9 +1104,23 @@ run(unsigned share)
 		T(an_event_that_the_broker_finds_too_large_is_cut_out_and_no_other_comes_twice),
 		T(a_broker_that_comes_back_gets_everything_once_and_in_order),
 		T(a_missing_right_holds_the_sink),
-		T(transactions_are_refused_in_words),
+		T(what_would_weaken_tls_or_show_a_secret_is_refused),
+		T(a_sas_token_in_place_of_a_connection_string_is_named),
 		/* the last: it holds the clock's hands */
 		T(a_broker_that_stays_away_gives_the_batch_back_with_a_reason),
+	};
+
+	const struct CMUnitTest transactions[] = {
+		T(an_explicit_refusal_of_transactions_is_said_and_idempotence_goes_on),
+		T(a_broker_without_idempotence_gets_acks_all_one_at_a_time),
+		T(exactly_once_true_is_held_where_there_are_no_transactions),
+		T(a_fenced_producer_is_held_and_looks_before_it_begins_again),
+		T(a_transaction_that_must_be_undone_comes_again),
+		T(what_the_committed_position_covers_is_not_sent_again),
+		T(a_position_of_another_s_events_holds_the_sink),
+		T(a_position_past_the_spool_s_end_holds_the_sink),
+		/* the last: it holds the clock's hands */
+		T(a_coordinator_that_does_not_come_is_no_refusal),
 	};
 
 	switch (share) {
@@ -836,6 +1134,8 @@ run(unsigned share)
 		return cmocka_run_group_tests_name("kafka source 4", fourth, NULL, NULL);
 	case 4:
 		return cmocka_run_group_tests_name("kafka source 5", fifth, NULL, NULL);
+	case 5:
+		return cmocka_run_group_tests_name("kafka transactions", transactions, NULL, NULL);
 	default:
 		return cmocka_run_group_tests_name("kafka sink", sinks, NULL, NULL);
 	}
@@ -846,7 +1146,7 @@ main(void)
 {
 	int failed = 0, status;
 
-	for (unsigned share = 0; share < 6; share++) {
+	for (unsigned share = 0; share < 7; share++) {
 		pid_t pid = fork();
 
 		if (pid == 0)

@@ -1,0 +1,216 @@
+/*
+ * kafka_client_token.c - tokens of Entra ID for librdkafka's OAUTHBEARER.
+ *
+ * librdkafka asks by an event, at first and at 80 % of a token's life, for each client; the token itself, its renewal and
+ * its refusals are token.h's business. No SASL extensions: Event Hubs refuses them.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "net/kafka_client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/conf.h"
+#include "base/err.h"
+
+#define CLIENTS		4
+#define PRINCIPAL	"aispm-agent"	/* wanted by librdkafka, sent to nobody */
+#define BEARER_BYTES	(32 << 10)
+
+struct kafka_token {
+	struct http		*http;
+	struct http_policy	 policy;
+	struct token		*token;
+	rd_kafka_t		*waiting[CLIENTS];	/* for the token under way */
+	bool			 asking;
+	struct err		 trouble;	/* why there is no token */
+	enum { UNTRIED, REFUSED, RENEWED } state;	/* what a broker made of it */
+	struct buf		 copy;		/* with a NUL, while it is handed over */
+};
+
+const char *
+kafka_wrong_scope(const struct conf *block, const char *text)
+{
+	(void)block;
+	return strlen(text) < 256 && strstr(text, "://") != NULL && strpbrk(text, " \t\"") == NULL ? NULL :
+	    "a scope such as https://NAMESPACE.servicebus.windows.net/.default, or api://ID/.default";
+}
+
+static void
+wipe(struct buf *b)
+{
+	if (b->p != NULL)
+		explicit_bzero(b->p, b->cap);
+	buf_reset(b);
+}
+
+static void
+hand_over(struct kafka_token *t, rd_kafka_t *rk, const struct err *failure)
+{
+	int64_t until_ms = (int64_t)(clock_wall_ms() + token_left_ms(t->token));
+	char why[256] = "";
+
+	if (failure == NULL && rd_kafka_oauthbearer_set_token(rk, t->copy.p, until_ms, PRINCIPAL, NULL, 0, why, sizeof(why)) !=
+	    RD_KAFKA_RESP_ERR_NO_ERROR) {
+		err_set(&t->trouble, ERR_AGAIN, "librdkafka does not take the token");	/* its reason might show it */
+		failure = &t->trouble;
+	}
+	if (failure != NULL)
+		rd_kafka_oauthbearer_set_token_failure(rk, failure->text);
+}
+
+static void
+got(void *arg, struct slice bearer, const struct err *failure)
+{
+	struct kafka_token *t = arg;
+
+	t->asking = false;
+	t->trouble = (struct err){ 0 };
+	if (failure == NULL) {
+		buf_put_slice(&t->copy, bearer);
+		buf_putc(&t->copy, '\0');
+		if (t->copy.failed)
+			err_set(&t->trouble, ERR_AGAIN, "no memory for a token");
+	} else {
+		t->trouble = *failure;
+	}
+	if (t->state == REFUSED && t->trouble.kind == ERR_NONE)
+		t->state = RENEWED;
+	for (size_t i = 0; i < CLIENTS; i++) {
+		rd_kafka_t *rk = t->waiting[i];
+
+		t->waiting[i] = NULL;
+		if (rk != NULL)
+			hand_over(t, rk, t->trouble.kind != ERR_NONE ? &t->trouble : NULL);
+	}
+	wipe(&t->copy);
+}
+
+void
+kafka_token_refresh(struct kafka_token *t, rd_kafka_t *rk)
+{
+	size_t i = 0;
+
+	if (t == NULL)
+		return;
+	while (i < CLIENTS && t->waiting[i] != NULL && t->waiting[i] != rk)
+		i++;
+	if (i == CLIENTS) {
+		rd_kafka_oauthbearer_set_token_failure(rk, "too many clients wait for a token");
+		return;
+	}
+	t->waiting[i] = rk;
+	if (t->asking)
+		return;
+	t->asking = true;
+	token_get(t->token, got, t);
+}
+
+void
+kafka_token_forget(struct kafka_token *t, rd_kafka_t *rk)
+{
+	if (t == NULL || rk == NULL)
+		return;
+	for (size_t i = 0; i < CLIENTS; i++)
+		if (t->waiting[i] == rk)
+			t->waiting[i] = NULL;
+	if (t->state == RENEWED)
+		t->state = UNTRIED;		/* the next client begins with two tries again */
+}
+
+void
+kafka_token_good(struct kafka_token *t)
+{
+	if (t != NULL && t->state == RENEWED)
+		t->state = UNTRIED;
+}
+
+void
+kafka_token_explain(struct kafka_token *t, rd_kafka_t *rk, struct err *why)
+{
+	if (t == NULL)
+		return;
+	if (t->trouble.kind != ERR_NONE) {
+		err_set(why, t->trouble.kind, "kafka: %.300s", t->trouble.text);
+	} else if (t->state != RENEWED) {
+		why->kind = ERR_AGAIN;
+		if (t->state == UNTRIED)
+			token_spoiled(t->token);
+		t->state = REFUSED;
+		if (!t->asking)
+			kafka_token_refresh(t, rk);
+	}
+}
+
+/* ---- life ------------------------------------------------------------------------ */
+
+/* https://NAMESPACE.servicebus.windows.net/.default, of the first broker. */
+static int
+scope_of(const struct conf *conf, char *ret, size_t n, struct err *err)
+{
+	const char *brokers = conf_text(conf, "brokers"), *scheme = strstr(brokers, "://");
+	const char *cloud = conf_text(conf_block(conf, "auth"), "cloud"), *suffix = cloud_hubs_suffix(cloud);
+	char url[300], host[256];
+
+	if (conf_text(conf, "scope") != NULL) {
+		snprintf(ret, n, "%s", conf_text(conf, "scope"));
+		return 0;
+	}
+	if (scheme != NULL)
+		brokers = scheme + 3;
+	snprintf(url, sizeof(url), "https://%.*s/", (int)(strcspn(brokers, ", ") < 270 ? strcspn(brokers, ", ") : 270), brokers);
+	if (!http_url_host(url, host, sizeof(host)) || (!http_url_is_loopback(url) &&
+	    (suffix == NULL || !slice_ends_nocase(slice_of(host), slice_of(suffix)))))
+		return err_set(err, ERR_CONFIG, "%s:%u: brokers: allowed with `auth` and cloud %s: NAMESPACE%s:9093; for other brokers "
+		    "that take tokens of Entra ID, write their `scope`", conf_file(conf, "brokers"), conf_line(conf, "brokers"), cloud,
+		    suffix != NULL ? suffix : "");
+	snprintf(ret, n, "https://%.200s/.default", host);
+	return 0;
+}
+
+int
+kafka_token_open(struct kafka_token **ret, struct loop *loop, const struct conf *conf, struct err *err)
+{
+	const struct conf *auth = conf_block(conf, "auth");
+	struct kafka_token *t;
+	char scope[256];
+
+	*ret = NULL;
+	if (auth == NULL)
+		return 0;
+	if (scope_of(conf, scope, sizeof(scope), err) != 0)
+		return -1;
+	t = calloc(1, sizeof(*t));
+	if (t == NULL)
+		return err_set(err, ERR_AGAIN, "no memory for a token");
+	buf_init(&t->copy, BEARER_BYTES + 1);
+	if (!buf_reserve(&t->copy, BEARER_BYTES + 1))	/* whole, so that growing leaves no copies */
+		err_set(err, ERR_AGAIN, "no memory for a token");
+	else if (http_open(&t->http, loop, err) == 0 && http_policy_from(&t->policy, conf, err) == 0 &&
+	    token_open(&t->token, t->http, loop, auth, scope, &t->policy, err) == 0) {
+		*ret = t;
+		return 0;
+	}
+	kafka_token_close(t);
+	return -1;
+}
+
+void
+kafka_token_close(struct kafka_token *t)
+{
+	if (t == NULL)
+		return;
+	token_close(t->token);
+	http_policy_fini(&t->policy);
+	http_close(t->http);
+	wipe(&t->copy);
+	buf_fini(&t->copy);
+	free(t);
+}
