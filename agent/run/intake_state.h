@@ -54,6 +54,12 @@ struct intake {
 	_Atomic uint64_t	 set_aside;
 };
 
+/* intake_group.c */
+bool	group_is_empty(const struct group *g);
+int	group_add(struct group *g, const struct event *e, struct err *err);
+void	group_cut(struct group *g, size_t n);
+bool	group_mark(struct group *g, struct source *s, const struct position *at);
+void	group_clear(struct group *g);
 /* heartbeat.c: one event about ourselves, now. */
 int	heartbeat_say(const char *agent_id, int64_t now_ms, struct event_list *into, struct err *);
 /* Restores what the detectors knew, and shows them what came after it was saved. */
