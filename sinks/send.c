@@ -34,6 +34,9 @@
 #define HELD_MOST_MS	300000
 #define LATER_LEAST_MS	500
 #define LATER_MOST_MS	60000
+#define MADE_BYTES	(64u << 20)
+#define SUMMARY_GRACE_MS	5000	/* for events that are late by a little */
+#define SUMMARY_ONCE_MS	1000
 
 static void pump(struct send *);
 
@@ -130,22 +133,20 @@ wait_for(struct send *s, enum send_state state, uint64_t wait_ms, const struct e
 	set_state(s, state, why, wait_ms);
 }
 
-/* The wire form of an entry that was refused, read again from the spool. */
+/* What was refused, into the dead letter on the wire. */
 static int
-refuse_one(struct send *s, const struct batch_entry *entry, const struct err *why, struct err *err)
+refuse_one(struct send *s, struct flight *f, const struct batch_entry *entry, const struct err *why, struct err *err)
 {
 	struct slice wire;
-	uint64_t seq;
 	char reason[sizeof(why->text) + 64];
 	int got, back;
 
 	snprintf(reason, sizeof(reason), "refused by the far side: %s", why != NULL ? why->text : "no reason given");
-	s->entry = SLICE_NONE;			/* will be read again */
-	got = spool_seek(s->reader, entry->seq - 1, err) == 0 ? spool_next(s->reader, &wire, &seq, err) : -1;
-	if (got == 1 && seq == entry->seq)
-		got = send_set_event_aside(s, wire, reason, err) == 0 ? 1 : -1;
+	got = send_wire_of(s, f, entry, &wire, err);
+	if (got == 0)
+		got = send_set_event_aside(s, wire, reason, err);
 	back = spool_seek(s->reader, s->placed_seq, err);
-	return got == 1 && back == 0 ? 0 : -1;
+	return got == 0 && back == 0 ? 0 : -1;
 }
 
 static void
@@ -155,7 +156,7 @@ cut(struct send *s, struct flight *f, const struct err *why)
 	struct err err = { 0 };
 
 	if (top->hi - top->lo == 1) {
-		if (refuse_one(s, &f->batch.v[top->lo], why, &err) != 0)
+		if (refuse_one(s, f, &f->batch.v[top->lo], why, &err) != 0)
 			wait_for(s, WAITING, 0, &err);
 		else
 			f->nranges--;
@@ -246,7 +247,7 @@ retire(struct send *s)
 	bool moved = false;
 
 	while (s->n > 0 && send_flight(s, 0)->state == DONE) {
-		if (spool_done(s->reader, send_flight(s, 0)->last_seq, &err) != 0)
+		if (spool_done(s->reader, send_flight(s, 0)->done_seq, &err) != 0)
 			note(INTERNAL, N_TEXT("sink", s->name), N_TEXT("why", err.text));
 		s->head = (s->head + 1) % s->limit;
 		s->n--;
@@ -254,6 +255,17 @@ retire(struct send *s)
 	}
 	if (moved)
 		s->world.progress(s->world.arg);
+}
+
+/* When the open epoch must be told though event time stands still; UINT64_MAX: none is open. */
+static uint64_t
+summary_due_ms(const struct send *s)
+{
+	if (s->summary == NULL || summary_first_seq(s->summary) == 0)
+		return UINT64_MAX;
+	if (s->drain)
+		return 0;
+	return summary_began_ms(s->summary) + (s->world.once ? SUMMARY_ONCE_MS : summary_window_ms(s->summary) + SUMMARY_GRACE_MS);
 }
 
 /* A flight that holds only what the sink leaves out need not wait. */
@@ -293,6 +305,8 @@ set_timer(struct send *s, uint64_t now_ms)
 		at = now_ms;
 	else if (f != NULL && f->batch.n > 0)
 		at = f->began_ms + s->max_wait_ms;
+	if (summary_due_ms(s) < at)
+		at = summary_due_ms(s);
 	for (size_t i = 0; i < s->n; i++)
 		if (send_flight(s, i)->state == READY && s->not_before_ms < at)
 			at = s->not_before_ms;
@@ -322,6 +336,8 @@ pump(struct send *s)
 			loop_timer_set(s->timer, LATER_LEAST_MS);
 			break;
 		}
+		if (now_ms >= summary_due_ms(s) && send_close_summary(s, &err) == -1)
+			note(INTERNAL, N_TEXT("sink", s->name), N_TEXT("why", err.text));
 		close_if_due(s, now_ms);
 		offer_ready(s, now_ms);
 		retire(s);
@@ -349,6 +365,7 @@ init_flights(struct send *s)
 	for (size_t i = 0; i < s->limit; i++) {
 		buf_init(&s->flights[i].batch.bytes, s->max_bytes - strlen(s->sink.kind->close_bytes));
 		buf_init(&s->flights[i].part.bytes, s->max_bytes + 64);
+		buf_init(&s->flights[i].made, MADE_BYTES);
 	}
 }
 
@@ -379,7 +396,9 @@ send_open(struct send **ret, const struct send_world *world, const struct conf *
 	s->sink.stats = stat_make(STAT_SINK, s->name, kind->name);
 	s->timer = loop_timer_new(world->loop, timer_fired, s, err);
 	init_flights(s);
-	if (s->sink.stats == NULL || s->timer == NULL) {
+	if (conf_block(item, "activity") != NULL)
+		s->summary = summary_new(conf_ms(conf_block(item, "activity"), "summarize"), world->agent_id);
+	if (s->sink.stats == NULL || s->timer == NULL || (conf_block(item, "activity") != NULL && s->summary == NULL)) {
 		err_set(err, ERR_AGAIN, "no memory for a sink");
 		goto fail;
 	}
@@ -417,8 +436,10 @@ send_close(struct send *s)
 		buf_fini(&s->flights[i].batch.bytes);
 		free(s->flights[i].part.v);
 		buf_fini(&s->flights[i].part.bytes);
+		buf_fini(&s->flights[i].made);
 	}
 	loop_timer_free(s->timer);
+	summary_free(s->summary);
 	spool_reader_close(s->reader);
 	stat_drop(s->sink.stats);
 	free(s);

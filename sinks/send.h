@@ -27,6 +27,7 @@ struct send_world {		/* what all sends share */
 	struct spool	*spool;
 	struct dead	*dead;
 	const char	*agent_id, *agent_version, *hostname;	/* columns of every event */
+	bool	 once;				/* run --once: an open summary does not wait for its window */
 	void	(*progress)(void *arg);		/* a cursor moved: segments may be free */
 	void	*arg;
 };

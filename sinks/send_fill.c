@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/conf.h"
 #include "base/err.h"
@@ -67,7 +68,7 @@ send_classes(const struct conf *item)
 		else
 			classes |= class_bit(slice_of(word));
 	}
-	if (strcmp(conf_text(item, "activity"), "drop") == 0)
+	if (conf_text(item, "activity") != NULL && strcmp(conf_text(item, "activity"), "drop") == 0)
 		classes &= ~class_bit(SLICE("activity"));
 	return classes;
 }
@@ -93,14 +94,20 @@ static const struct conf_key batch_keys[] = {
 	CONF_END
 };
 
+static const struct conf_key activity_keys[] = {
+	{ .name = "summarize", .type = CONF_TIME, .flags = CONF_REQUIRED, .least = 10000, .most = 3600000,
+	  .help = "one event for all that agree in who, what, where and outcome within this time, with their number and sums" },
+	CONF_END
+};
+
 const struct conf_key send_keys[] = {
 	{ .name = "format", .type = CONF_TEXT, .allowed = ENCODER_WORDS, .wrong = wrong_format,
 	  .help = "encoding of the events (default: the sink's own)" },
 	{ .name = "events", .type = CONF_TEXTS, .fallback = "all", .wrong = wrong_events,
 	  .allowed = "all, findings, or a list of classes",
 	  .help = "which events: all, findings (all but activity, inventory, agent), or a list of classes" },
-	{ .name = "activity", .type = CONF_WORD, .fallback = "forward", .allowed = "forward|drop",
-	  .help = "activity events, one for each request: forward or drop (what is dropped is counted)" },
+	{ .name = "activity", .type = CONF_WORD, .fallback = "forward", .allowed = "forward|drop", .keys = activity_keys,
+	  .help = "activity events, one for each request: forward, drop (what is dropped is counted), or {summarize: 5m}" },
 	{ .name = "batch", .type = CONF_BLOCK, .keys = batch_keys, .help = "how events are gathered" },
 	CONF_END
 };
@@ -141,8 +148,9 @@ begin_flight(struct send *s)
 	f->state = FILLING;
 	f->nranges = 0;
 	f->offered = NULL;
-	f->last_seq = 0;
+	f->last_seq = f->done_seq = 0;
 	f->began_ms = 0;
+	buf_reset(&f->made);
 	f->batch.bytes.max_bytes = s->max_bytes - strlen(s->sink.kind->close_bytes);
 	send_batch_begin(s, &f->batch);
 	return f;
@@ -151,6 +159,9 @@ begin_flight(struct send *s)
 void
 send_close_flight(struct send *s, struct flight *f)
 {
+	const uint64_t open_seq = s->summary != NULL ? summary_first_seq(s->summary) : 0;
+
+	f->done_seq = open_seq != 0 && open_seq <= f->last_seq ? open_seq - 1 : f->last_seq;
 	if (f->batch.n == 0) {
 		f->state = DONE;
 		return;
@@ -238,6 +249,7 @@ take_event(struct send *s, struct flight *f, struct event *e, struct err *err)
 	entry->seq = s->entry_seq;
 	entry->time_ms = when;
 	entry->key = order_key(e);
+	entry->made = 0;
 	snprintf(entry->id, sizeof(entry->id), "%.*s", (int)(id.n < 32 ? id.n : 32), id.n > 0 ? id.p : "");
 	f->first_time_ms = first;
 	f->last_time_ms = last;
@@ -254,7 +266,89 @@ sign(const struct send *s, struct event *e)
 	event_set_text(e, F_DvcHostname, slice_of(s->world.hostname));
 }
 
-/* Puts s->entry into the flight: 1 done with it, 0 the flight is full, -1 not now. */
+/* ---- summaries ------------------------------------------------------------- */
+
+static int
+keep_wire(struct flight *f, const struct event *e, uint32_t *ret_made, struct err *err)
+{
+	const size_t at = f->made.n;
+	char n[4] = { 0 };
+
+	buf_put(&f->made, n, sizeof(n));
+	if (f->made.failed || wire_put(e, &f->made, err) != 0) {
+		f->made.n = at;
+		f->made.failed = false;
+		return err_set(err, ERR_AGAIN, "no memory for a summary");
+	}
+	put_le32(f->made.p + at, (uint32_t)(f->made.n - at - sizeof(n)));
+	*ret_made = (uint32_t)at + 1;
+	return 0;
+}
+
+static int
+place_summary(struct send *s, struct flight *f, struct err *err)
+{
+	struct event e;
+	uint32_t made = 0;
+	int taken;
+
+	if (summary_event(s->summary, s->summary_at, &e, err) != 0)
+		return -1;
+	sign(s, &e);
+	if (keep_wire(f, &e, &made, err) != 0)
+		return -1;
+	taken = take_event(s, f, &e, err);
+	if (taken == 1) {
+		f->batch.v[f->batch.n - 1].made = made;
+		f->batch.v[f->batch.n - 1].seq = s->placed_seq;
+	} else {
+		f->made.n = made - 1;
+	}
+	if (taken == 0 && f->batch.n == 0)
+		taken = send_set_event_aside(s, slice_make(f->made.p + made + 3, get_le32(f->made.p + made - 1)),
+		    "the encoded event is larger than this sink takes", err) == 0 ? 1 : -1;
+	return taken;
+}
+
+int
+send_close_summary(struct send *s, struct err *err)
+{
+	s->closing = true;
+	while (s->summary_at < summary_series(s->summary)) {
+		struct flight *f = send_filling(s);
+		int got;
+
+		if (f == NULL && (f = begin_flight(s)) == NULL)
+			return 0;
+		f->last_seq = s->placed_seq;
+		got = place_summary(s, f, err);
+		if (got == -1)
+			return -1;
+		if (got == 0)
+			send_close_flight(s, f);
+		else
+			s->summary_at++;
+	}
+	summary_clear(s->summary);
+	s->summary_at = 0;
+	s->closing = false;
+	return 1;
+}
+
+int
+send_wire_of(struct send *s, struct flight *f, const struct batch_entry *entry, struct slice *ret, struct err *err)
+{
+	uint64_t seq;
+
+	if (entry->made != 0) {
+		*ret = slice_make(f->made.p + entry->made + 3, get_le32(f->made.p + entry->made - 1));
+		return 0;
+	}
+	s->entry = SLICE_NONE;			/* will be read again */
+	return spool_seek(s->reader, entry->seq - 1, err) == 0 && spool_next(s->reader, ret, &seq, err) == 1 && seq == entry->seq ? 0 : -1;
+}
+
+/* Puts s->entry into the flight: 1 done with it, 0 the flight is full, 2 the open epoch must be closed first, -1 not now. */
 static int
 place_entry(struct send *s, struct flight *f, struct err *err)
 {
@@ -271,6 +365,15 @@ place_entry(struct send *s, struct flight *f, struct err *err)
 		stat_add(s->sink.stats, STAT_SINK_FILTERED, 1);
 		f->last_seq = s->entry_seq;
 		return 1;
+	}
+	if (s->summary != NULL && slice_eq(event_text(&e, F_EventClass), SLICE("activity"))) {
+		if (summary_add(s->summary, &e, s->entry_seq) == 1) {
+			stat_add(s->sink.stats, STAT_SINK_SUMMARIZED, 1);
+			f->last_seq = s->entry_seq;
+			return 1;
+		}
+		if (summary_first_seq(s->summary) != 0)
+			return 2;
 	}
 	sign(s, &e);
 	taken = take_event(s, f, &e, err);
@@ -307,17 +410,23 @@ int
 send_fill(struct send *s, struct err *err)
 {
 	for (unsigned i = 0; i < ENTRIES_A_TURN; i++) {
-		struct flight *f = send_filling(s);
-		int got = read_entry(s, err);
+		struct flight *f;
+		int got;
 
+		if (s->closing && (got = send_close_summary(s, err)) != 1)
+			return got;
+		got = read_entry(s, err);
 		if (got != 1)
 			return got;
+		f = send_filling(s);
 		if (f == NULL && (f = begin_flight(s)) == NULL)
 			return 0;
 		got = place_entry(s, f, err);
 		if (got == -1)
 			return -1;
-		if (got == 0) {
+		if (got == 2) {
+			s->closing = true;
+		} else if (got == 0) {
 			send_close_flight(s, f);
 		} else {
 			s->placed_seq = s->entry_seq;

@@ -8,6 +8,7 @@
 #include "net/backoff.h"
 #include "sinks/batch.h"
 #include "sinks/send.h"
+#include "sinks/send_summary.h"
 #include "sinks/sink.h"
 
 #define MAX_FLIGHTS	8
@@ -26,7 +27,9 @@ struct flight {
 	const struct batch	*offered;	/* which of them is out */
 	struct range		 ranges[RANGES];
 	size_t			 nranges;
-	uint64_t		 last_seq;	/* everything up to here is in it, or left out on purpose */
+	struct buf		 made;		/* wire forms of summaries: entry.made - 1 is where one begins, u32 length first */
+	uint64_t		 last_seq;	/* everything up to here is in it, left out on purpose, or counted in an open summary */
+	uint64_t		 done_seq;	/* and up to here nothing is open: the cursor may go there when it is delivered */
 	uint64_t		 began_ms;
 	int64_t			 first_time_ms, last_time_ms;	/* span of TimeGenerated */
 };
@@ -47,6 +50,9 @@ struct send {
 	struct slice		 entry;		/* read, and not yet in a flight */
 	uint64_t		 entry_seq;
 	uint64_t		 placed_seq;	/* newest entry that a flight has, or was left out */
+	struct summary		*summary;	/* of activity, or NULL */
+	size_t			 summary_at;	/* the next to be placed while the epoch is being closed */
+	bool			 closing;	/* it is */
 	uint64_t		 classes;	/* bit of each class let through, by class_bit */
 	uint64_t		 set_aside;
 	bool			 drain, pumping, again, started;
@@ -63,6 +69,10 @@ struct flight *send_flight(struct send *, size_t i);	/* 0: the oldest */
 void	send_close_flight(struct send *, struct flight *);
 void	send_batch_begin(struct send *, struct batch *);
 struct batch_entry *send_add_entry(struct batch *);	/* room for one more, not yet counted; NULL: no memory */
+/* Places what is in the open epoch: 1 all of it, 0 no room in flights now, -1 not now. */
+int	send_close_summary(struct send *, struct err *);
+/* The wire form of an entry of this flight: from the spool, or of a summary. -1: not now. Spoils the reader's place (send_reread). */
+int	send_wire_of(struct send *, struct flight *, const struct batch_entry *, struct slice *ret, struct err *);
 /* Into the dead letter, synced. */
 int	send_set_event_aside(struct send *, struct slice wire, const char *reason, struct err *);
 /* The classes that the settings let through, one bit each. */

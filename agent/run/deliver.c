@@ -112,7 +112,7 @@ deliver_open(struct deliver **ret, const struct world *world, const struct conf 
 		goto fail;
 	loop_on_wake(d->loop, woken, d);
 	sw = (struct send_world){ .loop = d->loop, .http = d->http, .spool = world->spool, .dead = world->dead,
-		.agent_id = world->agent_id, .agent_version = PACKAGE_VERSION, .hostname = world->hostname,
+		.agent_id = world->agent_id, .agent_version = PACKAGE_VERSION, .hostname = world->hostname, .once = world->once,
 		.progress = progress, .arg = d };
 	for (; d->n < n; d->n++)
 		if (send_open(&d->sends[d->n], &sw, conf_block_at(conf, "sinks", d->n), err) != 0)

@@ -246,6 +246,19 @@ check_formats(const struct conf *conf, struct problems *problems)
 	}
 }
 
+/* A transaction commits the spool's position with each batch, and a summary counts what lies behind it. */
+static void
+check_summaries(const struct conf *conf, struct problems *problems)
+{
+	for (size_t i = 0; i < conf_blocks(conf, "sinks"); i++) {
+		const struct conf *item = conf_block_at(conf, "sinks", i);
+
+		if (strcmp(conf_text(item, "type"), "kafka") == 0 && conf_block(item, "activity") != NULL &&
+		    strcmp(conf_text(item, "exactly_once"), "false") != 0)
+			conf_problem(item, "activity", problems, "summarize needs exactly_once: false; allowed with it: forward, drop");
+	}
+}
+
 static void
 warn_not_yet(const struct conf *conf, struct problems *problems)
 {
@@ -271,6 +284,7 @@ check(struct conf **ret, struct conf *conf, struct problems *problems, size_t be
 	check_names(conf, "sources", problems);
 	check_names(conf, "sinks", problems);
 	check_formats(conf, problems);
+	check_summaries(conf, problems);
 	warn_not_yet(conf, problems);
 	if (problems->errors > before) {
 		err_set(err, ERR_CONFIG, "the configuration has %zu problems", problems->errors - before);

@@ -24,6 +24,7 @@
 #include "net/token.h"
 #include "sinks/batch.h"
 #include "sinks/sentinel/answer.h"
+#include "sinks/sentinel/pace.h"
 #include "sinks/sink.h"
 
 #define MAX_BYTES	1000000		/* of one call, packed or not: 1 MB, and the service means it */
@@ -57,6 +58,8 @@ struct kept_id {
 struct sentinel {
 	struct sink		*sink;
 	struct http_policy	 policy;
+	struct pace		*pace;
+	struct loop_timer	*pace_timer;	/* a post waits for its turn */
 	struct token		*token;
 	bool			 asking;	/* for a token */
 	bool			 gzip;
@@ -158,12 +161,15 @@ answered(void *arg, const struct http_answer *a)
 
 	p->call = NULL;
 	if (a->status == 0) {
+		pace_trouble(t->pace);
 		failed(p, a->err, 0);
 		return;
 	}
 	if (a->status == 401 && try_new_token(p))
 		return;
 	verdict = sentinel_verdict(a->status);
+	if (verdict == SINK_LATER)
+		pace_trouble(t->pace);
 	if (verdict != SINK_DELIVERED)
 		sentinel_explain(a, t->host, p->id_line, &p->batch->bytes, &t->bearer_line, &span, &why);
 	if (span)
@@ -209,6 +215,7 @@ got_token(void *arg, struct slice bearer, const struct err *failure)
 {
 	struct sentinel *t = arg;
 	struct err err[MAX_POSTS] = { 0 };
+	uint64_t wait_ms;
 
 	t->asking = false;
 	if (failure == NULL)
@@ -218,6 +225,10 @@ got_token(void *arg, struct slice bearer, const struct err *failure)
 
 		if (p->state != POST_TOKEN)
 			continue;
+		if (failure == NULL && p->batch->n > 0 && (wait_ms = pace_take(t->pace, p->batch->bytes.n)) > 0) {
+			loop_timer_set(t->pace_timer, wait_ms);
+			continue;
+		}
 		if (failure != NULL)
 			err[i] = *failure;
 		else if (t->bearer_line.failed)
@@ -238,6 +249,12 @@ ask_token(struct sentinel *t)
 		return;
 	t->asking = true;
 	token_get(t->token, got_token, t);
+}
+
+static void
+turn_came(void *arg)
+{
+	ask_token(arg);
 }
 
 /* What does not become smaller goes as it is. */
@@ -305,6 +322,7 @@ sentinel_close(struct sink *s)
 		buf_fini(&t->posts[i].packed);
 	}
 	token_close(t->token);
+	loop_timer_free(t->pace_timer);
 	http_policy_fini(&t->policy);
 	gzip_writer_free(t->packer);
 	if (t->bearer_line.p != NULL)
@@ -363,6 +381,10 @@ sentinel_open(struct sink *s, const struct conf *conf, struct err *err)
 	t->gzip = conf_bool(conf, "gzip");
 	t->timeout_ms = (uint32_t)conf_ms(conf, "timeout");
 	s->max_span_ms = strcmp(conf_text(conf, "plan"), "auxiliary") == 0 ? AUXILIARY_SPAN_MS : 0;
+	t->pace = pace_of(conf_text(conf, "rule"));
+	t->pace_timer = loop_timer_new(s->loop, turn_came, t, err);
+	if (t->pace_timer == NULL)
+		return -1;
 	t->packer = gzip_writer_new(1);
 	if (t->packer == NULL || !buf_reserve(&t->bearer_line, BEARER_BYTES))	/* whole, so that growing leaves no copies */
 		return err_set(err, ERR_AGAIN, "no memory for a sink");

@@ -23,6 +23,7 @@
 #include "model/record.h"
 #include "run/agent.h"
 #include "run/settings.h"
+#include "sinks/sentinel/pace.h"
 #include "spool/dead.h"
 #include "spool/spool.h"
 #include "tests/unit/far_side.h"
@@ -95,6 +96,7 @@ site_open(struct site *s, const char *script)
 	setenv("AISPM_SCENARIO_SECRET", "the-secret", 1);
 	setenv("AISPM_DATA_DIR", SRC_DIR, 0);		/* the mappings */
 	clock_fake(NOW_MS);
+	pace_forget();
 	s->server = far_side_start(NULL);
 	s->tokens = far_side_start(NULL);
 	far_side_otherwise(s->tokens, 200, NULL, "{\"access_token\":\"token-standing\",\"expires_in\":3600}");

@@ -308,3 +308,40 @@ def test_zones_and_posture_speak_of_what_was_read(site):
     assert rows["sentinel", 3]["result"] == "fail" and rows["sentinel", 2]["result"] == "pass"
     assert rows["alerting", 3]["result"] == "pass"
     assert rows["cspm_plan", 3]["result"] == "unknown" and "11111111-2222" in rows["cspm_plan", 3]["evidence"]
+
+
+def test_activity_is_summarized_with_sums_and_each_finding_goes_on_its_own(site, far):
+    """Three summaries' worth of time; what is delivered is far less, and no call is missing in the sums."""
+    site.configure(site.sentinel_sink(far, ", activity: {summarize: 5m}"), site.file_sink())
+    site.append([record(n) for n in range(900)])        # 15 minutes of one call a second, seven callers
+    assert site.once().returncode == 0
+    rows, single = far.rows(), [e for e in site.events() if e["EventClass"] == "activity"]
+    sums = [r for r in rows if r["EventClass"] == "activity"]
+    assert len(single) == 900 and len(sums) == 3 * 7
+    assert sum(r["EventCount"] for r in sums) == 900 and len({r["EventId"] for r in sums}) == len(sums)
+    for r in sums:
+        assert r["AdditionalFields"]["Summary"] is True and r["EventStartTime"] <= r["EventEndTime"] == r["TimeGenerated"]
+        mine = [e for e in single if e["ActorUserId"] == r["ActorUserId"] and
+                r["EventStartTime"] <= e["TimeGenerated"] <= r["EventEndTime"]]
+        assert len(mine) == r["EventCount"] and r["TargetResourceId"] == mine[0]["TargetResourceId"]
+    findings = {e["EventId"] for e in site.events() if e["EventClass"] != "activity"}
+    assert {r["EventId"] for r in rows if r["EventClass"] != "activity"} == findings
+
+
+def test_summaries_lose_nothing_through_kills(site, far, running):
+    """A kill in the middle may tell a summary twice, under one EventId and growing: the latest of each adds up to all."""
+    site.configure(site.sentinel_sink(far, ", activity: {summarize: 1m}"))
+    rounds = 12 if LONG else 4
+    for k in range(rounds):
+        site.append([record(n) for n in range(k * 200, (k + 1) * 200)])
+        p = running()
+        time.sleep(0.3 + random.random() * 0.5)
+        p.send_signal(signal.SIGKILL)
+        p.wait()
+    assert site.once().returncode == 0
+    latest = {}
+    for r in far.rows():
+        if r["EventClass"] == "activity":
+            if r["EventId"] not in latest or r["EventCount"] >= latest[r["EventId"]]["EventCount"]:
+                latest[r["EventId"]] = r
+    assert sum(r["EventCount"] for r in latest.values()) == rounds * 200
