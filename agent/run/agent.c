@@ -103,7 +103,7 @@ spool_damage(void *arg, const char *segment, uint64_t from, uint64_t to, const c
 {
 	struct agent *a = arg;
 
-	stat_add(a->spool_stats, STAT_SPOOL_LOST, 1);
+	stat_add(a->spool_stats, STAT_SPOOL_DAMAGED, 1);
 	note(SPOOL_DAMAGE, N_TEXT("segment", segment), N_NUMBER("from_byte", from), N_NUMBER("to_byte", to),
 	    N_TEXT("what", what));
 }

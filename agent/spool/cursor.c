@@ -37,7 +37,7 @@ slot_get(const char *in, uint64_t *ret_generation, uint64_t *ret_seq)
 		return false;
 	*ret_generation = get_le64(in + 8);
 	*ret_seq = get_le64(in + 16);
-	return true;
+	return *ret_seq < SEQ_LIMIT;
 }
 
 static bool
@@ -65,8 +65,8 @@ read_slots(struct spool *s, struct cursor *c)
 			c->seq = c->saved_seq = seq;
 			any = true;
 		}
-	if (n > 0 && !any && s->events.damage != NULL)
-		s->events.damage(s->events.arg, c->name, 0, (uint64_t)n, "the cursor is damaged; reading begins at the oldest event");
+	if (n != 0 && !any && s->events.damage != NULL)
+		s->events.damage(s->events.arg, c->name, 0, n > 0 ? (uint64_t)n : 0, "the cursor is damaged; reading begins at the oldest event");
 	c->fresh = !any;
 }
 
@@ -95,19 +95,34 @@ add_cursor(struct spool *s, const char *name, struct cursor **ret, struct err *e
 	return 0;
 }
 
+/* Without the directory every reader begins at the oldest event; in a spool that was used that is worth a word. */
+static void
+tell_missing(struct spool *s)
+{
+	uint64_t *firsts = NULL;
+	size_t n = 0;
+
+	if (segment_list(s->dir, &firsts, &n, NULL) == 0 && n > 0 && s->events.damage != NULL)
+		s->events.damage(s->events.arg, "cursors", 0, 0, "the directory is missing; every sink begins at the oldest event");
+	free(firsts);
+}
+
 int
 cursors_load(struct spool *s, struct err *err)
 {
 	struct cursor *c;
 	char path[4096];
 	struct dirent *e;
+	struct stat st;
 	DIR *d;
 	int rc = 0;
 
 	if (cursor_path(s, "", path, sizeof(path), err) != 0)
 		return -1;
-	if (sys.mkdir(path, 0700) != 0 && errno != EEXIST)
-		return err_set_sys(err, ERR_CONFIG, "%s: cannot make", path);
+	if (sys.stat(path, &st) != 0)
+		tell_missing(s);
+	if (sys_make_dir(path, err) != 0)
+		return -1;
 	d = opendir(path);
 	if (d == NULL)
 		return err_set_sys(err, ERR_CONFIG, "%s: cannot open", path);
@@ -115,11 +130,18 @@ cursors_load(struct spool *s, struct err *err)
 		if (name_is_fine(e->d_name))
 			rc = add_cursor(s, e->d_name, &c, err);
 	closedir(d);
-	/* What was cut off with a torn tail was never synced; a cursor beyond the end would skip what comes next. */
-	for (c = s->cursors; c != NULL; c = c->next)
-		if (c->seq > s->next_seq - 1)
-			c->seq = s->next_seq - 1;
 	return rc;
+}
+
+uint64_t
+cursors_greatest(const struct spool *s)
+{
+	uint64_t greatest = 0;
+
+	for (const struct cursor *c = s->cursors; c != NULL; c = c->next)
+		if (c->seq > greatest)
+			greatest = c->seq;
+	return greatest;
 }
 
 void
@@ -164,9 +186,8 @@ cursor_open(struct spool *s, const char *name, struct cursor **ret, struct err *
 int
 cursor_save(struct spool *s, struct cursor *c, struct err *err)
 {
-	char slot[SLOT] = "CUR1";
+	char slot[SLOT] = "CUR1", path[4096];
 
-	(void)s;
 	if (c->seq == c->saved_seq && !c->fresh) {
 		c->due_ms = 0;
 		return 0;
@@ -177,6 +198,8 @@ cursor_save(struct spool *s, struct cursor *c, struct err *err)
 	if (sys_pwrite_full(c->fd, slot, sizeof(slot), (off_t)((c->generation + 1) % 2) * SLOT) != 0 ||
 	    sys.fdatasync(c->fd) != 0)
 		return err_set_sys(err, spool_error_kind(), "cannot save the cursor %s", c->name);
+	if (c->fresh && (cursor_path(s, "", path, sizeof(path), err) != 0 || sys_sync_dir(path, err) != 0))
+		return -1;
 	c->generation++;
 	c->saved_seq = c->seq;
 	c->due_ms = 0;
@@ -222,6 +245,7 @@ int
 spool_keep_cursors(struct spool *s, const char *const *names, size_t n,
     void (*dropped)(void *arg, const char *name, uint64_t behind), void *arg, struct err *err)
 {
+	uint64_t durable = atomic_load(&s->durable_seq);
 	struct cursor **at = &s->cursors;
 	char path[4096];
 	int rc = 0;
@@ -235,7 +259,7 @@ spool_keep_cursors(struct spool *s, const char *const *names, size_t n,
 			continue;
 		}
 		if (dropped != NULL)
-			dropped(arg, c->name, atomic_load(&s->durable_seq) - c->seq);
+			dropped(arg, c->name, c->seq < durable ? durable - c->seq : 0);
 		if (cursor_path(s, c->name, path, sizeof(path), err) != 0 || sys.unlink(path) != 0)
 			rc = err_set_sys(err, ERR_AGAIN, "cannot remove the cursor %s", c->name);
 		*at = c->next;

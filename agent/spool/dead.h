@@ -29,7 +29,8 @@ int	dead_open(struct dead **ret, const char *dir, uint64_t max_bytes,
 void	dead_close(struct dead *);		/* NULL is fine */
 /* Written, not yet synced. A letter larger than a quarter of the limit is kept in its first part, and says so. */
 int	dead_put(struct dead *, const struct dead_letter *, struct err *);
-int	dead_sync(struct dead *, struct err *);	/* nothing to do: no system call */
+/* Nothing to do: no system call. After a failure the next call writes the letters again before it syncs. */
+int	dead_sync(struct dead *, struct err *);
 uint64_t dead_bytes(struct dead *);
 /* Reads a directory without a lock; damage is skipped and counted. */
 int	dead_each(const char *dir, int (*see)(void *arg, const struct dead_letter *), void *arg,

@@ -53,65 +53,54 @@ look_group(struct look *l, const struct group_head *h, struct slice payload)
 }
 
 static int
-look_segment(struct look *l, const char *dir, uint64_t first, uint64_t next, struct err *err)
+look_segment(struct look *l, struct survey *y, size_t i, struct err *err)
 {
-	struct walk w = { .at = SEGMENT_HEAD, .next_seq = first, .below_seq = next != 0 ? next : SEQ_LIMIT };
-	char path[4096], head[SEGMENT_HEAD];
-	uint64_t seq, id;
+	const struct found *f = &y->v[i];
+	uint64_t first = f->head.first_seq;
+	bool newest = i + 1 == y->n;
 	struct group_head h;
 	struct buf payload;
-	struct stat st;
-	int fd, got, rc = -1;
+	struct walk w;
+	int fd = survey_open(y, i, O_RDONLY, err), got;
 
-	buf_init(&payload, GROUP_MAX_BYTES);
-	if (segment_path(dir, first, path, sizeof(path), err) != 0)
+	if (fd < 0)
 		return -1;
-	fd = sys.open(path, O_RDONLY, 0);
-	if (fd < 0 || sys.fstat(fd, &st) != 0) {
-		err_set_sys(err, ERR_AGAIN, "%s: cannot open", path);
-		goto out;
+	buf_init(&payload, GROUP_MAX_BYTES);
+	if (!f->head_good && survey_look(y, i, &payload, err) != 0) {	/* finds with what its checksums begin */
+		sys.close(fd);
+		buf_fini(&payload);
+		return -1;
 	}
-	w.fd = fd;
-	w.end = (uint64_t)st.st_size;
 	l->segments++;
-	l->bytes += w.end;
-	if (sys_pread_full(fd, head, sizeof(head), 0) != SEGMENT_HEAD || !segment_head_get(head, &seq, &id) || seq != first) {
-		say_damage(l, first, 0, SEGMENT_HEAD, "the head is not what was written");
-		rc = 0;
-		goto out;
-	}
-	while ((got = walk_next(&w, &h, &payload, err)) != WALK_END) {
-		if (got == -1)
-			goto out;
+	l->bytes += f->size;
+	if (!f->head_good)
+		say_damage(l, first, 0, f->size < SEGMENT_HEAD ? f->size : SEGMENT_HEAD, "the head is not what was written");
+	w = survey_walk(y, i, fd);
+	while ((got = walk_next(&w, &h, &payload, err)) != WALK_END && got != -1) {
 		if (got == WALK_GROUP && look_group(l, &h, buf_slice(&payload)) != 0)
 			break;
-		if (got == WALK_DAMAGE || (got == WALK_TAIL && next != 0))
+		if (got == WALK_DAMAGE || (got == WALK_TAIL && !newest && w.next_seq != w.below_seq))
 			say_damage(l, first, w.from, w.to, w.from < w.to ? "not what was written" : "events are missing");
 		else if (got == WALK_TAIL && l->print)
-			printf("%020llu.seg: bytes %llu to %llu: an unfinished write, cut at the next start\n",
+			printf("%020llu.seg: bytes %llu to %llu: a write that was not finished; nothing of it was acknowledged\n",
 			    (unsigned long long)first, (unsigned long long)w.from, (unsigned long long)w.to);
 	}
-	if (got == WALK_END && next != 0 && w.next_seq < next)
-		say_damage(l, first, w.at, w.at, "events are missing behind it");
-	rc = 0;
-out:
-	if (fd >= 0)
-		sys.close(fd);
+	if (got == WALK_END && !newest && w.next_seq < w.below_seq && w.to != w.end)
+		say_damage(l, first, w.end, w.end, "events are missing behind it");
+	sys.close(fd);
 	buf_fini(&payload);
-	return rc;
+	return got == -1 ? -1 : 0;
 }
 
 static int
 look_all(struct look *l, const char *dir, struct err *err)
 {
-	uint64_t *firsts = NULL;
-	size_t n = 0;
-	int rc;
+	struct survey y;
+	int rc = survey_read(&y, dir, err);
 
-	rc = segment_list(dir, &firsts, &n, err);
-	for (size_t i = 0; rc == 0 && i < n; i++)
-		rc = look_segment(l, dir, firsts[i], i + 1 < n ? firsts[i + 1] : 0, err);
-	free(firsts);
+	for (size_t i = 0; rc == 0 && i < y.n; i++)
+		rc = look_segment(l, &y, i, err);
+	survey_free(&y);
 	return rc;
 }
 

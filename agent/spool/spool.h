@@ -36,7 +36,7 @@ struct spool_mark {
 	const struct position	*at;		/* len 0: forget this stream */
 };
 
-struct spool_events {		/* told from open, append, next: what a person should know */
+struct spool_events {		/* told from open and append: what a person should know */
 	void	(*damage)(void *arg, const char *segment, uint64_t from, uint64_t to, const char *what);
 	void	(*torn)(void *arg, const char *segment, uint64_t bytes);
 	void	*arg;
@@ -58,6 +58,7 @@ int	spool_each_mark(struct spool *, int (*see)(void *arg, struct slice source, c
 uint64_t spool_durable_seq(const struct spool *);	/* any thread */
 uint64_t spool_first_seq(const struct spool *);		/* oldest entry still there */
 uint64_t spool_total_bytes(const struct spool *);	/* any thread */
+uint64_t spool_lost(const struct spool *);	/* any thread: entries that readers found missing, each once */
 
 /* A named cursor; made at the oldest entry if new (*ret_new says so, may be NULL). Only one reader a name. */
 int	spool_reader_open(struct spool_reader **ret, struct spool *,
