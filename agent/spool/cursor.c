@@ -53,6 +53,7 @@ name_is_fine(const char *name)
 static void
 read_slots(struct spool *s, struct cursor *c)
 {
+	static const char none[2 * SLOT];
 	char raw[2 * SLOT] = { 0 };
 	ssize_t n = sys_pread_full(c->fd, raw, sizeof(raw), 0);
 	uint64_t generation, seq;
@@ -65,7 +66,7 @@ read_slots(struct spool *s, struct cursor *c)
 			c->seq = c->saved_seq = seq;
 			any = true;
 		}
-	if (n != 0 && !any && s->events.damage != NULL)
+	if (!any && (n < 0 || (n == 2 * SLOT && memcmp(raw, none, sizeof(raw)) != 0)) && s->events.damage != NULL)
 		s->events.damage(s->events.arg, c->name, 0, n > 0 ? (uint64_t)n : 0, "the cursor is damaged; reading begins at the oldest event");
 	c->fresh = !any;
 }
@@ -183,24 +184,51 @@ cursor_open(struct spool *s, const char *name, struct cursor **ret, struct err *
 	return rc;
 }
 
+static void
+slot_put(char out[SLOT], uint64_t generation, uint64_t seq)
+{
+	memset(out, 0, SLOT);
+	memcpy(out, "CUR1", 4);
+	put_le64(out + 8, generation);
+	put_le64(out + 16, seq);
+	put_le32(out + 28, crc32_ieee(0, out, 28));
+}
+
+/* The first time both slots, so that one that is not whole means a write that was cut, and two mean damage. */
+static int
+first_save(struct spool *s, struct cursor *c, struct err *err)
+{
+	char both[2 * SLOT], path[4096];
+
+	slot_put(both, 2, c->seq);
+	slot_put(both + SLOT, 1, c->seq);
+	if (sys_pwrite_full(c->fd, both, sizeof(both), 0) != 0 || sys.fdatasync(c->fd) != 0)
+		return err_set_sys(err, spool_error_kind(), "cannot save the cursor %s", c->name);
+	if (cursor_path(s, "", path, sizeof(path), err) != 0 || sys_sync_dir(path, err) != 0)
+		return -1;
+	c->generation = 2;
+	return 0;
+}
+
 int
 cursor_save(struct spool *s, struct cursor *c, struct err *err)
 {
-	char slot[SLOT] = "CUR1", path[4096];
+	char slot[SLOT];
 
 	if (c->seq == c->saved_seq && !c->fresh) {
 		c->due_ms = 0;
 		return 0;
 	}
-	put_le64(slot + 8, c->generation + 1);
-	put_le64(slot + 16, c->seq);
-	put_le32(slot + 28, crc32_ieee(0, slot, 28));
-	if (sys_pwrite_full(c->fd, slot, sizeof(slot), (off_t)((c->generation + 1) % 2) * SLOT) != 0 ||
-	    sys.fdatasync(c->fd) != 0)
-		return err_set_sys(err, spool_error_kind(), "cannot save the cursor %s", c->name);
-	if (c->fresh && (cursor_path(s, "", path, sizeof(path), err) != 0 || sys_sync_dir(path, err) != 0))
-		return -1;
-	c->generation++;
+	if (c->fresh) {
+		if (first_save(s, c, err) != 0)
+			return -1;
+	} else {
+		slot_put(slot, c->generation + 1, c->seq);
+		if (sys_pwrite_full(c->fd, slot, sizeof(slot), (off_t)((c->generation + 1) % 2) * SLOT) != 0 ||
+		    sys.fdatasync(c->fd) != 0)
+			return err_set_sys(err, spool_error_kind(), "cannot save the cursor %s", c->name);
+		c->generation++;
+	}
 	c->saved_seq = c->seq;
 	c->due_ms = 0;
 	c->fresh = false;
