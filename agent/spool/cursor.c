@@ -49,26 +49,68 @@ name_is_fine(const char *name)
 	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-+") == n;
 }
 
-/* Reads the file's better slot; a file that is new or damaged begins at the oldest entry. */
-static void
-read_slots(struct spool *s, struct cursor *c)
+enum slots { SLOTS_NEW, SLOTS_SOUND, SLOTS_DAMAGED };
+
+/* The better slot of an open file. */
+static enum slots
+read_slots(int fd, uint64_t *ret_generation, uint64_t *ret_seq)
 {
 	static const char none[2 * SLOT];
 	char raw[2 * SLOT] = { 0 };
-	ssize_t n = sys_pread_full(c->fd, raw, sizeof(raw), 0);
+	ssize_t n = sys_pread_full(fd, raw, sizeof(raw), 0);
 	uint64_t generation, seq;
 	bool any = false;
 
 	for (int i = 0; i < 2; i++)
-		if (n >= (i + 1) * SLOT && slot_get(raw + i * SLOT, &generation, &seq) &&
-		    (!any || generation > c->generation)) {
-			c->generation = generation;
-			c->seq = c->saved_seq = seq;
+		if (n >= (i + 1) * SLOT && slot_get(raw + i * SLOT, &generation, &seq) && (!any || generation > *ret_generation)) {
+			*ret_generation = generation;
+			*ret_seq = seq;
 			any = true;
 		}
-	if (!any && (n < 0 || (n == 2 * SLOT && memcmp(raw, none, sizeof(raw)) != 0)) && s->events.damage != NULL)
-		s->events.damage(s->events.arg, c->name, 0, n > 0 ? (uint64_t)n : 0, "the cursor is damaged; reading begins at the oldest event");
-	c->fresh = !any;
+	if (any)
+		return SLOTS_SOUND;
+	/* The first save writes both slots: a part of it, or room without content, was never told to anybody. */
+	return n < 0 || (n == 2 * SLOT && memcmp(raw, none, sizeof(raw)) != 0) ? SLOTS_DAMAGED : SLOTS_NEW;
+}
+
+int
+cursors_each(const char *dir, void (*see)(void *arg, const char *name, bool sound, uint64_t seq), void *arg)
+{
+	char path[4400];
+	struct dirent *e;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/cursors", dir);
+	d = opendir(path);
+	if (d == NULL)
+		return errno == ENOENT ? 0 : -1;
+	while ((e = readdir(d)) != NULL) {
+		uint64_t generation = 0, seq = 0;
+		int fd;
+
+		if (!name_is_fine(e->d_name))
+			continue;
+		snprintf(path, sizeof(path), "%s/cursors/%s", dir, e->d_name);
+		fd = sys.open(path, O_RDONLY, 0);
+		if (fd < 0)
+			continue;
+		see(arg, e->d_name, read_slots(fd, &generation, &seq) != SLOTS_DAMAGED, seq);
+		sys.close(fd);
+	}
+	closedir(d);
+	return 0;
+}
+
+/* A file that is new or damaged begins at the oldest entry. */
+static void
+recall(struct spool *s, struct cursor *c)
+{
+	enum slots got = read_slots(c->fd, &c->generation, &c->seq);
+
+	c->saved_seq = c->seq;
+	c->fresh = got != SLOTS_SOUND;
+	if (got == SLOTS_DAMAGED && s->events.damage != NULL)
+		s->events.damage(s->events.arg, c->name, 0, 2 * SLOT, "the cursor is damaged; reading begins at the oldest event");
 }
 
 static int
@@ -89,7 +131,7 @@ add_cursor(struct spool *s, const char *name, struct cursor **ret, struct err *e
 		free(c);
 		return err_set_sys(err, spool_error_kind(), "%s: cannot open", path);
 	}
-	read_slots(s, c);
+	recall(s, c);
 	c->next = s->cursors;
 	s->cursors = c;
 	*ret = c;

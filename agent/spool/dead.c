@@ -194,6 +194,88 @@ dead_each(const char *dir, int (*see)(void *arg, const struct dead_letter *), vo
 	return rc;
 }
 
+/* ---- taking out ---------------------------------------------------------------------- */
+
+struct taking {
+	int		(*take)(void *arg, const struct dead_letter *);
+	void		*arg;
+	struct buf	 kept;		/* the file without what was taken */
+	uint64_t	 taken;
+};
+
+/* Asks for each letter; what is kept, and what cannot be read, goes into t->kept as it is. */
+static int
+take_from(struct taking *t, int fd, uint64_t size, struct err *err)
+{
+	struct dead_letter letter;
+	uint64_t at = 0, used = 0;
+	struct buf payload;
+	enum letter got;
+	int rc = 0;
+
+	buf_reset(&t->kept);
+	buf_init(&payload, LETTER_BYTES);
+	while (rc == 0 && (got = read_letter(fd, at, size, &payload, &letter, &used)) != LETTER_END) {
+		int taken = got == LETTER_WHOLE ? t->take(t->arg, &letter) : 0;
+
+		if (got == LETTER_TORN)
+			used = size - at;
+		t->taken += taken == 1;
+		if (taken == 0) {
+			if (!buf_reserve(&t->kept, used))
+				rc = err_set(err, ERR_AGAIN, "no memory for the dead letter");
+			else if (sys_pread_full(fd, t->kept.p + t->kept.n, used, (off_t)at) != (ssize_t)used)
+				rc = err_set_sys(err, ERR_AGAIN, "cannot read the dead letter");
+			else
+				t->kept.n += used;
+		}
+		rc = taken == -1 ? -1 : rc;
+		at += used;
+	}
+	buf_fini(&payload);
+	return rc;
+}
+
+static int
+take_file(struct taking *t, const char *dir, uint64_t number, int (*settle)(void *arg), struct err *err)
+{
+	uint64_t before = t->taken;
+	char path[4096];
+	struct stat st;
+	int fd, rc;
+
+	file_path(dir, number, path);
+	fd = sys.open(path, O_RDONLY, 0);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_set_sys(err, ERR_AGAIN, "%s: cannot open", path);
+	rc = sys.fstat(fd, &st) == 0 ? take_from(t, fd, (uint64_t)st.st_size, err) : err_set_sys(err, ERR_AGAIN, "%s", path);
+	sys.close(fd);
+	if (rc != 0 || t->taken == before)
+		return rc;
+	if (settle(t->arg) != 0)
+		return -1;
+	if (t->kept.n > 0)
+		return sys_replace_file(path, t->kept.p, t->kept.n, err);
+	return sys.unlink(path) == 0 ? sys_sync_dir(dir, err) : err_set_sys(err, ERR_AGAIN, "%s: cannot remove", path);
+}
+
+int
+dead_take(const char *dir, int (*take)(void *arg, const struct dead_letter *), int (*settle)(void *arg), void *arg,
+    uint64_t *ret_taken, struct err *err)
+{
+	struct taking t = { .take = take, .arg = arg };
+	uint64_t first, last;
+	int rc;
+
+	buf_init(&t.kept, SIZE_MAX / 2);
+	rc = range_of(dir, &first, &last, err);
+	for (uint64_t i = first; rc == 0 && first != 0 && i <= last; i++)
+		rc = take_file(&t, dir, i, settle, err);
+	buf_fini(&t.kept);
+	*ret_taken = t.taken;
+	return rc;
+}
+
 /* ---- writing ------------------------------------------------------------------------- */
 
 static enum err_kind

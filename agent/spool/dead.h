@@ -35,5 +35,12 @@ uint64_t dead_bytes(struct dead *);
 /* Reads a directory without a lock; damage is skipped and counted. */
 int	dead_each(const char *dir, int (*see)(void *arg, const struct dead_letter *), void *arg,
 	    uint64_t *ret_damaged, struct err *);
+/*
+ * Takes letters out, where no agent works on the directory. take: 1 it goes, 0 it stays, -1 stop. Before the letters of a file are gone,
+ * settle must have made durable what was made of them; -1: they stay. Ended in the middle, letters are taken again, none is lost.
+ * -1: the first failure; err is set unless a callback failed, which has said why itself.
+ */
+int	dead_take(const char *dir, int (*take)(void *arg, const struct dead_letter *), int (*settle)(void *arg), void *arg,
+	    uint64_t *ret_taken, struct err *err);
 
 #endif

@@ -52,7 +52,7 @@ is_aside(const char *name)
 
 /* The sum of what was set aside, and the first by name. */
 static uint64_t
-aside_bytes(const char *dir, char oldest[256])
+aside_bytes(const char *dir, char oldest[256], uint64_t *ret_files)
 {
 	DIR *d = opendir(dir);
 	uint64_t bytes = 0;
@@ -61,11 +61,13 @@ aside_bytes(const char *dir, char oldest[256])
 	struct stat st;
 
 	oldest[0] = '\0';
+	*ret_files = 0;
 	while (d != NULL && (e = readdir(d)) != NULL) {
 		snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
 		if (!is_aside(e->d_name) || sys.stat(path, &st) != 0)
 			continue;
 		bytes += (uint64_t)st.st_size;
+		++*ret_files;
 		if (oldest[0] == '\0' || strcmp(e->d_name, oldest) < 0)
 			snprintf(oldest, 256, "%s", e->d_name);
 	}
@@ -74,15 +76,24 @@ aside_bytes(const char *dir, char oldest[256])
 	return bytes;
 }
 
+uint64_t
+spool_aside(const char *dir, uint64_t *ret_files)
+{
+	char oldest[256];
+
+	return aside_bytes(dir, oldest, ret_files);
+}
+
 int
 spool_drop_aside(struct spool *s, struct err *err)
 {
 	char path[4400], oldest[256];
+	uint64_t files;
 	struct stat st;
 
 	if (s->aside_bytes == 0)
 		return 0;
-	s->aside_bytes = aside_bytes(s->dir, oldest);
+	s->aside_bytes = aside_bytes(s->dir, oldest, &files);
 	if (oldest[0] == '\0')
 		return 0;
 	snprintf(path, sizeof(path), "%s/%s", s->dir, oldest);
@@ -286,6 +297,7 @@ spool_recover(struct spool *s, struct err *err)
 {
 	struct look l = { .s = s };
 	char oldest[256];
+	uint64_t files;
 	int rc = -1;
 
 	if (look_at_all(&l, err) != 0 || take_over(&l, err) != 0)
@@ -297,7 +309,7 @@ spool_recover(struct spool *s, struct err *err)
 			goto out;
 	}
 	go_on_from(s, l.floor);
-	s->aside_bytes = aside_bytes(s->dir, oldest);
+	s->aside_bytes = aside_bytes(s->dir, oldest, &files);
 	atomic_fetch_add(&s->total_bytes, s->aside_bytes);
 	if (s->nsegments == 0)
 		atomic_store(&s->first_seq, s->next_seq);

@@ -131,8 +131,8 @@ spool_snapshot_bytes(const struct spool *s)
 }
 
 /* Head and snapshot of a new segment into s->group. */
-static int
-build_head(struct spool *s, const struct segment_head *head, struct err *err)
+int
+spool_build_head(struct spool *s, const struct segment_head *head, struct err *err)
 {
 	struct group_head h = { .first_seq = head->first_seq, .marks = (uint32_t)s->nmarks };
 
@@ -200,7 +200,7 @@ begin_segment(struct spool *s, bool force, struct err *err)
 
 	if (head.first_seq >= SEQ_LIMIT)
 		return err_set(err, ERR_CONFIG, "the spool has no numbers left; move it away to begin a new one");
-	if (build_head(s, &head, err) != 0 || segment_path(s->dir, head.first_seq, path, sizeof(path), err) != 0)
+	if (spool_build_head(s, &head, err) != 0 || segment_path(s->dir, head.first_seq, path, sizeof(path), err) != 0)
 		return -1;
 	if (!has_room(s, s->group.n) && !force)
 		return full(s, err);
@@ -426,33 +426,36 @@ spool_tend(struct spool *s, uint64_t *ret_freed, struct err *err)
 /* ---- opening ------------------------------------------------------------------------- */
 
 static void
-say_holder(struct spool *s, struct err *err)
+say_holder(int fd, const char *dir, struct err *err)
 {
 	char pid[24] = "";
-	ssize_t n = sys.pread(s->lock_fd, pid, sizeof(pid) - 1, 0);
+	ssize_t n = sys.pread(fd, pid, sizeof(pid) - 1, 0);
 
 	pid[n > 0 ? strcspn(pid, "\n") : 0] = '\0';
-	err_set(err, ERR_CONFIG, "%s: another process%s%s works on this spool", s->dir, pid[0] != '\0' ? ", " : "", pid);
+	err_set(err, ERR_CONFIG, "%s: another aispm-agent%s%s works on this spool; stop it first", dir,
+	    pid[0] != '\0' ? ", process " : "", pid);
 }
 
-static int
-lock_dir(struct spool *s, struct err *err)
+int
+spool_lock(const char *dir, int *ret_fd, struct err *err)
 {
 	char path[4096], pid[24];
-	int n;
+	int fd, n;
 
-	snprintf(path, sizeof(path), "%s/lock", s->dir);
-	s->lock_fd = sys.open(path, O_RDWR | O_CREAT, 0600);
-	if (s->lock_fd < 0)
+	snprintf(path, sizeof(path), "%s/lock", dir);
+	fd = sys.open(path, O_RDWR | O_CREAT, 0600);
+	if (fd < 0)
 		return err_set_sys(err, ERR_CONFIG, "%s: cannot open", path);
-	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-		say_holder(s, err);
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		say_holder(fd, dir, err);
+		sys.close(fd);
 		return -1;
 	}
 	/* Who it is serves the next one who asks; a full disk must not keep us from starting. */
 	n = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
-	if (sys.ftruncate(s->lock_fd, 0) == 0)
-		(void)sys_pwrite_full(s->lock_fd, pid, (size_t)n, 0);
+	if (sys.ftruncate(fd, 0) == 0)
+		(void)sys_pwrite_full(fd, pid, (size_t)n, 0);
+	*ret_fd = fd;
 	return 0;
 }
 
@@ -476,7 +479,7 @@ spool_open(struct spool **ret, const char *dir, const struct spool_limits *limit
 		err_set(err, ERR_CONFIG, "the spool's path is too long");
 		goto fail;
 	}
-	if (sys_make_dir(dir, err) != 0 || lock_dir(s, err) != 0 || cursors_load(s, err) != 0 || spool_recover(s, err) != 0)
+	if (sys_make_dir(dir, err) != 0 || spool_lock(s->dir, &s->lock_fd, err) != 0 || cursors_load(s, err) != 0 || spool_recover(s, err) != 0)
 		goto fail;
 	atomic_store(&s->durable_seq, s->last_seq);
 	*ret = s;

@@ -88,11 +88,15 @@ int	cursor_open(struct spool *, const char *name, struct cursor **ret, struct er
 int	cursor_save(struct spool *, struct cursor *, struct err *);	/* under lock */
 int	cursors_save(struct spool *, bool all, struct err *);
 uint64_t cursors_least(struct spool *);				/* under lock */
+/* Looks at a directory's cursors without changing them; not sound: damaged. */
+int	cursors_each(const char *dir, void (*see)(void *arg, const char *name, bool sound, uint64_t seq), void *arg);
 uint64_t cursors_greatest(const struct spool *);		/* 0 if there is none */
 
 /* spool.c, for recovery */
 int	spool_add_segment(struct spool *, const struct segment *, struct err *);
 int	spool_apply_marks(struct spool *, struct slice marks, struct err *);
+int	spool_build_head(struct spool *, const struct segment_head *, struct err *);	/* head and snapshot into s->group */
+int	spool_lock(const char *dir, int *ret_fd, struct err *);	/* ERR_CONFIG: who has it */
 uint64_t spool_snapshot_bytes(const struct spool *);		/* what a new segment begins with */
 
 /* survey.c: what lies in a directory. */
@@ -116,6 +120,8 @@ int	survey_look(struct survey *, size_t i, struct buf *scratch, struct err *);
 
 /* recover.c: finds what there is. Sets segments, marks, total bytes, next_seq and last_seq, and the newest segment to go on with. */
 int	spool_recover(struct spool *, struct err *);
+/* Bytes and number of files that were set aside. */
+uint64_t spool_aside(const char *dir, uint64_t *ret_files);
 /* Removes the oldest file that was set aside: 1, 0 there is none, -1. */
 int	spool_drop_aside(struct spool *, struct err *);
 /* Renames DIR/name to its name with .bad, .bad2 and so on; the directory is synced. */
