@@ -138,6 +138,29 @@ sys_sync_dir(const char *path, struct err *err)
 	return rc == 0 ? 0 : -1;
 }
 
+static int
+sync_parent(const char *path, struct err *err)
+{
+	char dir[4096];
+	char *slash;
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	slash = strrchr(dir, '/');
+	if (slash == NULL)
+		snprintf(dir, sizeof(dir), ".");
+	else
+		slash[slash == dir ? 1 : 0] = '\0';
+	return sys_sync_dir(dir, err);
+}
+
+int
+sys_make_dir(const char *path, struct err *err)
+{
+	if (sys.mkdir(path, 0700) == 0)
+		return sync_parent(path, err);
+	return errno == EEXIST ? 0 : err_set_sys(err, ERR_CONFIG, "%s: cannot make", path);
+}
+
 static enum err_kind
 kind_of_write_error(void)
 {
@@ -174,9 +197,8 @@ write_new(const char *tmp, const void *p, size_t n, struct err *err)
 int
 sys_replace_file(const char *path, const void *p, size_t n, struct err *err)
 {
-	char tmp[4096], dir[4096];
+	char tmp[4096];
 	int len = snprintf(tmp, sizeof(tmp), "%s.tmp", path);
-	char *slash;
 
 	if (len < 0 || (size_t)len >= sizeof(tmp))
 		return err_set(err, ERR_CONFIG, "the path is too long");
@@ -189,11 +211,5 @@ sys_replace_file(const char *path, const void *p, size_t n, struct err *err)
 		sys.unlink(tmp);
 		return -1;
 	}
-	snprintf(dir, sizeof(dir), "%s", path);
-	slash = strrchr(dir, '/');
-	if (slash == NULL)
-		snprintf(dir, sizeof(dir), ".");
-	else
-		slash[slash == dir ? 1 : 0] = '\0';
-	return sys_sync_dir(dir, err);
+	return sync_parent(path, err);
 }

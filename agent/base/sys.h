@@ -42,6 +42,8 @@ int	sys_pwrite_full(int fd, const void *, size_t n, off_t at);
 ssize_t	sys_pread_full(int fd, void *, size_t n, off_t at);
 /* fsync of a directory, so that a rename or unlink in it lasts. */
 int	sys_sync_dir(const char *path, struct err *);
+/* A directory (0700) that lasts: its parent is synced. One that is there already is fine. */
+int	sys_make_dir(const char *path, struct err *);
 /* Write tmp, fsync, rename over path, fsync the directory. Mode 0600. */
 int	sys_replace_file(const char *path, const void *, size_t n, struct err *);
 

@@ -106,7 +106,7 @@ spool_damage(void *arg, const char *segment, uint64_t from, uint64_t to, const c
 {
 	struct agent *a = arg;
 
-	stat_add(a->spool_stats, STAT_SPOOL_LOST, 1);
+	stat_add(a->spool_stats, STAT_SPOOL_DAMAGED, 1);
 	note(SPOOL_DAMAGE, N_TEXT("segment", segment), N_NUMBER("from_byte", from), N_NUMBER("to_byte", to),
 	    N_TEXT("what", what));
 }
@@ -129,8 +129,8 @@ letters_removed(void *arg, uint64_t letters)
 
 /* ---- putting together ------------------------------------------------------ */
 
-static struct spool_limits
-limits_of(const struct conf *conf)
+struct spool_limits
+agent_spool_limits(const struct conf *conf)
 {
 	uint64_t total = conf_bytes(conf_block(conf_block(conf, "agent"), "spool"), "max_bytes");
 
@@ -141,7 +141,7 @@ limits_of(const struct conf *conf)
 static int
 open_stores(struct agent *a, struct err *err)
 {
-	const struct spool_limits limits = limits_of(a->conf);
+	const struct spool_limits limits = agent_spool_limits(a->conf);
 	const struct spool_events events = { spool_damage, spool_torn, a };
 	uint64_t dead_max = conf_bytes(conf_block(conf_block(a->conf, "agent"), "dead_letter"), "max_bytes");
 	char path[4096];
@@ -193,7 +193,7 @@ assemble(struct agent *a, const struct conf *conf, struct intake **ret_intake, s
 	const struct world world = {
 		.spool = a->spool, .dead = a->dead, .spool_stats = a->spool_stats, .state_dir = a->state_dir,
 		.agent_id = a->agent_id, .hostname = a->hostname, .once = a->options->once,
-		.spool_bytes = limits_of(conf).total_bytes, .spooled = spooled, .freed = freed, .arg = a,
+		.spool_bytes = agent_spool_limits(conf).total_bytes, .spooled = spooled, .freed = freed, .arg = a,
 	};
 	struct problems problems;
 	struct intake *intake = NULL;
@@ -299,7 +299,7 @@ serve_web(struct agent *a)
 static void
 swap(struct agent *a, struct conf *conf, struct intake *intake, struct deliver *deliver)
 {
-	struct spool_limits limits = limits_of(conf);
+	struct spool_limits limits = agent_spool_limits(conf);
 	struct conf *old = a->conf;
 	struct err err = { 0 };
 

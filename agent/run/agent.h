@@ -22,6 +22,7 @@ struct err;
 struct intake;
 struct problems;
 struct spool;
+struct spool_limits;
 struct stat_block;
 
 /* What intake and delivery are given. */
@@ -85,8 +86,26 @@ struct agent_options {
 	uint64_t	 once_timeout_ms;
 };
 
+/* The spool's limits by the configuration. */
+struct spool_limits agent_spool_limits(const struct conf *);
 /* Runs until told to stop; an exit status of the contract. Problems go to standard error. */
 int	agent_main(const struct agent_options *);
+
+/* ---- replay --------------------------------------------------------------- */
+
+struct dead_letter;
+
+struct replay_result {
+	uint64_t	letters, events, findings;	/* back in the spool */
+	uint64_t	refused;			/* tried and not readable now either: they stay */
+};
+
+/*
+ * Letters that `wanted` picks go back into the spool, records by way of decode and detectors. Refuses while an agent works there.
+ * What the spool has synced leaves the dead letter, so nothing is lost wherever this ends; events that come twice have equal EventIds.
+ */
+int	replay_run(const struct conf *, const char *state_dir, bool (*wanted)(void *arg, const struct dead_letter *), void *arg,
+	    struct replay_result *ret, struct err *);
 
 /* ---- status --------------------------------------------------------------- */
 

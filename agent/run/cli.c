@@ -259,16 +259,9 @@ command_posture(const struct options *o, int argc, char **argv)
 }
 
 static int
-spool_in(const struct options *o, int argc, char **argv, const char *state_dir)
-{
-	(void)o;
-	return spool_cli(argc, argv, state_dir, stdout);
-}
-
-static int
 command_spool(const struct options *o, int argc, char **argv)
 {
-	return with_state_dir(o, spool_in, argc, argv);
+	return spool_cli(argc, argv, o->conf_path, stdout);
 }
 
 static int
@@ -298,7 +291,8 @@ const struct command_row command_rows[] = {
 	{ "backtest", "[-c FILE] --detector D [--plot FILE.svg] [FILE...]",
 	  "a detector over a recorded past, in one pass; volume: CSV timestamp,value in, with score,alert out", command_backtest },
 	{ "status", "[-c FILE] [--json]", "ask the running agent: sources, detectors, spool, sinks", command_status },
-	{ "spool", "stat|verify|dump|dead [DIR]", "look into a spool and its dead letter", command_spool },
+	{ "spool", "stat|verify|repair|dump|dead [-c FILE] [--json] [DIR]",
+	  "look into a spool and its dead letter; repair it; dead --replay: back into the spool", command_spool },
 	{ "help", "[settings|man PAGE]", "this text, all settings, or a manual page", command_help },
 	{ NULL, NULL, NULL, NULL },
 };

@@ -28,8 +28,8 @@ int	cli_main(int argc, char **argv);
 /* `explain`: 0 fine, 1 some record could not be read (named on standard error), -1 err. */
 int	explain_run(const struct decoder *, const char *const *files, size_t nfiles, const char *format, bool why,
 	    FILE *out, struct err *);
-/* `spool`: stat, verify, dump, dead on DIR, by default the one below state_dir. An exit status. */
-int	spool_cli(int argc, char **argv, const char *state_dir, FILE *out);
+/* `spool`: stat, verify, repair, dump, dead on DIR, by default the state directory of the configuration. An exit status. */
+int	spool_cli(int argc, char **argv, const char *conf_path, FILE *out);
 
 /* `check --online`: gets each token and tries each source and sink, without an event; one line each. An exit status. */
 struct conf;

@@ -75,6 +75,7 @@ count_spool(struct intake *in)
 {
 	stat_set(in->world.spool_stats, STAT_SPOOL_BYTES, spool_total_bytes(in->world.spool));
 	stat_set(in->world.spool_stats, STAT_SPOOL_DURABLE_SEQ, spool_durable_seq(in->world.spool));
+	stat_set(in->world.spool_stats, STAT_SPOOL_LOST, spool_lost(in->world.spool));
 	stat_set(in->world.spool_stats, STAT_SPOOL_DEAD_BYTES, dead_bytes(in->world.dead));
 }
 

@@ -37,7 +37,7 @@ slot_get(const char *in, uint64_t *ret_generation, uint64_t *ret_seq)
 		return false;
 	*ret_generation = get_le64(in + 8);
 	*ret_seq = get_le64(in + 16);
-	return true;
+	return *ret_seq < SEQ_LIMIT;
 }
 
 static bool
@@ -49,25 +49,68 @@ name_is_fine(const char *name)
 	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-+") == n;
 }
 
-/* Reads the file's better slot; a file that is new or damaged begins at the oldest entry. */
-static void
-read_slots(struct spool *s, struct cursor *c)
+enum slots { SLOTS_NEW, SLOTS_SOUND, SLOTS_DAMAGED };
+
+/* The better slot of an open file. */
+static enum slots
+read_slots(int fd, uint64_t *ret_generation, uint64_t *ret_seq)
 {
+	static const char none[2 * SLOT];
 	char raw[2 * SLOT] = { 0 };
-	ssize_t n = sys_pread_full(c->fd, raw, sizeof(raw), 0);
+	ssize_t n = sys_pread_full(fd, raw, sizeof(raw), 0);
 	uint64_t generation, seq;
 	bool any = false;
 
 	for (int i = 0; i < 2; i++)
-		if (n >= (i + 1) * SLOT && slot_get(raw + i * SLOT, &generation, &seq) &&
-		    (!any || generation > c->generation)) {
-			c->generation = generation;
-			c->seq = c->saved_seq = seq;
+		if (n >= (i + 1) * SLOT && slot_get(raw + i * SLOT, &generation, &seq) && (!any || generation > *ret_generation)) {
+			*ret_generation = generation;
+			*ret_seq = seq;
 			any = true;
 		}
-	if (n > 0 && !any && s->events.damage != NULL)
-		s->events.damage(s->events.arg, c->name, 0, (uint64_t)n, "the cursor is damaged; reading begins at the oldest event");
-	c->fresh = !any;
+	if (any)
+		return SLOTS_SOUND;
+	/* The first save writes both slots: a part of it, or room without content, was never told to anybody. */
+	return n < 0 || (n == 2 * SLOT && memcmp(raw, none, sizeof(raw)) != 0) ? SLOTS_DAMAGED : SLOTS_NEW;
+}
+
+int
+cursors_each(const char *dir, void (*see)(void *arg, const char *name, bool sound, uint64_t seq), void *arg)
+{
+	char path[4400];
+	struct dirent *e;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/cursors", dir);
+	d = opendir(path);
+	if (d == NULL)
+		return errno == ENOENT ? 0 : -1;
+	while ((e = readdir(d)) != NULL) {
+		uint64_t generation = 0, seq = 0;
+		int fd;
+
+		if (!name_is_fine(e->d_name))
+			continue;
+		snprintf(path, sizeof(path), "%s/cursors/%s", dir, e->d_name);
+		fd = sys.open(path, O_RDONLY, 0);
+		if (fd < 0)
+			continue;
+		see(arg, e->d_name, read_slots(fd, &generation, &seq) != SLOTS_DAMAGED, seq);
+		sys.close(fd);
+	}
+	closedir(d);
+	return 0;
+}
+
+/* A file that is new or damaged begins at the oldest entry. */
+static void
+recall(struct spool *s, struct cursor *c)
+{
+	enum slots got = read_slots(c->fd, &c->generation, &c->seq);
+
+	c->saved_seq = c->seq;
+	c->fresh = got != SLOTS_SOUND;
+	if (got == SLOTS_DAMAGED && s->events.damage != NULL)
+		s->events.damage(s->events.arg, c->name, 0, 2 * SLOT, "the cursor is damaged; reading begins at the oldest event");
 }
 
 static int
@@ -88,11 +131,23 @@ add_cursor(struct spool *s, const char *name, struct cursor **ret, struct err *e
 		free(c);
 		return err_set_sys(err, spool_error_kind(), "%s: cannot open", path);
 	}
-	read_slots(s, c);
+	recall(s, c);
 	c->next = s->cursors;
 	s->cursors = c;
 	*ret = c;
 	return 0;
+}
+
+/* Without the directory every reader begins at the oldest event; in a spool that was used that is worth a word. */
+static void
+tell_missing(struct spool *s)
+{
+	uint64_t *firsts = NULL;
+	size_t n = 0;
+
+	if (segment_list(s->dir, &firsts, &n, NULL) == 0 && n > 0 && s->events.damage != NULL)
+		s->events.damage(s->events.arg, "cursors", 0, 0, "the directory is missing; every sink begins at the oldest event");
+	free(firsts);
 }
 
 int
@@ -101,13 +156,16 @@ cursors_load(struct spool *s, struct err *err)
 	struct cursor *c;
 	char path[4096];
 	struct dirent *e;
+	struct stat st;
 	DIR *d;
 	int rc = 0;
 
 	if (cursor_path(s, "", path, sizeof(path), err) != 0)
 		return -1;
-	if (sys.mkdir(path, 0700) != 0 && errno != EEXIST)
-		return err_set_sys(err, ERR_CONFIG, "%s: cannot make", path);
+	if (sys.stat(path, &st) != 0)
+		tell_missing(s);
+	if (sys_make_dir(path, err) != 0)
+		return -1;
 	d = opendir(path);
 	if (d == NULL)
 		return err_set_sys(err, ERR_CONFIG, "%s: cannot open", path);
@@ -115,11 +173,18 @@ cursors_load(struct spool *s, struct err *err)
 		if (name_is_fine(e->d_name))
 			rc = add_cursor(s, e->d_name, &c, err);
 	closedir(d);
-	/* What was cut off with a torn tail was never synced; a cursor beyond the end would skip what comes next. */
-	for (c = s->cursors; c != NULL; c = c->next)
-		if (c->seq > s->next_seq - 1)
-			c->seq = s->next_seq - 1;
 	return rc;
+}
+
+uint64_t
+cursors_greatest(const struct spool *s)
+{
+	uint64_t greatest = 0;
+
+	for (const struct cursor *c = s->cursors; c != NULL; c = c->next)
+		if (c->seq > greatest)
+			greatest = c->seq;
+	return greatest;
 }
 
 void
@@ -161,23 +226,51 @@ cursor_open(struct spool *s, const char *name, struct cursor **ret, struct err *
 	return rc;
 }
 
+static void
+slot_put(char out[SLOT], uint64_t generation, uint64_t seq)
+{
+	memset(out, 0, SLOT);
+	memcpy(out, "CUR1", 4);
+	put_le64(out + 8, generation);
+	put_le64(out + 16, seq);
+	put_le32(out + 28, crc32_ieee(0, out, 28));
+}
+
+/* The first time both slots, so that one that is not whole means a write that was cut, and two mean damage. */
+static int
+first_save(struct spool *s, struct cursor *c, struct err *err)
+{
+	char both[2 * SLOT], path[4096];
+
+	slot_put(both, 2, c->seq);
+	slot_put(both + SLOT, 1, c->seq);
+	if (sys_pwrite_full(c->fd, both, sizeof(both), 0) != 0 || sys.fdatasync(c->fd) != 0)
+		return err_set_sys(err, spool_error_kind(), "cannot save the cursor %s", c->name);
+	if (cursor_path(s, "", path, sizeof(path), err) != 0 || sys_sync_dir(path, err) != 0)
+		return -1;
+	c->generation = 2;
+	return 0;
+}
+
 int
 cursor_save(struct spool *s, struct cursor *c, struct err *err)
 {
-	char slot[SLOT] = "CUR1";
+	char slot[SLOT];
 
-	(void)s;
 	if (c->seq == c->saved_seq && !c->fresh) {
 		c->due_ms = 0;
 		return 0;
 	}
-	put_le64(slot + 8, c->generation + 1);
-	put_le64(slot + 16, c->seq);
-	put_le32(slot + 28, crc32_ieee(0, slot, 28));
-	if (sys_pwrite_full(c->fd, slot, sizeof(slot), (off_t)((c->generation + 1) % 2) * SLOT) != 0 ||
-	    sys.fdatasync(c->fd) != 0)
-		return err_set_sys(err, spool_error_kind(), "cannot save the cursor %s", c->name);
-	c->generation++;
+	if (c->fresh) {
+		if (first_save(s, c, err) != 0)
+			return -1;
+	} else {
+		slot_put(slot, c->generation + 1, c->seq);
+		if (sys_pwrite_full(c->fd, slot, sizeof(slot), (off_t)((c->generation + 1) % 2) * SLOT) != 0 ||
+		    sys.fdatasync(c->fd) != 0)
+			return err_set_sys(err, spool_error_kind(), "cannot save the cursor %s", c->name);
+		c->generation++;
+	}
 	c->saved_seq = c->seq;
 	c->due_ms = 0;
 	c->fresh = false;
@@ -222,6 +315,7 @@ int
 spool_keep_cursors(struct spool *s, const char *const *names, size_t n,
     void (*dropped)(void *arg, const char *name, uint64_t behind), void *arg, struct err *err)
 {
+	uint64_t durable = atomic_load(&s->durable_seq);
 	struct cursor **at = &s->cursors;
 	char path[4096];
 	int rc = 0;
@@ -235,7 +329,7 @@ spool_keep_cursors(struct spool *s, const char *const *names, size_t n,
 			continue;
 		}
 		if (dropped != NULL)
-			dropped(arg, c->name, atomic_load(&s->durable_seq) - c->seq);
+			dropped(arg, c->name, c->seq < durable ? durable - c->seq : 0);
 		if (cursor_path(s, c->name, path, sizeof(path), err) != 0 || sys.unlink(path) != 0)
 			rc = err_set_sys(err, ERR_AGAIN, "cannot remove the cursor %s", c->name);
 		*at = c->next;

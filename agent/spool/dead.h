@@ -29,10 +29,18 @@ int	dead_open(struct dead **ret, const char *dir, uint64_t max_bytes,
 void	dead_close(struct dead *);		/* NULL is fine */
 /* Written, not yet synced. A letter larger than a quarter of the limit is kept in its first part, and says so. */
 int	dead_put(struct dead *, const struct dead_letter *, struct err *);
-int	dead_sync(struct dead *, struct err *);	/* nothing to do: no system call */
+/* Nothing to do: no system call. After a failure the next call writes the letters again before it syncs. */
+int	dead_sync(struct dead *, struct err *);
 uint64_t dead_bytes(struct dead *);
 /* Reads a directory without a lock; damage is skipped and counted. */
 int	dead_each(const char *dir, int (*see)(void *arg, const struct dead_letter *), void *arg,
 	    uint64_t *ret_damaged, struct err *);
+/*
+ * Takes letters out, where no agent works on the directory. take: 1 it goes, 0 it stays, -1 stop. Before the letters of a file are gone,
+ * settle must have made durable what was made of them; -1: they stay. Ended in the middle, letters are taken again, none is lost.
+ * -1: the first failure; err is set unless a callback failed, which has said why itself.
+ */
+int	dead_take(const char *dir, int (*take)(void *arg, const struct dead_letter *), int (*settle)(void *arg), void *arg,
+	    uint64_t *ret_taken, struct err *err);
 
 #endif

@@ -12,20 +12,32 @@
 #include "spool/store.h"
 
 struct look {
-	uint64_t	segments, bytes, groups, entries, marks, damaged, first_seq, last_seq;
-	bool		print;
+	uint64_t	segments, bytes, groups, entries, marks, damaged, aside, aside_bytes, first_seq, last_seq;
+	bool		print, json, comma;
 	uint64_t	from_seq;
 	int		(*see)(void *arg, uint64_t seq, struct slice entry);
 	void		*arg;
 };
 
 static void
+say_range(struct look *l, const char *name, uint64_t from, uint64_t to, const char *what)
+{
+	if (l->print && l->json)
+		printf("%s{\"file\":\"%s\",\"from\":%llu,\"to\":%llu,\"what\":\"%s\"}", l->comma ? "," : "", name,
+		    (unsigned long long)from, (unsigned long long)to, what);
+	else if (l->print)
+		printf("%s: bytes %llu to %llu: %s\n", name, (unsigned long long)from, (unsigned long long)to, what);
+	l->comma = true;
+}
+
+static void
 say_damage(struct look *l, uint64_t segment, uint64_t from, uint64_t to, const char *what)
 {
+	char name[32];
+
+	snprintf(name, sizeof(name), "%020llu.seg", (unsigned long long)segment);
 	l->damaged++;
-	if (l->print)
-		printf("%020llu.seg: bytes %llu to %llu: %s\n", (unsigned long long)segment, (unsigned long long)from,
-		    (unsigned long long)to, what);
+	say_range(l, name, from, to, what);
 }
 
 static int
@@ -53,93 +65,123 @@ look_group(struct look *l, const struct group_head *h, struct slice payload)
 }
 
 static int
-look_segment(struct look *l, const char *dir, uint64_t first, uint64_t next, struct err *err)
+look_segment(struct look *l, struct survey *y, size_t i, struct err *err)
 {
-	struct walk w = { .at = SEGMENT_HEAD, .next_seq = first, .below_seq = next != 0 ? next : SEQ_LIMIT };
-	char path[4096], head[SEGMENT_HEAD];
-	uint64_t seq, id;
+	const struct found *f = &y->v[i];
+	uint64_t first = f->head.first_seq;
+	bool newest = i + 1 == y->n;
 	struct group_head h;
 	struct buf payload;
-	struct stat st;
-	int fd, got, rc = -1;
+	struct walk w;
+	int fd = survey_open(y, i, O_RDONLY, err), got;
 
-	buf_init(&payload, GROUP_MAX_BYTES);
-	if (segment_path(dir, first, path, sizeof(path), err) != 0)
+	if (fd < 0)
 		return -1;
-	fd = sys.open(path, O_RDONLY, 0);
-	if (fd < 0 || sys.fstat(fd, &st) != 0) {
-		err_set_sys(err, ERR_AGAIN, "%s: cannot open", path);
-		goto out;
+	buf_init(&payload, GROUP_MAX_BYTES);
+	if (!f->head_good && survey_look(y, i, &payload, err) != 0) {	/* finds with what its checksums begin */
+		sys.close(fd);
+		buf_fini(&payload);
+		return -1;
 	}
-	w.fd = fd;
-	w.end = (uint64_t)st.st_size;
 	l->segments++;
-	l->bytes += w.end;
-	if (sys_pread_full(fd, head, sizeof(head), 0) != SEGMENT_HEAD || !segment_head_get(head, &seq, &id) || seq != first) {
-		say_damage(l, first, 0, SEGMENT_HEAD, "the head is not what was written");
-		rc = 0;
-		goto out;
-	}
-	while ((got = walk_next(&w, &h, &payload, err)) != WALK_END) {
-		if (got == -1)
-			goto out;
+	l->bytes += f->size;
+	if (!f->head_good)
+		say_damage(l, first, 0, f->size < SEGMENT_HEAD ? f->size : SEGMENT_HEAD, "the head is not what was written");
+	w = survey_walk(y, i, fd);
+	while ((got = walk_next(&w, &h, &payload, err)) != WALK_END && got != -1) {
 		if (got == WALK_GROUP && look_group(l, &h, buf_slice(&payload)) != 0)
 			break;
-		if (got == WALK_DAMAGE || (got == WALK_TAIL && next != 0))
+		if (got == WALK_DAMAGE || (got == WALK_TAIL && !newest && w.next_seq != w.below_seq))
 			say_damage(l, first, w.from, w.to, w.from < w.to ? "not what was written" : "events are missing");
-		else if (got == WALK_TAIL && l->print)
-			printf("%020llu.seg: bytes %llu to %llu: an unfinished write, cut at the next start\n",
+		else if (got == WALK_TAIL && l->print && !l->json)
+			printf("%020llu.seg: bytes %llu to %llu: a write that was not finished; nothing of it was acknowledged\n",
 			    (unsigned long long)first, (unsigned long long)w.from, (unsigned long long)w.to);
 	}
-	if (got == WALK_END && next != 0 && w.next_seq < next)
-		say_damage(l, first, w.at, w.at, "events are missing behind it");
-	rc = 0;
-out:
-	if (fd >= 0)
-		sys.close(fd);
+	if (got == WALK_END && !newest && w.next_seq < w.below_seq && w.to != w.end)
+		say_damage(l, first, w.end, w.end, "events are missing behind it");
+	sys.close(fd);
 	buf_fini(&payload);
-	return rc;
+	return got == -1 ? -1 : 0;
 }
 
 static int
 look_all(struct look *l, const char *dir, struct err *err)
 {
-	uint64_t *firsts = NULL;
-	size_t n = 0;
-	int rc;
+	struct survey y;
+	int rc = survey_read(&y, dir, err);
 
-	rc = segment_list(dir, &firsts, &n, err);
-	for (size_t i = 0; rc == 0 && i < n; i++)
-		rc = look_segment(l, dir, firsts[i], i + 1 < n ? firsts[i + 1] : 0, err);
-	free(firsts);
+	for (size_t i = 0; rc == 0 && i < y.n; i++)
+		rc = look_segment(l, &y, i, err);
+	survey_free(&y);
 	return rc;
+}
+
+static void
+print_cursor(void *arg, const char *name, bool sound, uint64_t seq)
+{
+	struct look *l = arg;
+	uint64_t behind = l->last_seq > seq ? l->last_seq - seq : 0;
+
+	if (l->json)
+		printf("%s{\"name\":\"%s\",\"sound\":%s,\"seq\":%llu,\"behind\":%llu}", l->comma ? "," : "", name,
+		    sound ? "true" : "false", (unsigned long long)seq, (unsigned long long)behind);
+	else
+		printf("cursor %s at %llu, %llu behind%s\n", name, (unsigned long long)seq, (unsigned long long)behind,
+		    sound ? "" : ", DAMAGED");
+	l->comma = true;
 }
 
 int
 spool_stat_print(const char *dir, bool json, struct err *err)
 {
-	struct look l = { 0 };
+	struct look l = { .json = json };
 
 	if (look_all(&l, dir, err) != 0)
 		return -1;
+	l.aside_bytes = spool_aside(dir, &l.aside);
 	printf(json ? "{\"segments\":%llu,\"bytes\":%llu,\"groups\":%llu,\"events\":%llu,\"first_seq\":%llu,\"last_seq\":%llu,"
-	    "\"damaged_ranges\":%llu}\n" :
-	    "segments %llu\nbytes %llu\ngroups %llu\nevents %llu\nfirst %llu\nlast %llu\ndamaged ranges %llu\n",
+	    "\"damaged_ranges\":%llu,\"set_aside\":%llu,\"set_aside_bytes\":%llu,\"cursors\":[" :
+	    "segments %llu\nbytes %llu\ngroups %llu\nevents %llu\nfirst %llu\nlast %llu\ndamaged ranges %llu\n"
+	    "set aside %llu\nbytes set aside %llu\n",
 	    (unsigned long long)l.segments, (unsigned long long)l.bytes, (unsigned long long)l.groups,
 	    (unsigned long long)l.entries, (unsigned long long)l.first_seq, (unsigned long long)l.last_seq,
-	    (unsigned long long)l.damaged);
+	    (unsigned long long)l.damaged, (unsigned long long)l.aside, (unsigned long long)l.aside_bytes);
+	if (cursors_each(dir, print_cursor, &l) != 0)
+		return err_set_sys(err, ERR_AGAIN, "%s/cursors: cannot open", dir);
+	fputs(json ? "]}\n" : "", stdout);
 	return 0;
 }
 
-int
-spool_verify_print(const char *dir, struct err *err)
+static void
+verify_cursor(void *arg, const char *name, bool sound, uint64_t seq)
 {
-	struct look l = { .print = true };
+	struct look *l = arg;
+	char path[80];
 
-	if (look_all(&l, dir, err) != 0)
+	(void)seq;
+	if (sound)
+		return;
+	l->damaged++;
+	snprintf(path, sizeof(path), "cursors/%s", name);
+	say_range(l, path, 0, 64, "the cursor is damaged");
+}
+
+int
+spool_verify_print(const char *dir, bool json, struct err *err)
+{
+	struct look l = { .print = true, .json = json };
+	int rc;
+
+	fputs(json ? "{\"damage\":[" : "", stdout);
+	rc = look_all(&l, dir, err);
+	if (rc == 0 && cursors_each(dir, verify_cursor, &l) != 0)
+		rc = err_set_sys(err, ERR_AGAIN, "%s/cursors: cannot open", dir);
+	if (rc != 0)
 		return -1;
-	printf("%llu segments, %llu groups, %llu events: %s\n", (unsigned long long)l.segments, (unsigned long long)l.groups,
-	    (unsigned long long)l.entries, l.damaged == 0 ? "sound" : "damaged, see above");
+	printf(json ? "],\"segments\":%llu,\"groups\":%llu,\"events\":%llu,\"sound\":%s}\n" :
+	    "%llu segments, %llu groups, %llu events: %s\n", (unsigned long long)l.segments, (unsigned long long)l.groups,
+	    (unsigned long long)l.entries, json ? (l.damaged == 0 ? "true" : "false") : l.damaged == 0 ? "sound" :
+	    "damaged, see above; aispm-agent spool repair");
 	return l.damaged == 0 ? 0 : 1;
 }
 

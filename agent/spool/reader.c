@@ -14,6 +14,8 @@
 #include "base/sys.h"
 #include "spool/store.h"
 
+#define READ_TRIES	5
+
 static void
 close_segment(struct spool_reader *r)
 {
@@ -32,32 +34,29 @@ find_segment(struct spool *s, uint64_t seq, struct segment *ret)
 
 	pthread_mutex_lock(&s->lock);
 	for (size_t i = s->nsegments; i > 0 && !found; i--)
-		if (s->segments[i - 1].first_seq <= seq) {
+		if (s->segments[i - 1].first_seq <= seq || i == 1) {
 			*ret = s->segments[i - 1];
 			found = true;
 		}
-	if (!found && s->nsegments > 0) {
-		*ret = s->segments[0];
-		found = true;
-	}
 	pthread_mutex_unlock(&s->lock);
 	return found;
 }
 
-/* How far the open segment may be read: false when it is gone. *ret_next is the first seq of the one behind it, 0: none. */
+/* How far the open segment may be read: false when it is gone. ret_next is the one behind it, first_seq 0: none. */
 static bool
-bounds(struct spool_reader *r, uint64_t *ret_next)
+bounds(struct spool_reader *r, struct segment *ret_next)
 {
 	struct spool *s = r->spool;
 	bool found = false;
 
-	*ret_next = 0;
+	*ret_next = (struct segment){ 0 };
 	pthread_mutex_lock(&s->lock);
 	for (size_t i = s->nsegments; i > 0 && !found; i--)
 		if (s->segments[i - 1].first_seq == r->segment) {
 			r->walk.end = s->segments[i - 1].durable_bytes;
 			r->walk.below_seq = s->segments[i - 1].next_seq;
-			*ret_next = i < s->nsegments ? s->segments[i].first_seq : 0;
+			if (i < s->nsegments)
+				*ret_next = s->segments[i];
 			found = true;
 		}
 	pthread_mutex_unlock(&s->lock);
@@ -65,19 +64,61 @@ bounds(struct spool_reader *r, uint64_t *ret_next)
 }
 
 static int
-open_segment(struct spool_reader *r, uint64_t first, struct err *err)
+open_segment(struct spool_reader *r, const struct segment *segment, struct err *err)
 {
 	char path[4096];
 
 	close_segment(r);
-	if (segment_path(r->spool->dir, first, path, sizeof(path), err) != 0)
+	if (segment_path(r->spool->dir, segment->first_seq, path, sizeof(path), err) != 0)
 		return -1;
 	r->fd = sys.open(path, O_RDONLY, 0);
 	if (r->fd < 0)
 		return err_set_sys(err, errno == ENOENT ? ERR_LOST : ERR_AGAIN, "%s: cannot open", path);
-	r->segment = first;
-	r->walk = (struct walk){ .fd = r->fd, .at = SEGMENT_HEAD, .next_seq = first };
+	r->segment = segment->first_seq;
+	r->walk = (struct walk){ .fd = r->fd, .seed = segment->seed, .at = SEGMENT_HEAD, .next_seq = segment->first_seq };
 	return 0;
+}
+
+/* Several readers may find the same entries missing. */
+static void
+count_lost(struct spool *s, uint64_t begin, uint64_t end)
+{
+	pthread_mutex_lock(&s->lock);
+	if (begin <= s->counted_seq)
+		begin = s->counted_seq + 1;
+	if (begin < end) {
+		s->counted_seq = end - 1;
+		atomic_fetch_add(&s->lost, end - begin);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+static void
+set_done(struct spool_reader *r, uint64_t seq)
+{
+	struct cursor *c = r->cursor;
+	uint64_t durable = atomic_load(&r->spool->durable_seq);
+
+	pthread_mutex_lock(&r->spool->lock);
+	/* Behind the last that was given there may be numbers that nobody will ever be given. */
+	if (seq >= r->given && r->want - 1 > seq)
+		seq = r->want - 1 < durable ? r->want - 1 : durable;
+	if (seq > c->seq) {
+		c->seq = seq;
+		if (c->due_ms == 0)
+			c->due_ms = clock_mono_ms();
+	}
+	pthread_mutex_unlock(&r->spool->lock);
+}
+
+/* Everything given is done: the cursor goes over what is missing too. */
+static void
+pass_gap(struct spool_reader *r)
+{
+	uint64_t seq = spool_reader_cursor(r);
+
+	if (seq >= r->given)
+		set_done(r, seq);
 }
 
 /* -1 ERR_LOST, told once: entries from missing_seq up to next_seq are not there. 0: nothing that this reader still wants. */
@@ -91,22 +132,44 @@ lost(struct spool_reader *r, uint64_t from, uint64_t to, uint64_t missing_seq, u
 		return 0;
 	if (next_seq > r->want)
 		r->want = next_seq;
+	count_lost(r->spool, begin, next_seq);
+	pass_gap(r);
 	r->told_segment = r->segment;
 	r->told_at = to;
 	return err_set(err, ERR_LOST, "segment %020llu.seg, bytes %llu to %llu: not what was written; %llu events lost",
 	    (unsigned long long)r->segment, (unsigned long long)from, (unsigned long long)to, (unsigned long long)missing);
 }
 
-/* Goes to the segment that begins with `next`; -1 ERR_LOST when what stood before it is missing. */
+/* Goes to a segment; -1 ERR_LOST when what stood before it is missing. */
 static int
-step(struct spool_reader *r, uint64_t next, struct err *err)
+step(struct spool_reader *r, const struct segment *next, struct err *err)
 {
 	if (open_segment(r, next, err) != 0) {
-		if (err->kind == ERR_LOST)
-			r->want = next + 1 > r->want ? next + 1 : r->want;
+		if (err->kind == ERR_LOST && next->next_seq > r->want) {
+			count_lost(r->spool, r->want, next->next_seq);
+			r->want = next->next_seq;
+			pass_gap(r);
+		}
 		return -1;
 	}
-	return next > r->want ? lost(r, 0, 0, r->want, next, err) : 0;
+	if (next->after_seq >= r->want && lost(r, 0, 0, r->want, next->after_seq + 1, err) != 0) {
+		r->want = next->first_seq;
+		return -1;
+	}
+	if (next->first_seq > r->want)
+		r->want = next->first_seq;
+	return 0;
+}
+
+/* A place that cannot be read may be readable in a moment; one that never is must not stand in the way for ever. */
+static int
+try_again(struct spool_reader *r)
+{
+	if (++r->tries < READ_TRIES)
+		return -1;
+	r->tries = 0;
+	r->walk.over_unreadable = true;
+	return 0;
 }
 
 /* Damage, or a segment that ends before its last number. */
@@ -128,16 +191,15 @@ pass_damage(struct spool_reader *r, enum walk_step got, struct err *err)
 static int
 next_group(struct spool_reader *r, struct err *err)
 {
-	struct segment seg;
-	uint64_t next;
+	struct segment next;
 
 	for (;;) {
 		int got;
 
 		if (r->fd < 0) {
-			if (!find_segment(r->spool, r->want, &seg))
+			if (!find_segment(r->spool, r->want, &next))
 				return 0;
-			if (step(r, seg.first_seq, err) != 0)
+			if (step(r, &next, err) != 0)
 				return -1;
 		}
 		if (!bounds(r, &next)) {		/* freed under us: everybody had read it */
@@ -145,12 +207,17 @@ next_group(struct spool_reader *r, struct err *err)
 			continue;
 		}
 		got = walk_next(&r->walk, &r->head, &r->payload, err);
-		if (got == -1)
-			return -1;
+		if (got == -1) {
+			if (err->sys == 0 || try_again(r) != 0)
+				return -1;
+			continue;
+		}
+		r->tries = 0;
+		r->walk.over_unreadable = false;
 		if (got == WALK_END && r->walk.next_seq == r->walk.below_seq) {
-			if (next == 0)
+			if (next.first_seq == 0)
 				return 0;
-			if (step(r, next, err) != 0)
+			if (step(r, &next, err) != 0)
 				return -1;
 		} else if (got != WALK_GROUP) {
 			if (pass_damage(r, (enum walk_step)got, err) != 0)
@@ -186,6 +253,7 @@ spool_next(struct spool_reader *r, struct slice *ret, uint64_t *ret_seq, struct 
 		if (seq < r->want)
 			continue;
 		r->want = seq + 1;
+		r->given = seq;
 		*ret = entry;
 		*ret_seq = seq;
 		return 1;
@@ -197,23 +265,16 @@ spool_seek(struct spool_reader *r, uint64_t seq, struct err *err)
 {
 	(void)err;
 	close_segment(r);
-	r->want = (seq != 0 ? seq : r->cursor->seq) + 1;
+	r->given = seq != 0 ? seq : spool_reader_cursor(r);
+	r->want = r->given + 1;
 	return 0;
 }
 
 int
 spool_done(struct spool_reader *r, uint64_t seq, struct err *err)
 {
-	struct cursor *c = r->cursor;
-
 	(void)err;
-	pthread_mutex_lock(&r->spool->lock);
-	if (seq > c->seq) {
-		c->seq = seq;
-		if (c->due_ms == 0)
-			c->due_ms = clock_mono_ms();
-	}
-	pthread_mutex_unlock(&r->spool->lock);
+	set_done(r, seq);
 	return 0;
 }
 
@@ -244,7 +305,8 @@ spool_reader_open(struct spool_reader **ret, struct spool *s, const char *name, 
 	}
 	if (ret_new != NULL)
 		*ret_new = r->cursor->fresh;
-	r->want = r->cursor->seq + 1;
+	r->given = r->cursor->seq;
+	r->want = r->given + 1;
 	*ret = r;
 	return 0;
 }
@@ -275,6 +337,12 @@ uint64_t
 spool_first_seq(const struct spool *s)
 {
 	return atomic_load(&s->first_seq);
+}
+
+uint64_t
+spool_lost(const struct spool *s)
+{
+	return atomic_load(&s->lost);
 }
 
 uint64_t

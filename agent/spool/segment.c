@@ -13,43 +13,83 @@
 #include "base/sys.h"
 #include "spool/format.h"
 
+#define PAGE_BYTES	4096u
+
+uint32_t
+segment_seed(uint64_t spool_id)
+{
+	char id[8];
+
+	put_le64(id, spool_id);
+	return crc32_ieee(0, id, sizeof(id));
+}
+
 void
-segment_head_put(char out[SEGMENT_HEAD], uint64_t first_seq, uint64_t spool_id, uint64_t made_ms)
+segment_head_put(char out[SEGMENT_HEAD], const struct segment_head *h)
 {
 	memset(out, 0, SEGMENT_HEAD);
-	memcpy(out, SEGMENT_MAGIC, 8);
-	put_le64(out + 8, first_seq);
-	put_le64(out + 16, spool_id);
-	put_le64(out + 24, made_ms);
+	memcpy(out, SEGMENT_MAGIC, 7);
+	out[7] = '0' + SEGMENT_VERSION;
+	put_le64(out + 8, h->first_seq);
+	put_le64(out + 16, h->spool_id);
+	put_le64(out + 24, h->made_ms);
+	put_le64(out + 32, h->after_seq);
 	put_le32(out + 60, crc32_ieee(0, out, 60));
 }
 
-bool
-segment_head_get(const char in[SEGMENT_HEAD], uint64_t *ret_first_seq, uint64_t *ret_spool_id)
+enum head_kind
+segment_head_get(const char in[SEGMENT_HEAD], struct segment_head *ret)
 {
-	if (memcmp(in, SEGMENT_MAGIC, 8) != 0 || get_le32(in + 60) != crc32_ieee(0, in, 60))
-		return false;
-	*ret_first_seq = get_le64(in + 8);
-	*ret_spool_id = get_le64(in + 16);
-	return true;
+	if (memcmp(in, SEGMENT_MAGIC, 7) != 0 || get_le32(in + 60) != crc32_ieee(0, in, 60))
+		return HEAD_DAMAGED;
+	if (in[7] != '1' && in[7] != '0' + SEGMENT_VERSION)
+		return HEAD_UNKNOWN;
+	*ret = (struct segment_head){ .first_seq = get_le64(in + 8), .spool_id = get_le64(in + 16), .made_ms = get_le64(in + 24),
+		.after_seq = get_le64(in + 32) };
+	if (in[7] == '1')
+		ret->after_seq = ret->first_seq - 1;
+	else
+		ret->seed = segment_seed(ret->spool_id);
+	return ret->first_seq > 0 && ret->first_seq < SEQ_LIMIT && ret->after_seq < ret->first_seq ? HEAD_GOOD : HEAD_DAMAGED;
+}
+
+int
+segment_head_read(int fd, struct segment_head *ret, enum head_kind *ret_kind, struct err *err)
+{
+	char raw[SEGMENT_HEAD];
+	ssize_t n = sys_pread_full(fd, raw, sizeof(raw), 0);
+
+	if (n < 0)
+		return err_set_sys(err, ERR_AGAIN, "spool: cannot read");
+	*ret_kind = n == SEGMENT_HEAD ? segment_head_get(raw, ret) : HEAD_DAMAGED;
+	return 0;
+}
+
+/* Without a byte to read zlib and libdeflate begin anew at 0. */
+static uint32_t
+payload_crc(uint32_t seed, const char *p, size_t n)
+{
+	return n > 0 ? crc32_ieee(seed, p, n) : seed;
 }
 
 void
-group_head_put(char out[GROUP_HEAD], const struct group_head *h)
+group_seal(char *raw, struct group_head *h, size_t payload_bytes, uint32_t seed)
 {
-	memcpy(out, GROUP_MAGIC, 4);
-	put_le32(out + 4, h->payload_bytes);
-	put_le64(out + 8, h->first_seq);
-	put_le32(out + 16, h->entries);
-	put_le32(out + 20, h->marks);
-	put_le32(out + 24, h->payload_crc);
-	put_le32(out + 28, crc32_ieee(0, out, 28));
+	h->payload_bytes = (uint32_t)payload_bytes;
+	h->payload_crc = payload_crc(seed, raw + GROUP_HEAD, payload_bytes);
+	memcpy(raw, GROUP_MAGIC, 4);
+	put_le32(raw + 4, h->payload_bytes);
+	put_le64(raw + 8, h->first_seq);
+	put_le32(raw + 16, h->entries);
+	put_le32(raw + 20, h->marks);
+	put_le32(raw + 24, h->payload_crc);
+	put_le32(raw + 28, crc32_ieee(seed, raw, 28));
 }
 
-bool
-group_head_get(const char in[GROUP_HEAD], struct group_head *ret)
+static bool
+group_head_get(const char in[GROUP_HEAD], uint32_t seed, struct group_head *ret)
 {
-	if (memcmp(in, GROUP_MAGIC, 4) != 0 || get_le32(in + 28) != crc32_ieee(0, in, 28))
+	if (memcmp(in, GROUP_MAGIC, 4) != 0 || get_le32(in + 28) != crc32_ieee(seed, in, 28))
 		return false;
 	*ret = (struct group_head){ .payload_bytes = get_le32(in + 4), .first_seq = get_le64(in + 8),
 		.entries = get_le32(in + 16), .marks = get_le32(in + 20), .payload_crc = get_le32(in + 24) };
@@ -137,6 +177,12 @@ is_whole(const struct group_head *h, struct slice payload)
 	return at == payload.n;
 }
 
+static int
+unreadable(const struct walk *w, struct err *err)
+{
+	return w->over_unreadable ? 0 : err_set_sys(err, ERR_AGAIN, "spool: cannot read");
+}
+
 /* The group at `at`: 1 whole, 0 not a group that may stand there, -1 cannot be read. */
 static int
 read_group(const struct walk *w, uint64_t at, struct group_head *ret, struct buf *payload, struct err *err)
@@ -149,8 +195,8 @@ read_group(const struct walk *w, uint64_t at, struct group_head *ret, struct buf
 		return 0;
 	n = sys_pread_full(w->fd, head, sizeof(head), (off_t)at);
 	if (n < 0)
-		return err_set_sys(err, ERR_AGAIN, "spool: cannot read");
-	if (n < GROUP_HEAD || !group_head_get(head, &h) || h.payload_bytes > w->end - at - GROUP_HEAD ||
+		return unreadable(w, err);
+	if (n < GROUP_HEAD || !group_head_get(head, w->seed, &h) || h.payload_bytes > w->end - at - GROUP_HEAD ||
 	    h.first_seq < w->next_seq || h.first_seq > w->below_seq || h.entries > w->below_seq - h.first_seq)
 		return 0;
 	buf_reset(payload);
@@ -158,8 +204,8 @@ read_group(const struct walk *w, uint64_t at, struct group_head *ret, struct buf
 		return err_set(err, ERR_AGAIN, "no memory to read a group of %u bytes", h.payload_bytes);
 	n = sys_pread_full(w->fd, payload->p, h.payload_bytes, (off_t)(at + GROUP_HEAD));
 	if (n < 0)
-		return err_set_sys(err, ERR_AGAIN, "spool: cannot read");
-	if ((size_t)n < h.payload_bytes || crc32_ieee(0, payload->p, h.payload_bytes) != h.payload_crc)
+		return unreadable(w, err);
+	if ((size_t)n < h.payload_bytes || payload_crc(w->seed, payload->p, h.payload_bytes) != h.payload_crc)
 		return 0;
 	payload->n = h.payload_bytes;
 	*ret = h;
@@ -178,6 +224,10 @@ search(struct walk *w, struct group_head *ret, struct buf *payload, struct err *
 		ssize_t n = sys_pread_full(w->fd, part, w->end - at < sizeof(part) ? (size_t)(w->end - at) : sizeof(part), (off_t)at);
 		const char *hit;
 
+		if (n < 0 && w->over_unreadable) {
+			at = (at | (PAGE_BYTES - 1)) + 1;
+			continue;
+		}
 		if (n < 0)
 			return err_set_sys(err, ERR_AGAIN, "spool: cannot read");
 		if (n < 4)
@@ -221,6 +271,19 @@ walk_next(struct walk *w, struct group_head *ret, struct buf *payload, struct er
 		return WALK_TAIL;
 	w->next_seq = h.first_seq;
 	return WALK_DAMAGE;
+}
+
+uint64_t
+walk_used_numbers(const struct walk *w, uint64_t from, uint64_t to)
+{
+	char head[GROUP_HEAD];
+	struct group_head h;
+
+	/* One group that was not finished, as a rule; its own head says it best. */
+	if (to - from >= GROUP_HEAD && sys_pread_full(w->fd, head, sizeof(head), (off_t)from) == GROUP_HEAD &&
+	    group_head_get(head, w->seed, &h) && h.first_seq == w->next_seq && to - from <= GROUP_HEAD + (uint64_t)h.payload_bytes)
+		return h.entries;
+	return (to - from) / 4 + 1;		/* an entry has 4 bytes at least */
 }
 
 int

@@ -17,6 +17,8 @@
 #include "base/sys.h"
 #include "spool/store.h"
 
+#define MARK_MOST_BYTES	(10 + SOURCE_BYTES + POSITION_BYTES)
+
 enum err_kind
 spool_error_kind(void)
 {
@@ -66,8 +68,8 @@ mark_set(struct spool *s, struct slice source, const struct position *at, struct
 	return 0;
 }
 
-static int
-marks_apply(struct spool *s, struct slice marks, struct err *err)
+int
+spool_apply_marks(struct spool *s, struct slice marks, struct err *err)
 {
 	struct position at;
 	struct slice source;
@@ -91,14 +93,12 @@ spool_each_mark(struct spool *s, int (*see)(void *arg, struct slice source, cons
 
 /* ---- segments ------------------------------------------------------------------- */
 
-static int
-segment_add(struct spool *s, uint64_t first_seq, uint64_t bytes, uint64_t next_seq, struct err *err)
+int
+spool_add_segment(struct spool *s, const struct segment *segment, struct err *err)
 {
 	int rc = 0;
 
 	pthread_mutex_lock(&s->lock);
-	if (s->nsegments > 0)
-		s->segments[s->nsegments - 1].next_seq = first_seq;
 	if (s->nsegments == s->segments_cap) {
 		size_t cap = s->segments_cap > 0 ? s->segments_cap * 2 : 64;
 		struct segment *v = realloc(s->segments, cap * sizeof(*v));
@@ -110,22 +110,36 @@ segment_add(struct spool *s, uint64_t first_seq, uint64_t bytes, uint64_t next_s
 			s->segments_cap = cap;
 		}
 	}
-	if (rc == 0)
-		s->segments[s->nsegments++] = (struct segment){ first_seq, bytes, next_seq };
+	if (rc == 0) {
+		if (s->nsegments > 0)
+			s->segments[s->nsegments - 1].next_seq = segment->after_seq + 1;
+		s->segments[s->nsegments++] = *segment;
+		atomic_store(&s->first_seq, s->segments[0].first_seq);
+	}
 	pthread_mutex_unlock(&s->lock);
 	return rc;
 }
 
-/* Head and snapshot of a new segment into s->group. */
-static int
-build_head(struct spool *s, struct err *err)
+uint64_t
+spool_snapshot_bytes(const struct spool *s)
 {
-	struct group_head h = { .first_seq = s->next_seq, .marks = (uint32_t)s->nmarks };
+	uint64_t n = SEGMENT_HEAD + GROUP_HEAD;
+
+	for (size_t i = 0; i < s->nmarks; i++)
+		n += 10u + s->marks[i].source_n + s->marks[i].at.len;
+	return n;
+}
+
+/* Head and snapshot of a new segment into s->group. */
+int
+spool_build_head(struct spool *s, const struct segment_head *head, struct err *err)
+{
+	struct group_head h = { .first_seq = head->first_seq, .marks = (uint32_t)s->nmarks };
 
 	buf_reset(&s->group);
 	if (!buf_reserve(&s->group, SEGMENT_HEAD + GROUP_HEAD))
 		return err_set(err, ERR_AGAIN, "no memory for a segment");
-	segment_head_put(s->group.p, s->next_seq, s->id, clock_wall_ms());
+	segment_head_put(s->group.p, head);
 	s->group.n = SEGMENT_HEAD + GROUP_HEAD;
 	for (size_t i = 0; i < s->nmarks; i++) {
 		const struct spool_mark m = { slice_make(s->marks[i].source, s->marks[i].source_n), &s->marks[i].at };
@@ -134,53 +148,99 @@ build_head(struct spool *s, struct err *err)
 	}
 	if (s->group.failed)
 		return err_set(err, ERR_AGAIN, "no memory for a segment");
-	h.payload_bytes = (uint32_t)(s->group.n - SEGMENT_HEAD - GROUP_HEAD);
-	h.payload_crc = crc32_ieee(0, s->group.p + SEGMENT_HEAD + GROUP_HEAD, h.payload_bytes);
-	group_head_put(s->group.p + SEGMENT_HEAD, &h);
+	group_seal(s->group.p + SEGMENT_HEAD, &h, s->group.n - SEGMENT_HEAD - GROUP_HEAD, segment_seed(s->id));
 	return 0;
 }
 
 static int
-segment_begin(struct spool *s, struct err *err)
+full(const struct spool *s, struct err *err)
 {
+	return err_set(err, ERR_FULL, "the spool has reached its limit of %llu bytes", (unsigned long long)s->limits.total_bytes);
+}
+
+/* Is there room for n more bytes? What was set aside makes way for what is new. */
+static bool
+has_room(struct spool *s, uint64_t n)
+{
+	while (atomic_load(&s->total_bytes) + n > s->limits.total_bytes)
+		if (spool_drop_aside(s, NULL) != 1)
+			return false;
+	return true;
+}
+
+static int
+write_segment(struct spool *s, const char *path, struct err *err)
+{
+	int fd = sys.open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+	if (fd < 0)
+		return err_set_sys(err, spool_error_kind(), "%s: cannot make", path);
+	if (sys_pwrite_full(fd, s->group.p, s->group.n, 0) == 0 && sys.fdatasync(fd) == 0)
+		return fd;
+	err_set_sys(err, spool_error_kind(), "%s: cannot write", path);
+	sys.close(fd);
+	(void)sys.unlink(path);
+	return -1;
+}
+
+/*
+ * A new segment, durable with its name. Once its file may be there the old segment gets nothing more, even if this fails: after a
+ * power cut both could be there. `force`: over the limit, which is passed already; the head is what lets other segments go.
+ */
+static int
+begin_segment(struct spool *s, bool force, struct err *err)
+{
+	bool taken = s->nsegments > 0 && s->segments[s->nsegments - 1].first_seq == s->next_seq;
+	struct segment_head head = { .first_seq = s->next_seq + taken, .spool_id = s->id, .made_ms = clock_wall_ms(),
+		.after_seq = s->last_seq };
+	struct segment segment = { .first_seq = head.first_seq, .after_seq = head.after_seq, .next_seq = head.first_seq,
+		.seed = segment_seed(s->id) };
 	char path[4096];
 	int fd;
 
-	if (build_head(s, err) != 0 || segment_path(s->dir, s->next_seq, path, sizeof(path), err) != 0)
+	if (head.first_seq >= SEQ_LIMIT)
+		return err_set(err, ERR_CONFIG, "the spool has no numbers left; move it away to begin a new one");
+	if (spool_build_head(s, &head, err) != 0 || segment_path(s->dir, head.first_seq, path, sizeof(path), err) != 0)
 		return -1;
-	if (atomic_load(&s->total_bytes) + s->group.n > s->limits.total_bytes)
-		return err_set(err, ERR_FULL, "the spool has reached its limit of %llu bytes",
-		    (unsigned long long)s->limits.total_bytes);
-	fd = sys.open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-	if (fd < 0)
-		return err_set_sys(err, spool_error_kind(), "%s: cannot make", path);
-	if (sys_pwrite_full(fd, s->group.p, s->group.n, 0) != 0 || sys.fdatasync(fd) != 0) {
-		err_set_sys(err, spool_error_kind(), "%s: cannot write", path);
-		goto fail;
-	}
-	if (sys_sync_dir(s->dir, err) != 0 || segment_add(s, s->next_seq, s->group.n, s->next_seq, err) != 0)
-		goto fail;
+	if (!has_room(s, s->group.n) && !force)
+		return full(s, err);
 	if (s->fd >= 0)
 		sys.close(s->fd);
+	s->fd = -1;
+	fd = write_segment(s, path, err);
+	if (fd < 0)
+		return -1;
+	segment.bytes = segment.durable_bytes = s->group.n;
+	if (sys_sync_dir(s->dir, err) != 0 || spool_add_segment(s, &segment, err) != 0) {
+		sys.close(fd);
+		(void)sys.unlink(path);
+		return -1;
+	}
 	s->fd = fd;
-	s->at = s->synced_at = s->group.n;
+	s->seed = segment.seed;
+	s->next_seq = segment.first_seq;
+	s->at = s->synced_at = s->begun_bytes = s->group.n;
 	atomic_fetch_add(&s->total_bytes, s->group.n);
 	return 0;
-fail:
-	sys.close(fd);
-	sys.unlink(path);
-	return -1;
+}
+
+/* Full enough for a new one; a snapshot of many positions must not be most of what is written. */
+static bool
+segment_is_long(const struct spool *s)
+{
+	return s->fd >= 0 && !s->torn && s->at == s->synced_at && s->at >= s->limits.segment_bytes && s->at >= 2 * s->begun_bytes;
 }
 
 /* ---- appending -------------------------------------------------------------------- */
 
-/* Takes back what was written behind the last sync. */
+/* Takes back what was written behind `to`. */
 static int
-roll_back(struct spool *s, uint64_t to, uint64_t next_seq)
+roll_back(struct spool *s, uint64_t to, uint64_t next_seq, uint64_t last_seq)
 {
 	atomic_fetch_sub(&s->total_bytes, s->at - to);
 	s->at = to;
 	s->next_seq = next_seq;
+	s->last_seq = last_seq;
 	s->torn = sys.ftruncate(s->fd, (off_t)to) != 0;
 	return s->torn ? -1 : 0;
 }
@@ -207,45 +267,42 @@ build_group(struct spool *s, const struct slice *entries, size_t n, const struct
 	}
 	if (s->group.failed)
 		return err_set(err, ERR_AGAIN, "no memory for a group");
-	h.payload_bytes = (uint32_t)(s->group.n - GROUP_HEAD);
-	h.payload_crc = crc32_ieee(0, s->group.p + GROUP_HEAD, h.payload_bytes);
-	group_head_put(s->group.p, &h);
+	group_seal(s->group.p, &h, s->group.n - GROUP_HEAD, s->seed);
 	return 0;
 }
 
+/* A segment that takes the next group. */
 static int
-make_room(struct spool *s, struct err *err)
+make_ready(struct spool *s, struct err *err)
 {
 	struct err why = { 0 };
 
-	if (s->torn && roll_back(s, s->at, s->next_seq) != 0)
+	if (s->fd >= 0 && s->torn && roll_back(s, s->at, s->next_seq, s->last_seq) != 0)
 		return err_set_sys(err, ERR_AGAIN, "spool: cannot cut a failed write");
-	if (s->fd >= 0 && s->at >= s->limits.segment_bytes && s->at == s->synced_at) {
-		if (segment_begin(s, &why) == 0)
-			return 0;
-		/* Without a new segment the old one grows, as long as the limit lets it. */
-		if (why.kind != ERR_FULL) {
-			if (err != NULL)
-				*err = why;
-			return -1;
-		}
+	if (s->fd < 0)
+		return begin_segment(s, false, err);
+	/* Without room for a new segment the old one grows, as long as the limit lets it. */
+	if (segment_is_long(s) && begin_segment(s, false, &why) != 0 && s->fd < 0) {
+		if (err != NULL)
+			*err = why;
+		return -1;
 	}
-	return s->fd >= 0 ? 0 : segment_begin(s, err);
+	return 0;
 }
 
 int
 spool_append_group(struct spool *s, const struct slice *entries, size_t n, const struct spool_mark *marks, size_t nmarks,
     uint64_t *ret_last_seq, struct err *err)
 {
-	size_t marks_at = 0;
+	size_t marks_at = 0, most = MARK_MOST_BYTES * (s->npending + nmarks);
 
-	if (make_room(s, err) != 0 || build_group(s, entries, n, marks, nmarks, &marks_at, err) != 0)
+	if (make_ready(s, err) != 0 || build_group(s, entries, n, marks, nmarks, &marks_at, err) != 0)
 		return -1;
 	if (n > SEQ_LIMIT - s->next_seq)
 		return err_set(err, ERR_CONFIG, "the spool has no numbers left; move it away to begin a new one");
-	if (atomic_load(&s->total_bytes) + s->group.n > s->limits.total_bytes)
-		return err_set(err, ERR_FULL, "the spool has reached its limit of %llu bytes",
-		    (unsigned long long)s->limits.total_bytes);
+	/* There stays room for the head of a new segment: without it the last one could never go. */
+	if (!has_room(s, s->group.n + spool_snapshot_bytes(s) + most))
+		return full(s, err);
 	buf_put(&s->pending, s->group.p + marks_at, s->group.n - marks_at);
 	if (s->pending.failed) {
 		s->pending.failed = false;
@@ -254,38 +311,52 @@ spool_append_group(struct spool *s, const struct slice *entries, size_t n, const
 	if (sys_pwrite_full(s->fd, s->group.p, s->group.n, (off_t)s->at) != 0) {
 		err_set_sys(err, spool_error_kind(), "spool: cannot write");
 		s->pending.n -= s->group.n - marks_at;
-		(void)roll_back(s, s->at, s->next_seq);
+		(void)roll_back(s, s->at, s->next_seq, s->last_seq);
 		return -1;
 	}
+	s->npending += nmarks;
 	s->at += s->group.n;
 	atomic_fetch_add(&s->total_bytes, s->group.n);
 	s->next_seq += n;
-	*ret_last_seq = s->next_seq - 1;
+	if (n > 0)
+		s->last_seq = s->next_seq - 1;
+	*ret_last_seq = s->last_seq;
 	return 0;
+}
+
+/* The numbers before the groups that were not synced. */
+static void
+take_back(struct spool *s)
+{
+	const struct segment *newest = &s->segments[s->nsegments - 1];
+
+	(void)roll_back(s, s->synced_at, newest->next_seq, atomic_load(&s->durable_seq));
+	buf_reset(&s->pending);
+	s->npending = 0;
 }
 
 int
 spool_sync(struct spool *s, uint64_t *ret_durable_seq, struct err *err)
 {
-	if (s->at != s->synced_at) {
+	if (s->fd >= 0 && s->at != s->synced_at) {
 		if (sys.fdatasync(s->fd) != 0) {
 			/* After a failed sync the kernel may have dropped the pages: nothing of them is believed. */
 			err_set_sys(err, spool_error_kind(), "spool: cannot sync");
-			(void)roll_back(s, s->synced_at, atomic_load(&s->durable_seq) + 1);
-			buf_reset(&s->pending);
+			take_back(s);
 			return -1;
 		}
 		s->synced_at = s->at;
 		pthread_mutex_lock(&s->lock);
-		s->segments[s->nsegments - 1].durable_bytes = s->at;
+		s->segments[s->nsegments - 1].bytes = s->segments[s->nsegments - 1].durable_bytes = s->at;
 		s->segments[s->nsegments - 1].next_seq = s->next_seq;
 		pthread_mutex_unlock(&s->lock);
-		atomic_store(&s->durable_seq, s->next_seq - 1);
-		if (marks_apply(s, buf_slice(&s->pending), err) != 0)
+		atomic_store(&s->durable_seq, s->last_seq);
+		if (spool_apply_marks(s, buf_slice(&s->pending), err) != 0)
 			return -1;
 		buf_reset(&s->pending);
+		s->npending = 0;
 	}
-	*ret_durable_seq = s->next_seq - 1;
+	*ret_durable_seq = s->last_seq;
 	return 0;
 }
 
@@ -299,7 +370,7 @@ free_oldest(struct spool *s, uint64_t *ret_bytes, struct err *err)
 	int rc = 0;
 
 	pthread_mutex_lock(&s->lock);
-	if (s->nsegments < 2 || cursors_least(s) + 1 < s->segments[1].first_seq)
+	if (s->nsegments < 2 || cursors_least(s) < s->segments[1].after_seq)
 		goto out;
 	rc = -1;
 	for (struct cursor *c = s->cursors; c != NULL; c = c->next)
@@ -311,7 +382,7 @@ free_oldest(struct spool *s, uint64_t *ret_bytes, struct err *err)
 		err_set_sys(err, ERR_AGAIN, "%s: cannot remove", path);
 		goto out;
 	}
-	*ret_bytes = s->segments[0].durable_bytes;
+	*ret_bytes = s->segments[0].bytes;
 	s->nsegments--;
 	memmove(s->segments, s->segments + 1, s->nsegments * sizeof(*s->segments));
 	atomic_store(&s->first_seq, s->segments[0].first_seq);
@@ -321,20 +392,31 @@ out:
 	return rc;
 }
 
+static bool
+all_is_read(struct spool *s)
+{
+	bool read;
+
+	pthread_mutex_lock(&s->lock);
+	read = cursors_least(s) >= atomic_load(&s->durable_seq);
+	pthread_mutex_unlock(&s->lock);
+	return read;
+}
+
 int
 spool_tend(struct spool *s, uint64_t *ret_freed, struct err *err)
 {
 	uint64_t bytes = 0, freed = 0;
 	int rc = cursors_save(s, false, err), got;
 
+	/* A long segment that is all read goes when there is a new one, even where a smaller limit leaves no room for its head. */
+	if (segment_is_long(s))
+		(void)begin_segment(s, all_is_read(s), NULL);
 	while ((got = free_oldest(s, &bytes, err)) == 1) {
 		atomic_fetch_sub(&s->total_bytes, bytes);
 		freed += bytes;
 	}
 	rc = got == -1 ? -1 : rc;
-	/* A full spool whose newest segment is all read: a new one lets the old one go. */
-	if (s->fd >= 0 && s->at >= s->limits.segment_bytes && s->at == s->synced_at && !s->torn)
-		(void)segment_begin(s, NULL);
 	if (freed > 0 && sys_sync_dir(s->dir, err) != 0)
 		rc = -1;
 	*ret_freed = freed;
@@ -343,168 +425,37 @@ spool_tend(struct spool *s, uint64_t *ret_freed, struct err *err)
 
 /* ---- opening ------------------------------------------------------------------------- */
 
-struct recovered {
-	uint64_t	end;		/* of the last whole group */
-	uint64_t	last_seq;
-	size_t		groups;
-};
-
-/* Every group of a segment; damage in the middle is told and skipped, what follows the last whole group is left. */
-static int
-scan(struct spool *s, int fd, uint64_t segment, uint64_t size, struct recovered *ret, struct err *err)
+static void
+say_holder(int fd, const char *dir, struct err *err)
 {
-	struct walk w = { .fd = fd, .at = SEGMENT_HEAD, .end = size, .next_seq = segment, .below_seq = SEQ_LIMIT };
-	struct recovered r = { .end = SEGMENT_HEAD, .last_seq = segment - 1 };
-	struct group_head h;
-	int got;
+	char pid[24] = "";
+	ssize_t n = sys.pread(fd, pid, sizeof(pid) - 1, 0);
 
-	while ((got = walk_next(&w, &h, &s->group, err)) == WALK_GROUP || got == WALK_DAMAGE) {
-		if (got == WALK_DAMAGE) {
-			spool_tell_damage(s, segment, w.from, w.to, w.from < w.to ? "bytes are not what was written" : "events are missing");
-			continue;
-		}
-		if (marks_apply(s, group_marks(&h, buf_slice(&s->group)), err) != 0)
-			return -1;
-		r.end = w.at;
-		r.last_seq = w.next_seq - 1;
-		r.groups++;
-	}
-	if (got == -1)
-		return -1;
-	*ret = r;
-	return 0;
+	pid[n > 0 ? strcspn(pid, "\n") : 0] = '\0';
+	err_set(err, ERR_CONFIG, "%s: another aispm-agent%s%s works on this spool; stop it first", dir,
+	    pid[0] != '\0' ? ", process " : "", pid);
 }
 
-static int
-open_segment(const struct spool *s, uint64_t first, int flags, uint64_t *ret_size, struct err *err)
+int
+spool_lock(const char *dir, int *ret_fd, struct err *err)
 {
-	char path[4096], head[SEGMENT_HEAD];
-	uint64_t seq, id;
-	struct stat st;
-	int fd;
+	char path[4096], pid[24];
+	int fd, n;
 
-	if (segment_path(s->dir, first, path, sizeof(path), err) != 0)
-		return -1;
-	fd = sys.open(path, flags, 0);
+	snprintf(path, sizeof(path), "%s/lock", dir);
+	fd = sys.open(path, O_RDWR | O_CREAT, 0600);
 	if (fd < 0)
-		return err_set_sys(err, ERR_AGAIN, "%s: cannot open", path);
-	if (sys.fstat(fd, &st) != 0) {
-		err_set_sys(err, ERR_AGAIN, "%s", path);
-		sys.close(fd);
-		return -1;
-	}
-	*ret_size = (uint64_t)st.st_size;
-	if (sys_pread_full(fd, head, sizeof(head), 0) != SEGMENT_HEAD || !segment_head_get(head, &seq, &id) || seq != first) {
-		sys.close(fd);
-		return err_set(err, ERR_LOST, "%s: not a segment of this format", path);
-	}
-	return fd;
-}
-
-/* A file that is no segment, or one that was begun and never finished, is put aside. */
-static int
-put_aside(struct spool *s, uint64_t first, uint64_t size, bool begun, struct err *err)
-{
-	char path[4096], bad[4200];
-
-	if (segment_path(s->dir, first, path, sizeof(path), err) != 0)
-		return -1;
-	snprintf(bad, sizeof(bad), "%s.bad", path);
-	if (begun) {
-		if (s->events.torn != NULL)
-			s->events.torn(s->events.arg, path, size);
-		return sys.unlink(path) == 0 ? 0 : err_set_sys(err, ERR_AGAIN, "%s: cannot remove", path);
-	}
-	spool_tell_damage(s, first, 0, size, "the head is damaged; the file is kept with .bad at its name");
-	return sys.rename(path, bad) == 0 ? 0 : err_set_sys(err, ERR_AGAIN, "%s: cannot rename", path);
-}
-
-/* The newest segment becomes the one that is written to. 1: it is, 0: it was put aside, -1. */
-static int
-adopt_newest(struct spool *s, uint64_t first, struct err *err)
-{
-	struct recovered r;
-	uint64_t size = 0;
-	int fd = open_segment(s, first, O_RDWR, &size, err);
-
-	if (fd < 0)
-		return err->kind != ERR_LOST ? -1 : put_aside(s, first, size, size < SEGMENT_HEAD, err);
-	if (scan(s, fd, first, size, &r, err) != 0)
-		goto fail;
-	if (r.groups == 0) {
-		sys.close(fd);
-		return put_aside(s, first, size, true, err);
-	}
-	if (r.end < size) {
-		if (s->events.torn != NULL)
-			s->events.torn(s->events.arg, "the newest segment", size - r.end);
-		if (sys.ftruncate(fd, (off_t)r.end) != 0 || sys.fdatasync(fd) != 0) {
-			err_set_sys(err, ERR_AGAIN, "spool: cannot cut a torn tail");
-			goto fail;
-		}
-	}
-	s->fd = fd;
-	s->at = s->synced_at = r.end;
-	s->next_seq = r.last_seq + 1;
-	atomic_fetch_add(&s->total_bytes, r.end);
-	return segment_add(s, first, r.end, s->next_seq, err) == 0 ? 1 : -1;
-fail:
-	sys.close(fd);
-	return -1;
-}
-
-static int
-recover(struct spool *s, struct err *err)
-{
-	uint64_t *firsts = NULL, size;
-	size_t n = 0;
-	int rc = -1, got = 0;
-
-	if (segment_list(s->dir, &firsts, &n, err) != 0)
-		return -1;
-	for (size_t i = 0; i + 1 < n; i++) {
-		int fd = open_segment(s, firsts[i], O_RDONLY, &size, err);
-
-		if (fd < 0 && err->kind != ERR_LOST)
-			goto out;
-		if (fd < 0) {
-			if (put_aside(s, firsts[i], size, false, err) != 0)
-				goto out;
-			continue;
-		}
-		sys.close(fd);
-		atomic_fetch_add(&s->total_bytes, size);
-		if (segment_add(s, firsts[i], size, firsts[i], err) != 0)
-			goto out;
-	}
-	if (n > 0 && (got = adopt_newest(s, firsts[n - 1], err)) == -1)
-		goto out;
-	if (got == 0 && s->nsegments > 0) {	/* the one before is the newest then */
-		uint64_t first = s->segments[--s->nsegments].first_seq;
-
-		atomic_fetch_sub(&s->total_bytes, s->segments[s->nsegments].durable_bytes);
-		if (adopt_newest(s, first, err) == -1)
-			goto out;
-	}
-	if (s->nsegments == 0 && segment_begin(s, err) != 0)
-		goto out;
-	rc = 0;
-out:
-	free(firsts);
-	return rc;
-}
-
-static int
-lock_dir(struct spool *s, struct err *err)
-{
-	char path[4096];
-
-	snprintf(path, sizeof(path), "%s/lock", s->dir);
-	s->lock_fd = sys.open(path, O_RDWR | O_CREAT, 0600);
-	if (s->lock_fd < 0)
 		return err_set_sys(err, ERR_CONFIG, "%s: cannot open", path);
-	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0)
-		return err_set(err, ERR_CONFIG, "%s: another process writes to this spool", s->dir);
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		say_holder(fd, dir, err);
+		sys.close(fd);
+		return -1;
+	}
+	/* Who it is serves the next one who asks; a full disk must not keep us from starting. */
+	n = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+	if (sys.ftruncate(fd, 0) == 0)
+		(void)sys_pwrite_full(fd, pid, (size_t)n, 0);
+	*ret_fd = fd;
 	return 0;
 }
 
@@ -524,21 +475,13 @@ spool_open(struct spool **ret, const char *dir, const struct spool_limits *limit
 	pthread_mutex_init(&s->lock, NULL);
 	buf_init(&s->group, GROUP_MAX_BYTES);
 	buf_init(&s->pending, 64u << 20);
-	random_bytes(&s->id, sizeof(s->id));
 	if ((size_t)snprintf(s->dir, sizeof(s->dir), "%s", dir) >= sizeof(s->dir)) {
 		err_set(err, ERR_CONFIG, "the spool's path is too long");
 		goto fail;
 	}
-	if (sys.mkdir(dir, 0700) != 0 && errno != EEXIST) {
-		err_set_sys(err, ERR_CONFIG, "%s: cannot make", dir);
+	if (sys_make_dir(dir, err) != 0 || spool_lock(s->dir, &s->lock_fd, err) != 0 || cursors_load(s, err) != 0 || spool_recover(s, err) != 0)
 		goto fail;
-	}
-	if (lock_dir(s, err) != 0 || recover(s, err) != 0)
-		goto fail;
-	atomic_store(&s->durable_seq, s->next_seq - 1);
-	atomic_store(&s->first_seq, s->segments[0].first_seq);
-	if (cursors_load(s, err) != 0)
-		goto fail;
+	atomic_store(&s->durable_seq, s->last_seq);
 	*ret = s;
 	return 0;
 fail:

@@ -36,7 +36,7 @@ struct spool_mark {
 	const struct position	*at;		/* len 0: forget this stream */
 };
 
-struct spool_events {		/* told from open, append, next: what a person should know */
+struct spool_events {		/* told from open and append: what a person should know */
 	void	(*damage)(void *arg, const char *segment, uint64_t from, uint64_t to, const char *what);
 	void	(*torn)(void *arg, const char *segment, uint64_t bytes);
 	void	*arg;
@@ -58,6 +58,7 @@ int	spool_each_mark(struct spool *, int (*see)(void *arg, struct slice source, c
 uint64_t spool_durable_seq(const struct spool *);	/* any thread */
 uint64_t spool_first_seq(const struct spool *);		/* oldest entry still there */
 uint64_t spool_total_bytes(const struct spool *);	/* any thread */
+uint64_t spool_lost(const struct spool *);	/* any thread: entries that readers found missing, each once */
 
 /* A named cursor; made at the oldest entry if new (*ret_new says so, may be NULL). Only one reader a name. */
 int	spool_reader_open(struct spool_reader **ret, struct spool *,
@@ -80,7 +81,9 @@ int	spool_keep_cursors(struct spool *, const char *const *names, size_t n,
 /* For `aispm-agent spool`: without a lock, on a directory that may be in use. */
 int	spool_stat_print(const char *dir, bool json, struct err *);
 /* 0 sound; 1 damage was found and printed. */
-int	spool_verify_print(const char *dir, struct err *);
+int	spool_verify_print(const char *dir, bool json, struct err *);
+/* Cuts what is damaged, each range into a file of its own with .bad in its name; prints what it did. Takes the lock. */
+int	spool_repair_print(const char *dir, struct err *);
 int	spool_dump(const char *dir, uint64_t from_seq,
 	    int (*see)(void *arg, uint64_t seq, struct slice entry), void *arg, struct err *);
 
