@@ -60,11 +60,11 @@ int	send_fill(struct send *, struct err *);
 /* The newest flight while it is still being filled, or NULL. */
 struct flight *send_filling(struct send *);
 struct flight *send_flight(struct send *, size_t i);	/* 0: the oldest */
-void	send_close_flight(struct send *, struct flight *);
+int	send_close_flight(struct send *, struct flight *, struct err *);	/* -1: it stays as it is, come again later */
 void	send_batch_begin(struct send *, struct batch *);
 struct batch_entry *send_add_entry(struct batch *);	/* room for one more, not yet counted; NULL: no memory */
-/* Into the dead letter, synced. */
-int	send_set_event_aside(struct send *, struct slice wire, const char *reason, struct err *);
+/* Into the dead letter, synced: an event on the wire (DEAD_EVENT), or as it was encoded (DEAD_RECORD). */
+int	send_set_aside_as(struct send *, uint8_t kind, struct slice bytes, const char *reason, struct err *);
 /* The classes that the settings let through, one bit each. */
 uint64_t send_classes(const struct conf *item);
 
