@@ -32,8 +32,8 @@ struct dead {
 	uint64_t	max_bytes, total_bytes;
 	uint64_t	first, last;		/* numbers of the oldest and newest file; 0: none */
 	int		fd;
-	uint64_t	at;			/* size of the newest */
-	bool		unsynced;
+	uint64_t	at, synced_at;		/* size of the newest, and as far as it is synced */
+	bool		sync_failed;
 	struct buf	letter;
 	void		(*removed)(void *arg, uint64_t letters);
 	void		*arg;
@@ -104,38 +104,54 @@ letter_get(struct slice in, struct dead_letter *ret)
 	return take_text(&in, &ret->from) && take_text(&in, &ret->reason) && take_text(&in, &ret->bytes) && in.n == 0;
 }
 
-/* The letter at `at`; bytes used, 0 when there is no whole one. */
-static uint64_t
+/* The letter at `at`; bytes used, 0 when there is no whole one, -1 when that cannot be told. */
+static int64_t
 read_letter(int fd, uint64_t at, struct buf *payload, struct dead_letter *ret)
 {
 	char head[HEAD];
+	ssize_t got = sys_pread_full(fd, head, HEAD, (off_t)at);
 	uint32_t n;
 
-	if (sys_pread_full(fd, head, HEAD, (off_t)at) != HEAD || memcmp(head, "DEAD", 4) != 0 ||
-	    get_le32(head + 12) != crc32_ieee(0, head, 12) || (n = get_le32(head + 4)) > LETTER_BYTES)
+	if (got < 0)
+		return -1;
+	if (got != HEAD || memcmp(head, "DEAD", 4) != 0 || get_le32(head + 12) != crc32_ieee(0, head, 12) ||
+	    (n = get_le32(head + 4)) > LETTER_BYTES)
 		return 0;
 	buf_reset(payload);
-	if (!buf_reserve(payload, n) || sys_pread_full(fd, payload->p, n, (off_t)(at + HEAD)) != (ssize_t)n ||
-	    crc32_ieee(0, payload->p, n) != get_le32(head + 8))
+	if (!buf_reserve(payload, n)) {
+		errno = ENOMEM;
+		return -1;
+	}
+	got = sys_pread_full(fd, payload->p, n, (off_t)(at + HEAD));
+	if (got < 0)
+		return -1;
+	if (got != (ssize_t)n || crc32_ieee(0, payload->p, n) != get_le32(head + 8))
 		return 0;
 	payload->n = n;
-	return letter_get(buf_slice(payload), ret) ? HEAD + (uint64_t)n : 0;
+	return letter_get(buf_slice(payload), ret) ? HEAD + (int64_t)n : 0;
 }
 
-/* Calls see (or only counts) for each whole letter; *ret_end is where the whole ones end. */
+#define UNREADABLE	-2
+
+/* Calls see (or only counts) for each whole letter; *ret_end is where the whole ones end. What see() said, or UNREADABLE with errno. */
 static int
 each_in(int fd, int (*see)(void *arg, const struct dead_letter *), void *arg, uint64_t *ret_n, uint64_t *ret_end)
 {
 	struct dead_letter letter;
 	struct buf payload;
-	uint64_t used, at = 0, n = 0;
+	uint64_t at = 0, n = 0;
+	int64_t used;
 	int rc = 0;
 
 	buf_init(&payload, LETTER_BYTES);
 	while (rc == 0 && (used = read_letter(fd, at, &payload, &letter)) != 0) {
+		if (used < 0) {
+			rc = UNREADABLE;
+			break;
+		}
 		if (see != NULL)
 			rc = see(arg, &letter);
-		at += used;
+		at += (uint64_t)used;
 		n++;
 	}
 	buf_fini(&payload);
@@ -165,7 +181,9 @@ dead_each(const char *dir, int (*see)(void *arg, const struct dead_letter *), vo
 		if (fd < 0)
 			return err_set_sys(err, ERR_AGAIN, "%s: cannot open", path);
 		rc = each_in(fd, see, arg, &n, &end);
-		if (sys.fstat(fd, &st) == 0 && (uint64_t)st.st_size > end)
+		if (rc == UNREADABLE)
+			rc = err_set_sys(err, ERR_AGAIN, "%s: cannot read", path);
+		else if (sys.fstat(fd, &st) == 0 && (uint64_t)st.st_size > end)
 			damaged++;
 		sys.close(fd);
 	}
@@ -175,12 +193,44 @@ dead_each(const char *dir, int (*see)(void *arg, const struct dead_letter *), vo
 
 /* ---- writing ------------------------------------------------------------------------- */
 
+/* After a failed sync the kernel calls its pages clean, and the next sync says yes to what was never written: they are made dirty again. */
+static int
+write_again(struct dead *d, struct err *err)
+{
+	char part[4096];
+
+	for (uint64_t at = d->synced_at; at < d->at;) {
+		size_t n = d->at - at < sizeof(part) ? (size_t)(d->at - at) : sizeof(part);
+
+		if (sys_pread_full(d->fd, part, n, (off_t)at) != (ssize_t)n || sys_pwrite_full(d->fd, part, n, (off_t)at) != 0)
+			return err_set_sys(err, ERR_AGAIN, "cannot write the dead letter again");
+		at += n;
+	}
+	return 0;
+}
+
+static int
+sync_file(struct dead *d, struct err *err)
+{
+	if (d->synced_at == d->at)
+		return 0;
+	if (d->sync_failed && write_again(d, err) != 0)
+		return -1;
+	d->sync_failed = sys.fdatasync(d->fd) != 0;
+	if (d->sync_failed)
+		return err_set_sys(err, ERR_AGAIN, "cannot sync the dead letter");
+	d->synced_at = d->at;
+	return 0;
+}
+
 static int
 begin_file(struct dead *d, struct err *err)
 {
 	char path[4096];
 	int fd;
 
+	if (d->fd >= 0 && sync_file(d, err) != 0)
+		return -1;
 	file_path(d->dir, d->last + 1, path);
 	fd = sys.open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
 	if (fd < 0)
@@ -189,13 +239,10 @@ begin_file(struct dead *d, struct err *err)
 		sys.close(fd);
 		return -1;
 	}
-	if (d->fd >= 0) {
-		if (d->unsynced)
-			(void)sys.fdatasync(d->fd);
+	if (d->fd >= 0)
 		sys.close(d->fd);
-	}
 	d->fd = fd;
-	d->at = 0;
+	d->at = d->synced_at = 0;
 	d->last++;
 	if (d->first == 0)
 		d->first = d->last;
@@ -283,7 +330,6 @@ put_locked(struct dead *d, const struct dead_letter *l, struct err *err)
 	}
 	d->at += d->letter.n;
 	d->total_bytes += d->letter.n;
-	d->unsynced = true;
 	return 0;
 }
 
@@ -301,13 +347,10 @@ dead_put(struct dead *d, const struct dead_letter *l, struct err *err)
 int
 dead_sync(struct dead *d, struct err *err)
 {
-	int rc = 0;
+	int rc;
 
 	pthread_mutex_lock(&d->lock);
-	if (d->unsynced) {
-		rc = sys.fdatasync(d->fd) == 0 ? 0 : err_set_sys(err, ERR_AGAIN, "cannot sync the dead letter");
-		d->unsynced = rc != 0;
-	}
+	rc = sync_file(d, err);
 	pthread_mutex_unlock(&d->lock);
 	return rc;
 }
@@ -342,9 +385,11 @@ adopt(struct dead *d, struct err *err)
 	d->fd = sys.open(path, O_RDWR, 0);
 	if (d->fd < 0)
 		return err_set_sys(err, ERR_AGAIN, "%s: cannot open", path);
-	(void)each_in(d->fd, NULL, NULL, &n, &d->at);
+	if (each_in(d->fd, NULL, NULL, &n, &d->at) != 0)
+		return err_set_sys(err, ERR_AGAIN, "%s: cannot read", path);
 	if (sys.ftruncate(d->fd, (off_t)d->at) != 0)
 		return err_set_sys(err, ERR_AGAIN, "%s: cannot cut a torn letter", path);
+	d->synced_at = d->at;
 	d->total_bytes += d->at;
 	return 0;
 }
@@ -381,8 +426,7 @@ dead_close(struct dead *d)
 	if (d == NULL)
 		return;
 	if (d->fd >= 0) {
-		if (d->unsynced)
-			(void)sys.fdatasync(d->fd);
+		(void)sync_file(d, NULL);
 		sys.close(d->fd);
 	}
 	pthread_mutex_destroy(&d->lock);
