@@ -129,14 +129,16 @@ wait_for(struct send *s, enum send_state state, uint64_t wait_ms, const struct e
 	else if (wait_ms == 0)
 		wait_ms = backoff_next_ms(&s->later);
 	stat_add(s->sink.stats, STAT_SINK_RETRIES, 1);
-	s->not_before_ms = clock_mono_ms() + wait_ms;
+	if (clock_mono_ms() + wait_ms > s->not_before_ms)	/* another flight's answer may ask for more */
+		s->not_before_ms = clock_mono_ms() + wait_ms;
 	set_state(s, state, why, wait_ms);
 }
 
-/* What was refused, into the dead letter on the wire. */
+/* The wire form of an entry that was refused, read again from the spool; if it is damaged there by now, the entry as it was encoded. */
 static int
-refuse_one(struct send *s, struct flight *f, const struct batch_entry *entry, const struct err *why, struct err *err)
+refuse_one(struct send *s, struct flight *f, size_t i, const struct err *why, struct err *err)
 {
+	const struct batch_entry *entry = &f->batch.v[i];
 	struct slice wire;
 	char reason[sizeof(why->text) + 64];
 	int got, back;
@@ -144,7 +146,9 @@ refuse_one(struct send *s, struct flight *f, const struct batch_entry *entry, co
 	snprintf(reason, sizeof(reason), "refused by the far side: %s", why != NULL ? why->text : "no reason given");
 	got = send_wire_of(s, f, entry, &wire, err);
 	if (got == 0)
-		got = send_set_event_aside(s, wire, reason, err);
+		got = send_set_aside_as(s, DEAD_EVENT, wire, reason, err);
+	else if (err->kind == ERR_LOST)
+		got = send_set_aside_as(s, DEAD_RECORD, batch_entry_bytes(&f->batch, i), reason, err);
 	back = spool_seek(s->reader, s->placed_seq, err);
 	return got == 0 && back == 0 ? 0 : -1;
 }
@@ -156,7 +160,7 @@ cut(struct send *s, struct flight *f, const struct err *why)
 	struct err err = { 0 };
 
 	if (top->hi - top->lo == 1) {
-		if (refuse_one(s, f, &f->batch.v[top->lo], why, &err) != 0)
+		if (refuse_one(s, f, top->lo, why, &err) != 0)
 			wait_for(s, WAITING, 0, &err);
 		else
 			f->nranges--;
@@ -269,15 +273,16 @@ summary_due_ms(const struct send *s)
 }
 
 /* A flight that holds only what the sink leaves out need not wait. */
-static void
-close_if_due(struct send *s, uint64_t now_ms)
+static int
+close_if_due(struct send *s, uint64_t now_ms, struct err *err)
 {
 	struct flight *f = send_filling(s);
 
 	if (f == NULL || f->last_seq == 0)
-		return;
+		return 0;
 	if (f->batch.n == 0 || s->drain || now_ms - f->began_ms >= s->max_wait_ms)
-		send_close_flight(s, f);
+		return send_close_flight(s, f, err);
+	return 0;
 }
 
 /* Oldest first, no more at once than the sink takes. */
@@ -296,12 +301,14 @@ offer_ready(struct send *s, uint64_t now_ms)
 }
 
 static void
-set_timer(struct send *s, uint64_t now_ms)
+set_timer(struct send *s, uint64_t now_ms, bool failed)
 {
 	struct flight *f = send_filling(s);
 	uint64_t at = UINT64_MAX;
 
-	if (s->again)
+	if (failed)
+		at = now_ms + LATER_LEAST_MS;
+	else if (s->again)
 		at = now_ms;
 	else if (f != NULL && f->batch.n > 0)
 		at = f->began_ms + s->max_wait_ms;
@@ -321,31 +328,27 @@ static void
 pump(struct send *s)
 {
 	struct err err = { 0 };
+	bool failed = false;
 	uint64_t now_ms;
 
 	s->again = true;
 	if (s->pumping || !s->started)
 		return;
 	s->pumping = true;
-	for (unsigned round = 0; s->again && round < 16; round++) {
+	for (unsigned round = 0; s->again && !failed && round < 16; round++) {
 		s->again = false;
 		now_ms = clock_mono_ms();
 		retire(s);
-		if (send_fill(s, &err) != 0) {
-			note(INTERNAL, N_TEXT("sink", s->name), N_TEXT("why", err.text));
-			loop_timer_set(s->timer, LATER_LEAST_MS);
-			break;
-		}
-		if (now_ms >= summary_due_ms(s) && send_close_summary(s, &err) == -1)
-			note(INTERNAL, N_TEXT("sink", s->name), N_TEXT("why", err.text));
-		close_if_due(s, now_ms);
+		failed = send_fill(s, &err) != 0 || (now_ms >= summary_due_ms(s) && send_close_summary(s, &err) == -1) ||
+		    close_if_due(s, now_ms, &err) != 0;
 		offer_ready(s, now_ms);
 		retire(s);
 	}
 	s->pumping = false;
 	count_pending(s);
-	if (err.kind == ERR_NONE)
-		set_timer(s, clock_mono_ms());
+	if (failed)
+		note(INTERNAL, N_TEXT("sink", s->name), N_TEXT("why", err.text));
+	set_timer(s, clock_mono_ms(), failed);
 	s->again = false;
 }
 

@@ -152,25 +152,34 @@ begin_flight(struct send *s)
 	f->began_ms = 0;
 	buf_reset(&f->made);
 	f->batch.bytes.max_bytes = s->max_bytes - strlen(s->sink.kind->close_bytes);
-	send_batch_begin(s, &f->batch);
+	buf_reset(&f->batch.bytes);
+	f->batch.n = 0;
 	return f;
 }
 
-void
-send_close_flight(struct send *s, struct flight *f)
+int
+send_close_flight(struct send *s, struct flight *f, struct err *err)
 {
 	const uint64_t open_seq = s->summary != NULL ? summary_first_seq(s->summary) : 0;
+	struct buf *b = &f->batch.bytes;
+	size_t most = b->max_bytes;
 
 	f->done_seq = open_seq != 0 && open_seq <= f->last_seq ? open_seq - 1 : f->last_seq;
 	if (f->batch.n == 0) {
 		f->state = DONE;
-		return;
+		return 0;
 	}
-	f->batch.bytes.max_bytes = s->max_bytes + 64;
-	buf_puts(&f->batch.bytes, s->sink.kind->close_bytes);
+	b->max_bytes = s->max_bytes + 64;
+	buf_puts(b, s->sink.kind->close_bytes);
+	if (b->failed) {
+		b->failed = b->starved = false;
+		b->max_bytes = most;
+		return err_set(err, ERR_AGAIN, "no memory for a batch");
+	}
 	f->ranges[0] = (struct range){ 0, f->batch.n };
 	f->nranges = 1;
 	f->state = READY;
+	return 0;
 }
 
 struct batch_entry *
@@ -205,11 +214,11 @@ order_key(const struct event *e)
 }
 
 int
-send_set_event_aside(struct send *s, struct slice wire, const char *reason, struct err *err)
+send_set_aside_as(struct send *s, uint8_t kind, struct slice bytes, const char *reason, struct err *err)
 {
 	const struct dead_letter letter = {
-		.when_ms = (int64_t)clock_wall_ms(), .kind = DEAD_EVENT, .from = slice_of(s->name),
-		.reason = slice_of(reason), .bytes = wire,
+		.when_ms = (int64_t)clock_wall_ms(), .kind = kind, .from = slice_of(s->name),
+		.reason = slice_of(reason), .bytes = bytes,
 	};
 
 	if (dead_put(s->world.dead, &letter, err) != 0 || dead_sync(s->world.dead, err) != 0)
@@ -220,13 +229,24 @@ send_set_event_aside(struct send *s, struct slice wire, const char *reason, stru
 	return 0;
 }
 
+/* Takes back what was begun at `at`: 0, or -1 when it was memory that failed, which says nothing of the event. */
+static int
+take_back(struct batch *b, size_t at, struct err *err)
+{
+	bool starved = b->bytes.starved;
+
+	b->bytes.n = at;
+	b->bytes.failed = b->bytes.starved = false;
+	return starved ? err_set(err, ERR_AGAIN, "no memory for a batch") : 0;
+}
+
 /* The event into the flight: 1 taken, 0 no room in this flight, -1 not now. */
 static int
 take_event(struct send *s, struct flight *f, struct event *e, struct err *err)
 {
 	struct batch *b = &f->batch;
 	struct batch_entry *entry = send_add_entry(b);
-	size_t at = b->bytes.n;
+	size_t at = b->n > 0 ? b->bytes.n : 0;
 	int64_t when = event_number(e, F_TimeGenerated, 0);
 	int64_t first = b->n > 0 && f->first_time_ms < when ? f->first_time_ms : when;
 	int64_t last = b->n > 0 && f->last_time_ms > when ? f->last_time_ms : when;
@@ -239,12 +259,11 @@ take_event(struct send *s, struct flight *f, struct event *e, struct err *err)
 		return 0;
 	if (b->n > 0)
 		buf_puts(&b->bytes, s->sink.kind->between_bytes);
+	else
+		send_batch_begin(s, b);
 	entry->at = (uint32_t)b->bytes.n;
-	if (b->bytes.failed || s->encoder->encode(e, &b->bytes, err) != 0) {
-		b->bytes.n = at;
-		b->bytes.failed = false;
-		return 0;
-	}
+	if (b->bytes.failed || s->encoder->encode(e, &b->bytes, err) != 0)
+		return take_back(b, at, err);
 	entry->n = (uint32_t)b->bytes.n - entry->at;
 	entry->seq = s->entry_seq;
 	entry->time_ms = when;
@@ -305,7 +324,7 @@ place_summary(struct send *s, struct flight *f, struct err *err)
 		f->made.n = made - 1;
 	}
 	if (taken == 0 && f->batch.n == 0)
-		taken = send_set_event_aside(s, slice_make(f->made.p + made + 3, get_le32(f->made.p + made - 1)),
+		taken = send_set_aside_as(s, DEAD_EVENT, slice_make(f->made.p + made + 3, get_le32(f->made.p + made - 1)),
 		    "the encoded event is larger than this sink takes", err) == 0 ? 1 : -1;
 	return taken;
 }
@@ -324,10 +343,9 @@ send_close_summary(struct send *s, struct err *err)
 		got = place_summary(s, f, err);
 		if (got == -1)
 			return -1;
-		if (got == 0)
-			send_close_flight(s, f);
-		else
-			s->summary_at++;
+		if (got == 0 && send_close_flight(s, f, err) != 0)
+			return -1;
+		s->summary_at += got == 1;
 	}
 	summary_clear(s->summary);
 	s->summary_at = 0;
@@ -338,14 +356,18 @@ send_close_summary(struct send *s, struct err *err)
 int
 send_wire_of(struct send *s, struct flight *f, const struct batch_entry *entry, struct slice *ret, struct err *err)
 {
-	uint64_t seq;
+	uint64_t seq = 0;
+	int got;
 
 	if (entry->made != 0) {
 		*ret = slice_make(f->made.p + entry->made + 3, get_le32(f->made.p + entry->made - 1));
 		return 0;
 	}
 	s->entry = SLICE_NONE;			/* will be read again */
-	return spool_seek(s->reader, entry->seq - 1, err) == 0 && spool_next(s->reader, ret, &seq, err) == 1 && seq == entry->seq ? 0 : -1;
+	got = spool_seek(s->reader, entry->seq - 1, err) == 0 ? spool_next(s->reader, ret, &seq, err) : -1;
+	if (got == 1 && seq == entry->seq)
+		return 0;
+	return got == -1 ? -1 : err_set(err, got == 1 ? ERR_LOST : ERR_AGAIN, "entry %llu cannot be read again", (unsigned long long)entry->seq);
 }
 
 /* Puts s->entry into the flight: 1 done with it, 0 the flight is full, 2 the open epoch must be closed first, -1 not now. */
@@ -356,7 +378,7 @@ place_entry(struct send *s, struct flight *f, struct err *err)
 	int taken;
 
 	if (wire_get(s->entry, &e, err) != 0) {
-		if (send_set_event_aside(s, s->entry, err->text, err) != 0)
+		if (send_set_aside_as(s, DEAD_EVENT, s->entry, err->text, err) != 0)
 			return -1;
 		f->last_seq = s->entry_seq;
 		return 1;
@@ -378,7 +400,7 @@ place_entry(struct send *s, struct flight *f, struct err *err)
 	sign(s, &e);
 	taken = take_event(s, f, &e, err);
 	if (taken == 0 && f->batch.n == 0) {
-		if (send_set_event_aside(s, s->entry, "the encoded event is larger than this sink takes", err) != 0)
+		if (send_set_aside_as(s, DEAD_EVENT, s->entry, "the encoded event is larger than this sink takes", err) != 0)
 			return -1;
 		taken = 1;
 	}
@@ -427,7 +449,8 @@ send_fill(struct send *s, struct err *err)
 		if (got == 2) {
 			s->closing = true;
 		} else if (got == 0) {
-			send_close_flight(s, f);
+			if (send_close_flight(s, f, err) != 0)
+				return -1;
 		} else {
 			s->placed_seq = s->entry_seq;
 			s->entry = SLICE_NONE;

@@ -66,15 +66,15 @@ int	send_fill(struct send *, struct err *);
 /* The newest flight while it is still being filled, or NULL. */
 struct flight *send_filling(struct send *);
 struct flight *send_flight(struct send *, size_t i);	/* 0: the oldest */
-void	send_close_flight(struct send *, struct flight *);
+int	send_close_flight(struct send *, struct flight *, struct err *);	/* -1: it stays as it is, come again later */
 void	send_batch_begin(struct send *, struct batch *);
 struct batch_entry *send_add_entry(struct batch *);	/* room for one more, not yet counted; NULL: no memory */
 /* Places what is in the open epoch: 1 all of it, 0 no room in flights now, -1 not now. */
 int	send_close_summary(struct send *, struct err *);
-/* The wire form of an entry of this flight: from the spool, or of a summary. -1: not now. Spoils the reader's place (send_reread). */
+/* The wire form of an entry of this flight: from the spool, or of a summary. -1: not now, or ERR_LOST: not there any more. The reader must be set back to placed_seq. */
 int	send_wire_of(struct send *, struct flight *, const struct batch_entry *, struct slice *ret, struct err *);
-/* Into the dead letter, synced. */
-int	send_set_event_aside(struct send *, struct slice wire, const char *reason, struct err *);
+/* Into the dead letter, synced: an event on the wire (DEAD_EVENT), or as it was encoded (DEAD_RECORD). */
+int	send_set_aside_as(struct send *, uint8_t kind, struct slice bytes, const char *reason, struct err *);
 /* The classes that the settings let through, one bit each. */
 uint64_t send_classes(const struct conf *item);
 

@@ -48,7 +48,7 @@ buf_grow(struct buf *b, size_t more)
 		cap = b->max_bytes;
 	p = realloc(b->p, cap + BUF_SLACK);
 	if (p == NULL) {
-		b->failed = true;
+		b->failed = b->starved = true;
 		return false;
 	}
 	memset(p + b->cap, 0, cap + BUF_SLACK - b->cap);	/* what is read ahead is never uninitialised */

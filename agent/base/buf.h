@@ -22,6 +22,7 @@ struct buf {
 	char	*p;
 	size_t	 n, cap, max_bytes;	/* cap does not count the slack */
 	bool	 failed;
+	bool	 starved;		/* it was memory, not max_bytes: later it may do. Stays until buf_reset */
 };
 
 void	buf_init(struct buf *, size_t max_bytes);
@@ -73,7 +74,7 @@ static inline void
 buf_reset(struct buf *b)
 {
 	b->n = 0;
-	b->failed = false;
+	b->failed = b->starved = false;
 }
 
 /* Drops the first n bytes (memmove). */

@@ -46,6 +46,7 @@ struct http_call {
 	uint32_t		 timeout_ms;
 	struct buf		 headers, body;	/* of the answer */
 	bool			 too_big, short_of_memory, finishing;
+	bool			 blind;		/* its connection cannot be watched */
 	void			(*done)(void *arg, const struct http_answer *);
 	void			*arg;
 	char			 host[256], why[CURL_ERROR_SIZE];
@@ -60,7 +61,7 @@ struct http {
 	struct watch		*watches;
 	struct http_call	*calls;
 	size_t			 in_flight;
-	bool			 collecting;
+	bool			 collecting, blind;	/* blind: some call is */
 };
 
 /* ---- ends of calls --------------------------------------------------------- */
@@ -189,6 +190,25 @@ timed_out(void *arg)
 	finish(c, &err);
 }
 
+/* To tell libcurl that a connection cannot be watched would end its whole handle for ever: the calls end instead. */
+static void
+end_blind(struct http *h)
+{
+	struct http_call *c = h->calls;
+	struct err err;
+
+	h->blind = false;
+	while (c != NULL) {
+		if (!c->blind) {
+			c = c->next;
+			continue;
+		}
+		err_set(&err, ERR_AGAIN, "%s: no memory to watch the connection", c->host);
+		finish(c, &err);
+		c = h->calls;		/* whatever `done` did to the list */
+	}
+}
+
 static void
 collect(struct http *h)
 {
@@ -215,6 +235,8 @@ collect(struct http *h)
 			finish(c, &err);
 		}
 	}
+	if (h->blind)
+		end_blind(h);
 	h->collecting = false;
 }
 
@@ -275,8 +297,8 @@ on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *mine)
 	struct http *h = arg;
 	struct watch *w = mine;
 	unsigned want = 0;
+	struct http_call *c = NULL;
 
-	(void)easy;
 	if (what == CURL_POLL_REMOVE) {
 		if (w != NULL) {
 			curl_multi_assign(h->multi, fd, NULL);
@@ -288,12 +310,13 @@ on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *mine)
 		want |= LOOP_READ;
 	if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
 		want |= LOOP_WRITE;
-	if (w != NULL)
-		return loop_rewatch(w->ready, want);
-	w = add_watch(h, fd, want);
-	if (w == NULL)
-		return -1;
-	curl_multi_assign(h->multi, fd, w);
+	if (w == NULL && (w = add_watch(h, fd, want)) != NULL) {
+		curl_multi_assign(h->multi, fd, w);
+		return 0;
+	}
+	if ((w == NULL || loop_rewatch(w->ready, want) != 0) &&
+	    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&c) == CURLE_OK && c != NULL)
+		c->blind = h->blind = true;
 	return 0;
 }
 

@@ -70,7 +70,7 @@ parse_position(const struct position *at, struct file_saved *ret)
 	return ret->head_n <= FILE_HEAD_BYTES && ret->offset <= INT64_MAX;
 }
 
-bool
+int
 file_place_check_head(struct file_source *fs, struct file_tail *t, const struct stat *st)
 {
 	char head[FILE_HEAD_BYTES];
@@ -80,7 +80,7 @@ file_place_check_head(struct file_source *fs, struct file_tail *t, const struct 
 
 	(void)fs;
 	if (n < 0)
-		return true;		/* reading will tell */
+		return -1;
 	same = n >= t->head_n && hash_stable(head, t->head_n) == t->head_hash;
 	if (!same || n > t->head_n) {
 		if (!same || t->head_n < 3)

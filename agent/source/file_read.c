@@ -115,7 +115,7 @@ complain_read(struct file_source *fs, struct file_tail *t)
 {
 	if (!t->told_error)
 		file_track_complain(fs, t->path, errno);
-	t->told_error = true;
+	t->told_error = t->again = true;
 	fs->trouble = true;
 	if (errno == ESTALE)
 		file_track_close(fs, t);
@@ -383,7 +383,7 @@ read_gzip(struct file_source *fs, struct file_tail *t, bool last)
 		return FILE_MORE;
 	if (err.kind == ERR_DATA)
 		return take_plain(fs, t) ? spoil_gzip(fs, t, packed, err.text) : FILE_REFUSED;
-	fs->trouble = true;			/* memory or the disk: in a while */
+	fs->trouble = t->again = true;		/* memory or the disk: in a while */
 	file_read_free_gzip(fs, t);
 	return FILE_IDLE;
 }
@@ -410,9 +410,11 @@ look(struct file_source *fs, struct file_tail *t, struct stat *st)
 	size = (uint64_t)st->st_size;
 	mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
 	if (t->changed || size != t->size || mtime_ns != t->mtime_ns) {
-		bool same = file_place_check_head(fs, t, st);
+		int same = file_place_check_head(fs, t, st);
 
-		if (!same || size < t->size || (!t->gzip && size < t->offset)) {
+		if (same < 0)
+			return complain_read(fs, t);
+		if (same == 0 || size < t->size || (!t->gzip && size < t->offset)) {
 			file_read_free_gzip(fs, t);
 			file_place_truncated(fs, t);
 		}
@@ -454,8 +456,10 @@ file_read(struct file_source *fs, struct file_tail *t)
 	struct stat st;
 	bool gone, last;
 
+	t->again = false;
 	if (file_track_open(fs, t) < 0 || !look(fs, t, &st)) {
-		file_read_settle(fs, t);
+		if (!t->again)
+			file_read_settle(fs, t);
 		return FILE_IDLE;
 	}
 	gone = st.st_nlink == 0;
@@ -467,7 +471,7 @@ file_read(struct file_source *fs, struct file_tail *t)
 	if (t->done)
 		file_read_free_gzip(fs, t);
 	count_lag(fs, t);
-	if (turn != FILE_IDLE)
+	if (turn != FILE_IDLE || t->again)
 		return turn;
 	file_read_settle(fs, t);
 	return gone ? FILE_GONE : FILE_IDLE;

@@ -62,6 +62,7 @@ struct file_tail {
 	uint32_t		 scan;		/* the walk that saw it last */
 	uint16_t		 head_n;
 	bool			 ready, skipping, gzip, done, link, awaited, changed, told_error;
+	bool			 again;		/* could not be read just now: the next walk has it read, changed or not */
 };
 
 /* A position from the last run, until its file is found. */
@@ -142,8 +143,8 @@ void	file_place_start(struct file_source *);		/* after the last restore */
 void	file_place_expire(struct file_source *);	/* positions whose file has not been seen for a month */
 /* A new tail's identity, and where to go on in it. False: neither `wanted` nor in a saved position, or not readable. */
 bool	file_place(struct file_source *, struct file_tail *, const struct stat *, bool wanted);
-/* Checks the head against `st`; false: another content stands there now. */
-bool	file_place_check_head(struct file_source *, struct file_tail *, const struct stat *st);
+/* Checks the head against `st`: 1 the same, 0 another content stands there now, -1 errno. */
+int	file_place_check_head(struct file_source *, struct file_tail *, const struct stat *st);
 void	file_place_restart(struct file_tail *);		/* from offset 0, the same stream */
 void	file_place_truncated(struct file_source *, struct file_tail *);	/* the same, counted and said */
 /* The tail's position if it stood at `offset`. */

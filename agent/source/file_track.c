@@ -197,9 +197,13 @@ file_track_open(struct file_source *fs, struct file_tail *t)
 		return -1;
 	t->fd = open_path(fs, t->path, &st);
 	if (t->fd < 0) {
-		file_track_complain(fs, t->path, errno);
-		if (errno == ENOENT)
+		int error = errno;
+
+		file_track_complain(fs, t->path, error);
+		if (error == ENOENT)
 			file_track_unname(fs, t);
+		else
+			t->again = error != EACCES && error != EPERM;
 		return -1;
 	}
 	link_open(fs, t);
@@ -274,8 +278,11 @@ adopt(struct file_source *fs, const char *path, bool wanted)
 		file_track_complain(fs, path, errno);
 		return;
 	}
-	if (S_ISREG(st.st_mode) && by_inode(fs, &st) == NULL)
+	if (S_ISREG(st.st_mode) && by_inode(fs, &st) == NULL) {
 		t = make_tail(path, fd, &st);
+		if (t == NULL)
+			fs->trouble = true;
+	}
 	if (t != NULL && file_place(fs, t, &st, wanted)) {
 		link_tail(fs, t);
 		return;
@@ -302,7 +309,7 @@ look_again(struct file_source *fs, struct file_tail *t, const char *path, const 
 	t->scan = fs->scan;
 	if (t->unnamed_ms != 0 || (strcmp(t->path, path) != 0 && !leads_to(t->path, t)))
 		name(fs, t, path);
-	if (fs->touch_all || t->mtime_ns != mtime_ns || t->size != (uint64_t)st->st_size)
+	if (fs->touch_all || t->again || t->mtime_ns != mtime_ns || t->size != (uint64_t)st->st_size)
 		file_ready(fs, t);
 }
 

@@ -236,11 +236,14 @@ list_files(struct file_source *fs, char *path, const char *last)
 }
 
 static bool
-is_dir(const char *path)
+is_dir(struct file_source *fs, const char *path)
 {
 	struct stat st;
 
-	return sys.stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+	if (sys.stat(path, &st) == 0)
+		return S_ISDIR(st.st_mode);
+	file_track_complain(fs, path, errno);
+	return false;
 }
 
 static void descend(struct file_source *, char *path, const char *rest);
@@ -260,7 +263,7 @@ list_dirs(struct file_source *fs, char *path, const char *part, size_t part_n, c
 	while ((e = readdir(d)) != NULL) {
 		if (is_dots(e->d_name) || fnmatch(pattern, e->d_name, FNM_PERIOD) != 0)
 			continue;
-		if (step_into(path, n, e->d_name, strlen(e->d_name)) && is_dir(path))
+		if (step_into(path, n, e->d_name, strlen(e->d_name)) && is_dir(fs, path))
 			descend(fs, path, rest);
 		path[n] = '\0';
 	}
@@ -285,7 +288,7 @@ descend(struct file_source *fs, char *path, const char *rest)
 		list_dirs(fs, path, rest, part_n, slash + 1);
 		return;
 	}
-	if (step_into(path, n, rest, part_n) && is_dir(path)) {
+	if (step_into(path, n, rest, part_n) && is_dir(fs, path)) {
 		descend(fs, path, slash + 1);
 		path[n] = '\0';
 		return;
@@ -300,7 +303,7 @@ look_for_unseen(struct file_source *fs, struct file_tail *t)
 	struct stat st;
 
 	if (t->unnamed_ms != 0) {
-		if (fs->touch_all)
+		if (fs->touch_all || t->again)
 			file_ready(fs, t);
 		return;
 	}

@@ -106,27 +106,37 @@ letter_get(struct slice in, struct dead_letter *ret)
 	return take_text(&in, &ret->from) && take_text(&in, &ret->reason) && take_text(&in, &ret->bytes) && in.n == 0;
 }
 
-enum letter { LETTER_END, LETTER_WHOLE, LETTER_DAMAGED, LETTER_TORN };
+enum letter { LETTER_END, LETTER_WHOLE, LETTER_DAMAGED, LETTER_TORN, LETTER_UNREAD };
 
 /*
  * The letter at `at`. Damaged: its head is sound and says how far to go on. Torn: no whole head, or bytes that the file does not have;
- * what follows is not searched, for the bytes of a record could pass for a letter.
+ * what follows is not searched, for the bytes of a record could pass for a letter. Unread: the disk or memory failed, by errno.
  */
 static enum letter
 read_letter(int fd, uint64_t at, uint64_t size, struct buf *payload, struct dead_letter *ret, uint64_t *ret_used)
 {
 	char head[HEAD];
+	ssize_t got;
 	uint32_t n;
 
 	if (at == size)
 		return LETTER_END;
-	if (sys_pread_full(fd, head, HEAD, (off_t)at) != HEAD || memcmp(head, "DEAD", 4) != 0 ||
+	got = sys_pread_full(fd, head, HEAD, (off_t)at);
+	if (got < 0)
+		return LETTER_UNREAD;
+	if (got != HEAD || memcmp(head, "DEAD", 4) != 0 ||
 	    get_le32(head + 12) != crc32_ieee(0, head, 12) || (n = get_le32(head + 4)) > LETTER_BYTES || n > size - at - HEAD)
 		return LETTER_TORN;
 	*ret_used = HEAD + (uint64_t)n;
 	buf_reset(payload);
-	if (!buf_reserve(payload, n) || sys_pread_full(fd, payload->p, n, (off_t)(at + HEAD)) != (ssize_t)n ||
-	    crc32_ieee(0, payload->p, n) != get_le32(head + 8))
+	if (!buf_reserve(payload, n)) {
+		errno = ENOMEM;
+		return LETTER_UNREAD;
+	}
+	got = sys_pread_full(fd, payload->p, n, (off_t)(at + HEAD));
+	if (got < 0)
+		return LETTER_UNREAD;
+	if (got != (ssize_t)n || crc32_ieee(0, payload->p, n) != get_le32(head + 8))
 		return LETTER_DAMAGED;
 	payload->n = n;
 	return letter_get(buf_slice(payload), ret) ? LETTER_WHOLE : LETTER_DAMAGED;
@@ -135,6 +145,7 @@ read_letter(int fd, uint64_t at, uint64_t size, struct buf *payload, struct dead
 struct contents {
 	uint64_t	letters, damaged;	/* a torn end counts as damaged */
 	uint64_t	size, end;		/* of the file, and behind the last letter that is not torn */
+	int		unread;			/* errno, where the file could not be read to its end */
 };
 
 /* Calls see (or only counts) for each whole letter. */
@@ -154,6 +165,11 @@ each_in(int fd, int (*see)(void *arg, const struct dead_letter *), void *arg, st
 	ret->size = (uint64_t)st.st_size;
 	buf_init(&payload, LETTER_BYTES);
 	while (rc == 0 && (got = read_letter(fd, ret->end, ret->size, &payload, &letter, &used)) != LETTER_END) {
+		if (got == LETTER_UNREAD) {
+			ret->unread = errno;
+			rc = -1;
+			break;
+		}
 		ret->damaged += got != LETTER_WHOLE;
 		if (got == LETTER_TORN)
 			break;
@@ -189,6 +205,9 @@ dead_each(const char *dir, int (*see)(void *arg, const struct dead_letter *), vo
 		rc = each_in(fd, see, arg, &in);
 		damaged += in.damaged;
 		sys.close(fd);
+		errno = in.unread;
+		if (in.unread != 0)
+			return err_set_sys(err, ERR_AGAIN, "%s: cannot read", path);
 	}
 	*ret_damaged = damaged;
 	return rc;
@@ -216,8 +235,13 @@ take_from(struct taking *t, int fd, uint64_t size, struct err *err)
 	buf_reset(&t->kept);
 	buf_init(&payload, LETTER_BYTES);
 	while (rc == 0 && (got = read_letter(fd, at, size, &payload, &letter, &used)) != LETTER_END) {
-		int taken = got == LETTER_WHOLE ? t->take(t->arg, &letter) : 0;
+		int taken;
 
+		if (got == LETTER_UNREAD) {
+			rc = err_set_sys(err, ERR_AGAIN, "cannot read the dead letter");
+			break;
+		}
+		taken = got == LETTER_WHOLE ? t->take(t->arg, &letter) : 0;
 		if (got == LETTER_TORN)
 			used = size - at;
 		t->taken += taken == 1;

@@ -124,14 +124,14 @@ fail:
 	return -1;
 }
 
-/* Rotation renames or removes the file under us: then a new one is begun. */
+/* Rotation renames, removes or empties the file under us, or someone else writes to it: then it is opened anew, at its end. */
 static bool
 is_still_there(const struct file_sink *f)
 {
 	struct stat at, of;
 
 	return sys.stat(f->path, &at) == 0 && sys.fstat(f->fd, &of) == 0 &&
-	    at.st_dev == of.st_dev && at.st_ino == of.st_ino && (!f->regular || of.st_size >= f->size);
+	    at.st_dev == of.st_dev && at.st_ino == of.st_ino && (!f->regular || of.st_size == f->size);
 }
 
 static int

@@ -5,6 +5,7 @@
 
 #include "ledger.h"
 
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,12 +66,37 @@ ledger_add(struct ledger *l, const char *path, bool broken)
 }
 
 void
-ledger_rotated(struct ledger *l, const char *path)
+ledger_rotated(struct ledger *l, const char *path, bool perishable)
 {
-	(void)stream_of(l, path);
+	uint32_t stream = stream_of(l, path);
+
+	for (unsigned n = 1; perishable && n <= l->n; n++)
+		if (l->v[n].stream == stream)
+			l->v[n].perishable = true;
 	for (size_t i = 0; i < l->nfiles; i++)
 		if (strcmp(l->files[i].path, path) == 0)
 			l->files[i].stream = ++l->nstreams;
+}
+
+void
+ledger_sink(struct ledger *l, const char *name)
+{
+	for (size_t i = 0; i < l->nsinks; i++)
+		if (strcmp(l->sinks[i].name, name) == 0)
+			return;
+	if (l->nsinks == sizeof(l->sinks) / sizeof(l->sinks[0]))
+		abort();
+	snprintf(l->sinks[l->nsinks].name, sizeof(l->sinks[0].name), "%s", name);
+	l->sinks[l->nsinks++].from = l->n + 1;
+}
+
+static unsigned
+first_of(const struct ledger *l, const char *sink)
+{
+	for (size_t i = 0; i < l->nsinks; i++)
+		if (strcmp(l->sinks[i].name, sink) == 0)
+			return l->sinks[i].from;
+	return 1;
 }
 
 void
@@ -267,6 +293,20 @@ struct accounts {
 	size_t		 n;
 };
 
+/* A sink's file, and what it was once: PATH, PATH.1, PATH.removed0. */
+static void
+account_rotated(struct account *a, struct site *s, const char *path)
+{
+	char pattern[512];
+	glob_t found;
+
+	snprintf(pattern, sizeof(pattern), "%s*", path);
+	if (glob(pattern, 0, NULL, &found) == 0)
+		for (size_t i = 0; i < found.gl_pathc; i++)
+			account_file(a, s, found.gl_pathv[i]);
+	globfree(&found);
+}
+
 static void
 accounts_init(struct accounts *all, struct site *s)
 {
@@ -282,7 +322,7 @@ accounts_init(struct accounts *all, struct site *s)
 		all->file[i] = strcmp(conf_text(sink, "type"), "file") == 0;
 		account_init(&all->sinks[i], &s->ledger);
 		if (all->file[i])
-			account_file(&all->sinks[i], s, conf_text(sink, "path"));
+			account_rotated(&all->sinks[i], s, conf_text(sink, "path"));
 		else
 			account_server(&all->sinks[i], s);
 	}
@@ -332,19 +372,19 @@ ledger_sound(struct site *s, char say[512])
 }
 
 static bool
-complete(struct site *s, const struct accounts *all, char say[512])
+complete(struct site *s, const struct accounts *all, bool lenient, char say[512])
 {
 	for (unsigned n = 1; n <= s->ledger.n; n++) {
 		const struct ledger_record *r = &s->ledger.v[n];
 
-		if (!r->written || (r->broken && all->dead.acked[n] > 0))
+		if (!r->written || (lenient && r->perishable) || (r->broken && all->dead.acked[n] > 0))
 			continue;
 		if (r->broken) {
 			snprintf(say, 512, "record %u, which is no JSON, is not in the dead letter", n);
 			return false;
 		}
 		for (size_t i = 0; i < all->n; i++)
-			if (all->sinks[i].acked[n] == 0 && (all->file[i] || !r->refused || all->dead.acked[n] == 0)) {
+			if (n >= first_of(&s->ledger, all->names[i]) && all->sinks[i].acked[n] == 0 && (all->file[i] || !r->refused || all->dead.acked[n] == 0)) {
 				snprintf(say, 512, "record %u is lost: sink %s never had it%s", n, all->names[i],
 				    all->sinks[i].arrived[n] > 0 ? " acknowledged" : "");
 				return false;
@@ -354,13 +394,13 @@ complete(struct site *s, const struct accounts *all, char say[512])
 }
 
 bool
-ledger_complete(struct site *s, char say[512])
+ledger_complete(struct site *s, bool lenient, char say[512])
 {
 	struct accounts all;
 	bool good;
 
 	accounts_init(&all, s);
-	good = sound(s, &all, say) && complete(s, &all, say);
+	good = sound(s, &all, say) && complete(s, &all, lenient, say);
 	accounts_fini(&all);
 	return good;
 }

@@ -20,6 +20,7 @@ struct ledger_record {
 	uint32_t	stream;
 	bool		written;	/* whole, with its newline */
 	bool		broken;		/* no JSON: belongs into the dead letter */
+	bool		perishable;	/* its file was truncated, or went where no source looks: what was not read by then may be lost */
 	bool		refused;	/* the server takes no body with it: may be in the dead letter of its sink */
 };
 
@@ -29,6 +30,8 @@ struct ledger {
 	struct { char path[256]; uint32_t stream; } *files;
 	size_t		 nfiles;
 	uint32_t	 nstreams;
+	struct { char name[65]; unsigned from; } sinks[16];	/* from: the first record written while it was in the settings */
+	size_t		 nsinks;
 	struct { size_t from, to; } forgotten[64];	/* requests of a process that had been killed by then */
 	size_t		 nforgotten;
 };
@@ -46,7 +49,9 @@ void	ledger_init(struct ledger *);
 void	ledger_fini(struct ledger *);
 /* The next number, for a record that is appended to this path. */
 unsigned ledger_add(struct ledger *, const char *path, bool broken);
-void	ledger_rotated(struct ledger *, const char *path);	/* what comes next to this path is another stream */
+/* What comes next to this path is another stream. */
+void	ledger_rotated(struct ledger *, const char *path, bool perishable);
+void	ledger_sink(struct ledger *, const char *name);
 void	ledger_forget(struct ledger *, size_t from, size_t to);
 
 void	account_init(struct account *, const struct ledger *);
@@ -58,7 +63,7 @@ void	account_dead(struct account *, struct site *, const char *words, size_t *re
 
 /* Promises that hold at any time: equal EventIds, order, whole lines, no stranger among the dead letters. False: say. */
 bool	ledger_sound(struct site *, char say[512]);
-/* And at the end: every record is with every sink, or set aside where it is refused. */
-bool	ledger_complete(struct site *, char say[512]);
+/* And at the end: every record is with every sink, or set aside where it is refused. Lenient: perishable ones may be lost. */
+bool	ledger_complete(struct site *, bool lenient, char say[512]);
 
 #endif

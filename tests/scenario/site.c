@@ -6,6 +6,7 @@
 #include "site.h"
 
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,7 +81,9 @@ site_open(struct site *s, const char *script)
 	int fd;
 
 	*s = (struct site){ .script = script };
-	snprintf(s->dir, sizeof(s->dir), "%.90s/aispm-scn.XXXXXX", base != NULL ? base : "/tmp");
+	if (base == NULL)		/* each sync of a real disk costs milliseconds */
+		base = access("/dev/shm", W_OK | X_OK) == 0 ? "/dev/shm" : "/tmp";
+	snprintf(s->dir, sizeof(s->dir), "%.90s/aispm-scn.XXXXXX", base);
 	must(mkdtemp(s->dir));
 	path_in(s, "out", path);
 	if (mkdir(path, 0700) != 0)
@@ -196,6 +199,26 @@ load(const struct site *s, const char *yaml, struct conf **ret, char say[512])
 	return rc;
 }
 
+static void
+know_sinks(struct site *s)
+{
+	for (size_t i = 0; i < conf_blocks(s->conf, "sinks"); i++)
+		ledger_sink(&s->ledger, conf_text(conf_block_at(s->conf, "sinks", i), "name"));
+}
+
+bool
+site_is_read(const struct site *s, const char *path)
+{
+	for (size_t i = 0; s->conf != NULL && i < conf_blocks(s->conf, "sources"); i++) {
+		const struct conf *source = conf_block_at(s->conf, "sources", i);
+
+		for (size_t k = 0; k < conf_texts(source, "paths"); k++)
+			if (fnmatch(conf_text_at(source, "paths", k), path, FNM_PATHNAME | FNM_PERIOD) == 0)
+				return true;
+	}
+	return false;
+}
+
 int
 site_configure(struct site *s, const char *yaml, char say[512])
 {
@@ -205,6 +228,7 @@ site_configure(struct site *s, const char *yaml, char say[512])
 		return -1;
 	conf_free(s->conf);
 	s->conf = conf;
+	know_sinks(s);
 	return 0;
 }
 
@@ -328,6 +352,7 @@ site_reload(struct site *s, const char *yaml, char say[512])
 		goto out;
 	}
 	s->conf = conf;
+	know_sinks(s);
 	rc = 0;
 	if (intake != NULL) {
 		intake_stop(s->intake);

@@ -40,9 +40,10 @@ struct site {
 	struct deliver	*deliver;
 	char		 agent_id[33];
 
-	bool		 killed;		/* a snapshot was taken: what happens now never happened */
+	_Atomic bool	 killed;		/* a snapshot was taken: what happens now never happened */
 	size_t		 server_mark;		/* requests at that time */
 	struct ledger	 ledger;
+	unsigned	 nremoved;
 	char		 flaw[256];		/* a broken promise that turning showed; "" none */
 };
 
@@ -70,6 +71,8 @@ bool	site_pass(struct site *, uint64_t ms);
 void	site_snapshot(struct site *);
 void	site_bury(struct site *);
 
+/* Whether a source of the settings looks at this (expanded) path. */
+bool	site_is_read(const struct site *, const char *path);
 /* The agent's block of counters, or NULL. */
 struct stat_block *site_stats(const char *name);
 /* Largest offset that the spool knows of a file source; -1: none. */

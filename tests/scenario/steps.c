@@ -359,9 +359,9 @@ do_rename(struct site *s, const struct step *p, char say[512])
 	char *from = site_expand(s, p->args[0]), *to = site_expand(s, p->args[1]);
 	bool good = rename(from, to) == 0;
 
+	ledger_rotated(&s->ledger, p->args[0], !site_is_read(s, to));
 	free(from);
 	free(to);
-	ledger_rotated(&s->ledger, p->args[0]);
 	return good || world("rename", say);
 }
 
@@ -377,18 +377,21 @@ do_copytruncate(struct site *s, const struct step *p, char say[512])
 	good = buf_read_file(&b, from, &err) == 0 && append_bytes(s, p->args[1], b.p, b.n, say) && truncate(from, 0) == 0;
 	buf_fini(&b);
 	free(from);
-	ledger_rotated(&s->ledger, p->args[0]);
+	ledger_rotated(&s->ledger, p->args[0], true);
 	return good || world("copytruncate", say);
 }
 
+/* For the agent it is gone; what a sink had written into it counts all the same. */
 static bool
 do_remove(struct site *s, const struct step *p, char say[512])
 {
-	char *path = site_expand(s, p->args[0]);
-	bool good = unlink(path) == 0;
+	char *path = site_expand(s, p->args[0]), gone[512];
+	bool out = strncmp(p->args[0], "$TMP/out/", 9) == 0, good;
 
+	snprintf(gone, sizeof(gone), "%.400s.removed%u", path, s->nremoved++);
+	good = (out ? rename(path, gone) : unlink(path)) == 0;
 	free(path);
-	ledger_rotated(&s->ledger, p->args[0]);
+	ledger_rotated(&s->ledger, p->args[0], true);
 	return good || world("remove", say);
 }
 
