@@ -83,9 +83,11 @@ void	kafka_token_close(struct kafka_token *);	/* NULL is fine */
 /* Every event of a client's queue that is RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH. The client is borrowed until told to forget it. */
 void	kafka_token_refresh(struct kafka_token *, rd_kafka_t *);
 void	kafka_token_forget(struct kafka_token *, rd_kafka_t *);	/* before it is dropped; NULLs are fine */
-/* What an authentication error of this client means, over what librdkafka says: no token could be had; or the broker refused one, then a
- * new one is fetched and *why is ERR_AGAIN, and ERR_DENIED only when that one is refused too. *why stays if there is no `auth`. */
-void	kafka_token_explain(struct kafka_token *, rd_kafka_t *, struct err *why);
+/* What an authentication error means, over what librdkafka says: no token could be had; or the broker refused one, then a new one is
+ * fetched and *why is ERR_AGAIN, and ERR_DENIED only when that one is refused too. *why stays if there is no `auth`. */
+void	kafka_token_explain(struct kafka_token *, struct err *why);
+/* The same when waiting has ended in vain after such an error: librdkafka does not repeat one that it has told. */
+void	kafka_token_settle(struct kafka_token *, struct err *why);
 void	kafka_token_good(struct kafka_token *);		/* a broker has taken it */
 
 #endif

@@ -138,7 +138,7 @@ complain(struct kafka_source *ks, rd_kafka_event_t *ev)
 	}
 	kafka_client_explain(code, rd_kafka_event_error_string(ev), &why);
 	if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION)
-		kafka_token_explain(ks->token, ks->rk, &why);
+		kafka_token_explain(ks->token, &why);
 	kafka_group_tell(ks, code, &why);
 }
 

@@ -15,9 +15,12 @@
 #define LOOK_MS			1000
 #define STALL_MS		60000		/* without one acknowledgement */
 #define STALL_TROUBLE_MS	10000		/* the same, when librdkafka has said why */
+#define STALL_DENIED_MS		5000		/* and when an operator must act */
 #define OPEN_MS			30000		/* for the coordinator to be found and the place to be read */
 #define OVERHEAD_BYTES		160		/* of a message: key, header, frame */
 #define LEAST_BATCH_BYTES	1024
+#define PURGED			1		/* see rank_of */
+#define AGAIN_MOST		3
 
 static void begin(struct kafka_sink *);
 
@@ -75,6 +78,9 @@ static void
 close_producer(struct kafka_sink *k)
 {
 	kafka_ear_turn(&k->ear, NULL);
+	if (k->rkt != NULL)
+		rd_kafka_topic_destroy(k->rkt);
+	k->rkt = NULL;
 	if (k->rk != NULL)
 		rd_kafka_purge(k->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
 	close_client(k, &k->rk, &k->queue, &k->reaper);
@@ -129,7 +135,8 @@ open_clients(struct kafka_sink *k, struct err *err)
 	if (open_client(k, RD_KAFKA_PRODUCER, k->settings, &k->rk, &k->queue, err) != 0)
 		return -1;
 	kafka_ear_turn(&k->ear, k->rk);
-	return 0;
+	k->rkt = rd_kafka_topic_new(k->rk, k->topic, NULL);
+	return k->rkt != NULL ? 0 : err_set(err, ERR_AGAIN, "no memory for a topic");
 }
 
 static void
@@ -139,6 +146,7 @@ start_job(struct kafka_sink *k, enum kafka_phase phase, enum kafka_job_kind kind
 
 	k->job.kind = kind;
 	k->job.producer = k->rk;
+	k->job.rkt = k->rkt;
 	k->job.reader = k->reader;
 	k->job.limit_ms = limit_ms;
 	k->phase = phase;
@@ -164,9 +172,18 @@ produce(struct kafka_sink *k, size_t i)
 	char key[17];
 
 	snprintf(key, sizeof(key), "%016llx", (unsigned long long)e->key);
-	return rd_kafka_producev(k->rk, RD_KAFKA_V_TOPIC(k->topic), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+	return rd_kafka_producev(k->rk, RD_KAFKA_V_RKT(k->rkt), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
 	    RD_KAFKA_V_KEY(key, sizeof(key) - 1), RD_KAFKA_V_VALUE((void *)(uintptr_t)bytes.p, bytes.n),
 	    RD_KAFKA_V_HEADER("EventId", e->id, (ssize_t)strlen(e->id)), RD_KAFKA_V_OPAQUE(tag(k, i)), RD_KAFKA_V_END);
+}
+
+/* What is purged only follows another failure. One bad message is dealt with by halving; anything else concerns all and goes first. */
+static int
+rank_of(rd_kafka_resp_err_t code, const struct err *why)
+{
+	if (code == RD_KAFKA_RESP_ERR__PURGE_QUEUE || code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
+		return PURGED;
+	return why->kind == ERR_DATA ? PURGED + 1 : PURGED + 2;
 }
 
 static void
@@ -176,9 +193,11 @@ note_failure(struct kafka_sink *k, rd_kafka_resp_err_t code)
 
 	k->fenced |= k->mode == KAFKA_TRANSACTIONS && is_fence(code);
 	kafka_client_explain(code, NULL, &why);
-	/* One bad message is dealt with by halving; anything else concerns all and goes first. */
-	if (k->failed++ == 0 || (k->why.kind == ERR_DATA && why.kind != ERR_DATA))
+	k->failed++;
+	if (rank_of(code, &why) > k->why_rank) {
+		k->why_rank = rank_of(code, &why);
 		k->why = why;
+	}
 }
 
 /* Hands over as much as librdkafka takes. */
@@ -293,13 +312,13 @@ fall_back(struct kafka_sink *k, const char *said, struct err *why)
 {
 	const char *now = k->mode == KAFKA_TRANSACTIONS ? "going on with an idempotent producer: no repeats while the agent runs" :
 	    "going on with acks=all and one request at a time: messages may come twice after a lost answer";
-	char text[400];
+	char text[480];
 
 	if (!k->may_fall_back && k->mode == KAFKA_TRANSACTIONS) {
-		err_set(why, ERR_CONFIG, "kafka: the broker has no transactions (%.140s); allowed here: exactly_once: auto or false", said);
+		err_set(why, ERR_CONFIG, "kafka: the broker has no transactions (%.180s); allowed here: exactly_once: auto or false", said);
 		return false;
 	}
-	snprintf(text, sizeof(text), "kafka: the broker has no %s (%.160s); %s (EventId shows repeats)",
+	snprintf(text, sizeof(text), "kafka: the broker has no %s (%.200s); %s (EventId shows repeats)",
 	    k->mode == KAFKA_TRANSACTIONS ? "transactions" : "idempotent producers", said, now);
 	close_producer(k);
 	k->mode = k->mode == KAFKA_TRANSACTIONS ? KAFKA_IDEMPOTENT : KAFKA_PLAIN;
@@ -388,27 +407,15 @@ undone(struct kafka_sink *k)
 	struct err why = { 0 };
 
 	if (k->job.code == RD_KAFKA_RESP_ERR_NO_ERROR && !k->fenced) {
-		refused(k);
+		/* Now and then what an abort takes back reaches into the next transaction: once more. */
+		if (k->why_rank == PURGED && ++k->again < AGAIN_MOST)
+			begin(k);
+		else
+			refused(k);
 		return;
 	}
 	explain_job(k, &why);
 	give_back(k, k->fenced || why.kind != ERR_AGAIN ? &why : &k->why);
-}
-
-static void
-end_job(struct kafka_sink *k)
-{
-	enum kafka_phase phase = k->phase;
-
-	if (!k->job.running || !atomic_load(&k->job.done))
-		return;
-	kafka_job_join(&k->job);
-	if (phase == KAFKA_OPENING)
-		opened(k);
-	else if (phase == KAFKA_ENDING)
-		committed(k);
-	else
-		undone(k);
 }
 
 /* ---- reports and complaints ---------------------------------------------------------- */
@@ -419,7 +426,7 @@ take_report(struct kafka_sink *k, const rd_kafka_message_t *m)
 	uint64_t v = (uintptr_t)m->_private;
 	size_t i = v & 0xffffffff;
 
-	if (k->phase != KAFKA_SENDING || v >> 32 != k->turn)
+	if ((k->phase != KAFKA_SENDING && k->phase != KAFKA_UNDOING) || v >> 32 != k->turn)
 		return;
 	assert(i < k->batch->n && k->out > 0);
 	k->out--;
@@ -463,8 +470,9 @@ take_error(struct kafka_sink *k, rd_kafka_t *rk, rd_kafka_event_t *ev)
 		return;				/* that says less than why each is */
 	kafka_client_explain(code, detail, &why);
 	if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION)
-		kafka_token_explain(k->token, rk, &why);
+		kafka_token_explain(k->token, &why);
 	k->trouble = why;
+	k->trouble_code = code;
 	if (!fatal || rk != k->rk)
 		return;
 	if ((code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE || code == RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION) &&
@@ -495,12 +503,29 @@ poll_client(struct kafka_sink *k, rd_kafka_t *rk, rd_kafka_queue_t *queue)
 	}
 }
 
+static void
+end_job(struct kafka_sink *k)
+{
+	enum kafka_phase phase = k->phase;
+
+	if (!k->job.running || !atomic_load(&k->job.done))
+		return;
+	kafka_job_join(&k->job);
+	poll_client(k, k->rk, k->queue);	/* what it left behind: an abort, the reports of what it took back */
+	if (phase == KAFKA_OPENING)
+		opened(k);
+	else if (phase == KAFKA_ENDING)
+		committed(k);
+	else
+		undone(k);
+}
+
 /* The producer is of no use any more. While a job has it, that job will fail and say so. */
 static void
 end_if_lost(struct kafka_sink *k)
 {
 	struct err why = k->lost;
-	char said[200];
+	char said[256];
 
 	if (k->phase != KAFKA_SENDING)
 		return;
@@ -527,6 +552,14 @@ kafka_produce_serve(struct kafka_sink *k)
 	go_on(k);
 }
 
+static uint64_t
+patience_ms(const struct err *trouble)
+{
+	if (trouble->kind == ERR_NONE)
+		return STALL_MS;
+	return trouble->kind == ERR_AGAIN ? STALL_TROUBLE_MS : STALL_DENIED_MS;
+}
+
 /* Nothing moves: back with the batch, so that people hear of it and a new producer is tried. */
 void
 kafka_produce_look(void *sink)
@@ -540,8 +573,10 @@ kafka_produce_look(void *sink)
 		return;
 	loop_timer_set(k->look, LOOK_MS);
 	still_ms = clock_mono_ms() - k->moved_ms;
-	if (still_ms < (k->trouble.kind != ERR_NONE ? STALL_TROUBLE_MS : STALL_MS))
+	if (still_ms < patience_ms(&k->trouble))
 		return;
+	if (k->trouble.kind != ERR_NONE && k->trouble_code == RD_KAFKA_RESP_ERR__AUTHENTICATION)
+		kafka_token_settle(k->token, &k->trouble);
 	if (k->phase != KAFKA_SENDING) {
 		atomic_store(&k->job.stop, true);	/* if it was a commit, the next producer reads what became of it */
 		return;
@@ -576,6 +611,7 @@ begin(struct kafka_sink *k)
 
 	k->next = k->out = k->failed = 0;
 	k->why = (struct err){ 0 };
+	k->why_rank = 0;
 	k->turn++;
 	k->moved_ms = clock_mono_ms();
 	if (!loop_timer_is_set(k->look))
@@ -596,6 +632,7 @@ kafka_produce(struct kafka_sink *k, const struct batch *b)
 
 	assert(k->phase == KAFKA_IDLE && b->n > 0);
 	k->batch = b;
+	k->again = 0;
 	if (is_too_large(k, b, &why))
 		answer(k, SINK_REFUSED, &why);
 	else

@@ -832,6 +832,7 @@ an_explicit_refusal_of_transactions_is_said_and_idempotence_goes_on(void **state
 	assert_int_equal(rig->warnings, 1);
 	assert_non_null(strstr(rig->warning, "no transactions"));
 	assert_non_null(strstr(rig->warning, "idempotent"));
+	rd_kafka_mock_clear_request_errors(rig->cluster, FIND_COORDINATOR);
 	assert_int_equal(read_topic(100).n, 100);
 	batch_fini(&a);
 }
@@ -1116,6 +1117,8 @@ run(unsigned share)
 		T(exactly_once_true_is_held_where_there_are_no_transactions),
 		T(a_fenced_producer_is_held_and_looks_before_it_begins_again),
 		T(a_transaction_that_must_be_undone_comes_again),
+	};
+	const struct CMUnitTest positions[] = {
 		T(what_the_committed_position_covers_is_not_sent_again),
 		T(a_position_of_another_s_events_holds_the_sink),
 		T(a_position_past_the_spool_s_end_holds_the_sink),
@@ -1135,6 +1138,8 @@ run(unsigned share)
 	case 4:
 		return cmocka_run_group_tests_name("kafka source 5", fifth, NULL, NULL);
 	case 5:
+		return cmocka_run_group_tests_name("kafka positions", positions, NULL, NULL);
+	case 6:
 		return cmocka_run_group_tests_name("kafka transactions", transactions, NULL, NULL);
 	default:
 		return cmocka_run_group_tests_name("kafka sink", sinks, NULL, NULL);
@@ -1146,7 +1151,7 @@ main(void)
 {
 	int failed = 0, status;
 
-	for (unsigned share = 0; share < 7; share++) {
+	for (unsigned share = 0; share < 8; share++) {
 		pid_t pid = fork();
 
 		if (pid == 0)
