@@ -74,7 +74,8 @@ read_place(struct kafka_job *j, uint64_t until_ms)
 			break;
 		usleep(NAP_US);
 	}
-	fail(j, code, code != RD_KAFKA_RESP_ERR_NO_ERROR ? rd_kafka_err2str(code) : "");
+	j->code = code;
+	snprintf(j->why, sizeof(j->why), "the position of group %s: %s", j->group, rd_kafka_err2str(code));
 	j->place = (struct kafka_place){ 0 };
 	if (code == RD_KAFKA_RESP_ERR_NO_ERROR && tp->offset > 0) {
 		j->place.next = tp->offset;

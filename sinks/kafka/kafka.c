@@ -36,7 +36,7 @@ producer_settings(struct kafka_sink *k, const char *client, struct err *err)
 	const struct kafka_setting rows[] = {
 		{ "enable.idempotence", plain ? "false" : "true", BY_EXACTLY_ONCE },
 		{ "transactional.id", transactions ? k->group : NULL, BY_EXACTLY_ONCE },
-		{ "debug", transactions ? "eos" : NULL, "the agent takes librdkafka's messages" },	/* ear.c */
+		{ "debug", plain ? NULL : "eos", "the agent takes librdkafka's messages" },	/* ear.c */
 		{ "acks", "all", "an event counts when all replicas in sync have it" },
 		{ "request.required.acks", NULL, "an event counts when all replicas in sync have it" },
 		{ "message.timeout.ms", transactions ? NULL : "0", BY_SPOOL },

@@ -1,7 +1,8 @@
 /*
  * kafka_sink.h - the inside of sink `kafka`; nobody else includes it.
  *
- * Story:   kafka.c is the contract of sink.h and the settings; produce.c sends one batch and hears what becomes of it; place.c says which of
+ * Story:   kafka.c is the contract of sink.h and the settings; produce.c sends one batch and hears what becomes of it; link.c
+ *          has the clients; place.c says which of
  *          its entries Kafka has already; job.c makes the calls that may block, each on a thread of its own; ear.c hears what a broker
  *          refuses and librdkafka keeps to itself.
  * Phases:  IDLE -> OPENING -> SENDING -> ENDING -> IDLE; a failure goes by UNDOING, or lets the producer go. With transactions
@@ -122,6 +123,12 @@ struct kafka_sink {
 
 /* kafka.c */
 int	kafka_sink_settings(struct kafka_sink *, struct err *);	/* anew, for its mode */
+
+/* link.c */
+/* New ones for the old; with `fenced` only the one that reads the place. */
+int	kafka_link_open(struct kafka_sink *, struct err *);
+void	kafka_link_close_reader(struct kafka_sink *);
+void	kafka_link_close(struct kafka_sink *);		/* no job runs */
 
 /* produce.c */
 void	kafka_produce(struct kafka_sink *, const struct batch *);

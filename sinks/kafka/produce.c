@@ -61,34 +61,6 @@ answer(struct kafka_sink *k, enum sink_verdict verdict, const struct err *why)
 	sink_answer(k->sink, b, verdict, 0, why != NULL ? &copy : NULL);
 }
 
-static void
-close_client(struct kafka_sink *k, rd_kafka_t **rk, rd_kafka_queue_t **queue, struct kafka_reaper *reaper)
-{
-	if (*queue != NULL) {
-		rd_kafka_queue_io_event_enable(*queue, -1, NULL, 0);
-		rd_kafka_queue_destroy(*queue);
-	}
-	*queue = NULL;
-	kafka_token_forget(k->token, *rk);
-	kafka_client_drop(reaper, *rk);
-	*rk = NULL;
-}
-
-static void
-close_producer(struct kafka_sink *k)
-{
-	kafka_ear_turn(&k->ear, NULL);
-	if (k->rkt != NULL)
-		rd_kafka_topic_destroy(k->rkt);
-	k->rkt = NULL;
-	if (k->rk != NULL)
-		rd_kafka_purge(k->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
-	close_client(k, &k->rk, &k->queue, &k->reaper);
-	close_client(k, &k->reader, &k->reader_queue, &k->reader_reaper);
-	k->ready = false;
-	k->trouble = k->lost = (struct err){ 0 };
-}
-
 static bool
 is_fence(rd_kafka_resp_err_t code)
 {
@@ -102,41 +74,8 @@ give_back(struct kafka_sink *k, const struct err *why)
 {
 	struct err copy = *why;
 
-	close_producer(k);
+	kafka_link_close(k);
 	answer(k, copy.kind == ERR_DATA ? SINK_LATER : verdict_of(&copy, k->batch), &copy);
-}
-
-/* ---- clients ---------------------------------------------------------------------- */
-
-static int
-open_client(struct kafka_sink *k, rd_kafka_type_t type, const rd_kafka_conf_t *settings, rd_kafka_t **rk, rd_kafka_queue_t **queue,
-    struct err *err)
-{
-	static const uint64_t one = 1;
-
-	if (kafka_client_new(rk, type, settings, k->conf, err) != 0)
-		return -1;
-	*queue = rd_kafka_queue_get_main(*rk);
-	rd_kafka_queue_io_event_enable(*queue, k->knock_fd, &one, sizeof(one));
-	return 0;
-}
-
-/* The producer, unless only the place is to be looked at; with transactions also the consumer that reads the place. */
-static int
-open_clients(struct kafka_sink *k, struct err *err)
-{
-	close_producer(k);
-	k->stale = false;
-	if (k->mode == KAFKA_TRANSACTIONS &&
-	    open_client(k, RD_KAFKA_CONSUMER, k->reader_settings, &k->reader, &k->reader_queue, err) != 0)
-		return -1;
-	if (k->fenced)
-		return 0;
-	if (open_client(k, RD_KAFKA_PRODUCER, k->settings, &k->rk, &k->queue, err) != 0)
-		return -1;
-	kafka_ear_turn(&k->ear, k->rk);
-	k->rkt = rd_kafka_topic_new(k->rk, k->topic, NULL);
-	return k->rkt != NULL ? 0 : err_set(err, ERR_AGAIN, "no memory for a topic");
 }
 
 static void
@@ -320,7 +259,7 @@ fall_back(struct kafka_sink *k, const char *said, struct err *why)
 	}
 	snprintf(text, sizeof(text), "kafka: the broker has no %s (%.200s); %s (EventId shows repeats)",
 	    k->mode == KAFKA_TRANSACTIONS ? "transactions" : "idempotent producers", said, now);
-	close_producer(k);
+	kafka_link_close(k);
 	k->mode = k->mode == KAFKA_TRANSACTIONS ? KAFKA_IDEMPOTENT : KAFKA_PLAIN;
 	if (kafka_sink_settings(k, why) != 0)
 		return false;
@@ -374,7 +313,7 @@ opened(struct kafka_sink *k)
 		begin(k);
 	} else {
 		k->ready = true;
-		close_client(k, &k->reader, &k->reader_queue, &k->reader_reaper);
+		kafka_link_close_reader(k);
 		send_batch(k);
 	}
 }
@@ -617,7 +556,7 @@ begin(struct kafka_sink *k)
 	if (!loop_timer_is_set(k->look))
 		loop_timer_set(k->look, LOOK_MS);
 	if ((k->rk == NULL || k->stale || lost || k->fenced || (k->mode == KAFKA_TRANSACTIONS && !k->ready)) &&
-	    open_clients(k, &why) != 0)
+	    kafka_link_open(k, &why) != 0)
 		give_back(k, &why);
 	else if (k->mode == KAFKA_TRANSACTIONS && !k->ready)
 		start_job(k, KAFKA_OPENING, k->fenced ? KAFKA_LOOK : KAFKA_INIT, OPEN_MS);
@@ -643,7 +582,7 @@ void
 kafka_produce_close(struct kafka_sink *k)
 {
 	kafka_job_join(&k->job);
-	close_producer(k);
+	kafka_link_close(k);
 	kafka_client_join(&k->reaper);
 	kafka_client_join(&k->reader_reaper);
 	free(k->acked);
