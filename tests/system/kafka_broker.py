@@ -1,5 +1,6 @@
 """A real Kafka broker for the tests: one KRaft node on loopback, its jars by Maven, with a listener for each way to log in."""
 import json
+import random
 import signal
 import socket
 import struct
@@ -17,9 +18,14 @@ PASSWORD = "broker-secret-word"
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below the ephemeral ones, or a client might sit on it while a broker restarts."""
+    while True:
+        port = random.randrange(20000, 32000)
+        try:
+            with socket.create_server(("127.0.0.1", port)):
+                return port
+        except OSError:
+            continue
 
 
 def openssl(*args):
@@ -93,12 +99,17 @@ log.dirs={path}/logs
     def address(self):
         return f"127.0.0.1:{self.port}"
 
-    def start(self):
+    def launch(self):
         self.process = subprocess.Popen(
             ["java", "-Xms256m", "-Xmx512m", "-XX:TieredStopAtLevel=1", f"-Dlog4j.configuration=file:{self.path}/log4j.properties", "-cp",
              self.classes, "kafka.Kafka", self.conf], stdout=open(self.path / "broker.log", "ab"), stderr=subprocess.STDOUT)
 
+    def start(self):
+        self.launch()
+
         def up():
+            if self.process.poll() is not None:      # a port was still taken
+                self.launch()
             try:
                 return self.admin.list_topics(timeout=2)
             except confluent_kafka.KafkaException:

@@ -170,15 +170,17 @@ def prove_exactly_once(site, broker, rounds, restarts, seed):
     taken, given = broker.topic(), broker.topic()
     rng = random.Random(seed)
     with_source(site, sink(broker.address, given), what=source(broker.address, taken, ", options: {session.timeout.ms: 6000}"))
-    n, killed_sending = 0, 0
+    n = 0
     for i in range(rounds):
         p = site.start()
-        broker.produce(taken, [of_account(n + k, (n + k) % 5) for k in range(200)])    # key and account agree
-        n += 200
-        if i in restarts:
-            broker.restart(rng.choice((signal.SIGTERM, signal.SIGKILL)))
-        time.sleep(rng.uniform(0.4, 2.0))
-        kill(p)
+        try:
+            broker.produce(taken, [of_account(n + k, (n + k) % 5) for k in range(200)])    # key and account agree
+            n += 200
+            if i in restarts:
+                broker.restart(rng.choice((signal.SIGTERM, signal.SIGKILL)))
+            time.sleep(rng.uniform(0.4, 2.0))
+        finally:
+            kill(p)
     done = site.once(timeout=300, limit="250s")
     assert done.returncode == 0, done.stderr + site.log()[-2000:]
     got = [(p, e) for p, e in broker.read(given) if e["EventClass"] == "activity"]
