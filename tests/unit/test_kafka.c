@@ -22,6 +22,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "base/stat.h"
+#include "net/kafka_client.h"
 #include "sinks/batch.h"
 #include "sinks/sink.h"
 #include "source/source.h"
@@ -1071,6 +1072,30 @@ what_would_weaken_tls_or_show_a_secret_is_refused(void **state)
 }
 
 static void
+what_event_hubs_says_is_put_into_words(void **state)
+{
+	static const struct { rd_kafka_resp_err_t code; const char *said, *advice; enum err_kind kind; } rows[] = {
+		{ RD_KAFKA_RESP_ERR__AUTHENTICATION, "SASL authentication error: Invalid tenant name 'x'", "no alias", ERR_DENIED },
+		{ RD_KAFKA_RESP_ERR__AUTHENTICATION, "Unauthorized access. 'Send' claim(s) are required", "Data Sender", ERR_DENIED },
+		{ RD_KAFKA_RESP_ERR__AUTHENTICATION, "whatever", "check user", ERR_DENIED },
+		{ RD_KAFKA_RESP_ERR__TRANSPORT, "SSL alert bad certificate", "tls.cert_file", ERR_CONFIG },
+		{ RD_KAFKA_RESP_ERR__TRANSPORT, "Connection reset", "security.protocol", ERR_AGAIN },
+		{ RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, NULL, "second copy", ERR_CONFIG },
+		{ RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, NULL, "max.message.bytes", ERR_DATA },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct err err = { 0 };
+
+		kafka_client_explain(rows[i].code, rows[i].said, &err);
+		assert_int_equal(err.kind, rows[i].kind);
+		if (strstr(err.text, rows[i].advice) == NULL)
+			fail_msg("\"%s\" lacks \"%s\"", err.text, rows[i].advice);
+	}
+}
+
+static void
 a_sas_token_in_place_of_a_connection_string_is_named(void **state)
 {
 	struct batch a;
@@ -1123,6 +1148,7 @@ run(unsigned share)
 		T(a_missing_right_holds_the_sink),
 		T(what_would_weaken_tls_or_show_a_secret_is_refused),
 		T(a_sas_token_in_place_of_a_connection_string_is_named),
+		T(what_event_hubs_says_is_put_into_words),
 		/* the last: it holds the clock's hands */
 		T(a_broker_that_stays_away_gives_the_batch_back_with_a_reason),
 	};
