@@ -372,7 +372,10 @@ static int
 kafka_start(struct source *s, struct err *err)
 {
 	struct kafka_source *ks = s->priv;
+	char warning[256];
 
+	if (kafka_client_warning(ks->conf, warning, sizeof(warning)))
+		source_say(s, true, warning);
 	if (kafka_group_open(ks, err) != 0)
 		return -1;
 	ks->started = true;

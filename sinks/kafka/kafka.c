@@ -169,6 +169,7 @@ static int
 kafka_open(struct sink *s, const struct conf *conf, struct err *err)
 {
 	struct kafka_sink *k = calloc(1, sizeof(*k));
+	char warning[256];
 
 	if (k == NULL)
 		return err_set(err, ERR_AGAIN, "no memory for a sink");
@@ -187,6 +188,8 @@ kafka_open(struct sink *s, const struct conf *conf, struct err *err)
 	k->knock_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (k->knock_fd < 0)
 		return err_set_sys(err, ERR_AGAIN, "no descriptor for a sink");
+	if (kafka_client_warning(conf, warning, sizeof(warning)))
+		s->say(s, warning);
 	k->watch = loop_watch(s->loop, k->knock_fd, LOOP_READ, on_knock, k, err);
 	k->look = loop_timer_new(s->loop, kafka_produce_look, k, err);
 	k->job = (struct kafka_job){ .group = k->group, .topic = k->topic, .ear = &k->ear, .knock_fd = k->knock_fd };

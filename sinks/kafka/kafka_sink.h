@@ -91,7 +91,7 @@ struct kafka_sink {
 	rd_kafka_t		*rk, *reader;
 	rd_kafka_topic_t	*rkt;		/* its partitions are asked for as soon as it is made */
 	rd_kafka_queue_t	*queue, *reader_queue;
-	struct kafka_reaper	 reaper, reader_reaper;
+	struct kafka_reaper	 reaper;
 	bool			 ready;		/* transactions are initialised */
 	bool			 stale;		/* an operator had to act: what the producer remembers may be wrong */
 	int			 knock_fd;

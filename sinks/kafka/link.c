@@ -8,7 +8,7 @@
 #include "sinks/kafka/kafka_sink.h"
 
 static void
-close_client(struct kafka_sink *k, rd_kafka_t **rk, rd_kafka_queue_t **queue, struct kafka_reaper *reaper)
+close_client(struct kafka_sink *k, rd_kafka_t **rk, rd_kafka_queue_t **queue)
 {
 	if (*queue != NULL) {
 		rd_kafka_queue_io_event_enable(*queue, -1, NULL, 0);
@@ -16,14 +16,14 @@ close_client(struct kafka_sink *k, rd_kafka_t **rk, rd_kafka_queue_t **queue, st
 	}
 	*queue = NULL;
 	kafka_token_forget(k->token, *rk);
-	kafka_client_drop(reaper, *rk);
+	kafka_client_drop(&k->reaper, *rk);
 	*rk = NULL;
 }
 
 void
 kafka_link_close_reader(struct kafka_sink *k)
 {
-	close_client(k, &k->reader, &k->reader_queue, &k->reader_reaper);
+	close_client(k, &k->reader, &k->reader_queue);
 }
 
 void
@@ -35,7 +35,7 @@ kafka_link_close(struct kafka_sink *k)
 	k->rkt = NULL;
 	if (k->rk != NULL)
 		rd_kafka_purge(k->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
-	close_client(k, &k->rk, &k->queue, &k->reaper);
+	close_client(k, &k->rk, &k->queue);
 	kafka_link_close_reader(k);
 	k->ready = false;
 	k->trouble = k->lost = (struct err){ 0 };

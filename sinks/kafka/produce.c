@@ -584,7 +584,6 @@ kafka_produce_close(struct kafka_sink *k)
 	kafka_job_join(&k->job);
 	kafka_link_close(k);
 	kafka_client_join(&k->reaper);
-	kafka_client_join(&k->reader_reaper);
 	free(k->acked);
 	k->acked = NULL;
 }
