@@ -21,7 +21,6 @@
 #define HUBS_USER		"$ConnectionString"
 
 #define ALWAYS_VERIFIED		"certificates and names are always verified"
-#define NO_LITERAL		"a literal secret is refused"
 
 /* What neither source nor sink leaves to options. */
 static const struct kafka_setting own[] = {
@@ -34,15 +33,10 @@ static const struct kafka_setting own[] = {
 	{ "plugin.library.paths", NULL, "the agent loads no plug-ins" },
 	{ "enable.ssl.certificate.verification", "true", ALWAYS_VERIFIED },
 	{ "ssl.endpoint.identification.algorithm", "https", ALWAYS_VERIFIED },
-	{ "sasl.password", NULL, NO_LITERAL "; it is the setting `password`" },
-	{ "ssl.key.pem", NULL, NO_LITERAL "; it is the setting `tls.key_file`" },
-	{ "ssl.key.password", NULL, NO_LITERAL "; let `tls.key_file` be a file without one that the agent alone may read" },
-	{ "ssl.keystore.location", NULL, "it needs a literal secret; write tls: {cert_file: .., key_file: ..}" },
-	{ "ssl.keystore.password", NULL, NO_LITERAL "; write tls: {cert_file: .., key_file: ..}" },
 	{ "enable.sasl.oauthbearer.unsecure.jwt", NULL, "tokens come by the setting `auth`" },
 	{ "sasl.oauthbearer.config", NULL, "tokens come by the setting `auth`" },
 	{ "sasl.oauthbearer.method", NULL, "tokens come by the setting `auth`" },
-	{ "sasl.oauthbearer.client.secret", NULL, NO_LITERAL "; tokens come by the setting `auth`" },
+	{ "sasl.oauthbearer.client.secret", NULL, "tokens come by the setting `auth`" },
 	{ NULL, NULL, NULL },
 };
 
@@ -92,6 +86,37 @@ get(const rd_kafka_conf_t *kc, const char *name, char *ret, size_t n)
 
 	if (rd_kafka_conf_get(kc, name, ret, &size) != RD_KAFKA_CONF_OK)
 		ret[0] = '\0';
+}
+
+/* Properties that hold a secret itself, and what says it without one in the file. */
+static const struct {
+	const char	*name, *instead;
+} literals[] = {
+	{ "sasl.password", "`password`: {file: ..}, {env: ..} or {credential: ..}" },
+	{ "ssl.key.password", "`tls.key_file` without one, readable by the agent alone" },
+	{ "ssl.key.pem", "`tls.key_file`" },
+	{ "ssl.keystore.password", "`tls.cert_file` and `tls.key_file`" },
+};
+
+static bool
+has_option(const struct conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf_map(conf, "options"); i++)
+		if (strcmp(conf_map_key(conf, "options", i), name) == 0)
+			return true;
+	return false;
+}
+
+bool
+kafka_client_warning(const struct conf *conf, char *ret, size_t n)
+{
+	for (size_t i = 0; i < sizeof(literals) / sizeof(literals[0]); i++)
+		if (has_option(conf, literals[i].name)) {
+			snprintf(ret, n, "kafka: options: %s is a secret in the configuration file; better is %s", literals[i].name,
+			    literals[i].instead);
+			return true;
+		}
+	return false;
 }
 
 /* Whether every broker of a list "host:port, ..." has a host that `fits`. */
@@ -187,7 +212,7 @@ check_security(const rd_kafka_conf_t *kc, const struct conf *conf, struct err *e
 		    "options: `auth` goes with sasl.mechanism OAUTHBEARER, not %.60s", mechanism);
 	if (password && user[0] == '\0')
 		return err_set(err, ERR_CONFIG, "options: sasl.username is missing beside `password`");
-	if (!password && strcmp(mechanism, "GSSAPI") != 0 && !bearer)
+	if (!password && !has_option(conf, "sasl.password") && strcmp(mechanism, "GSSAPI") != 0 && !bearer)
 		return err_set(err, ERR_CONFIG, "password: is missing; sasl.mechanism %.60s needs it", mechanism);
 	if (strcasecmp(protocol, "sasl_plaintext") == 0 && (bearer || strcmp(mechanism, "PLAIN") == 0) &&
 	    !all_brokers(conf_text(conf, "brokers"), is_loopback))
@@ -321,26 +346,46 @@ kafka_client_new(rd_kafka_t **ret, rd_kafka_type_t type, const rd_kafka_conf_t *
 static void *
 destroy(void *arg)
 {
+	struct kafka_grave *g = arg;
+
 	/* A static member need not say goodbye: it comes back as the same one. */
-	rd_kafka_destroy_flags(arg, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	rd_kafka_destroy_flags(g->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	atomic_store(&g->done, true);
 	return NULL;
+}
+
+static void
+join(struct kafka_grave *g)
+{
+	if (g->rk != NULL)
+		pthread_join(g->thread, NULL);
+	g->rk = NULL;
 }
 
 void
 kafka_client_join(struct kafka_reaper *r)
 {
-	if (r->running)
-		pthread_join(r->thread, NULL);
-	r->running = false;
+	for (size_t i = 0; i < KAFKA_GRAVES; i++)
+		join(&r->graves[i]);
 }
 
 void
 kafka_client_drop(struct kafka_reaper *r, rd_kafka_t *rk)
 {
+	struct kafka_grave *g = NULL;
+
 	if (rk == NULL)
 		return;
-	kafka_client_join(r);
-	r->running = pthread_create(&r->thread, NULL, destroy, rk) == 0;
-	if (!r->running)
-		destroy(rk);
+	for (size_t i = 0; i < KAFKA_GRAVES && g == NULL; i++)
+		if (r->graves[i].rk == NULL || atomic_load(&r->graves[i].done))
+			g = &r->graves[i];
+	if (g == NULL)
+		g = &r->graves[0];
+	join(g);
+	g->rk = rk;
+	atomic_store(&g->done, false);
+	if (pthread_create(&g->thread, NULL, destroy, g) != 0) {
+		destroy(g);
+		g->rk = NULL;
+	}
 }

@@ -3,7 +3,7 @@
  *
  * Takes:   a block with `brokers`, `options`, `password`, `auth`, `tls` ... (KAFKA_CLIENT_KEYS).
  * Refuses: options that are the agent's own business, and what this librdkafka does not know (open() reports it);
- *          unverified TLS; secrets in `options`; a password or token over a connection that anybody can read.
+ *          unverified TLS; a password or token over a connection that anybody can read.
  * Fills in: `auth` means SASL_SSL and OAUTHBEARER, `password` SASL_SSL and PLAIN, unless `options` say other.
  * Secret:  `password` is read each time a client is made, and goes to librdkafka alone; so does a token.
  * Silence: librdkafka never writes to standard error; what matters comes as an event.
@@ -13,6 +13,7 @@
 #define NET_KAFKA_CLIENT_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <librdkafka/rdkafka.h>
@@ -54,16 +55,22 @@ struct kafka_setting {
 /* The settings, checked; no network. `settings` ends at name NULL. ERR_CONFIG names the property, never its value. */
 int	kafka_client_conf(rd_kafka_conf_t **ret, const struct conf *, const struct kafka_setting *settings,
 	    const char *client_id, struct err *);
+/* True: a warning that these settings deserve. */
+bool	kafka_client_warning(const struct conf *, char *ret, size_t n);
 /* A number among the settings, as librdkafka has it; `otherwise` if it has none. */
 long	kafka_client_number(const rd_kafka_conf_t *, const char *name, long otherwise);
 /* A client of a copy of `settings`; `conf` for the password. */
 int	kafka_client_new(rd_kafka_t **ret, rd_kafka_type_t, const rd_kafka_conf_t *settings, const struct conf *conf,
 	    struct err *);
 
-/* Destroying a client may wait for the network, so a thread does it. One at a time. */
+/* Destroying a client may wait for the network (a resolver, say), so threads do it; only when all of them wait does the caller. */
+#define KAFKA_GRAVES	4
 struct kafka_reaper {
-	pthread_t	thread;
-	bool		running;
+	struct kafka_grave {
+		pthread_t	 thread;
+		rd_kafka_t	*rk;		/* NULL: free */
+		_Atomic bool	 done;
+	} graves[KAFKA_GRAVES];
 };
 void	kafka_client_drop(struct kafka_reaper *, rd_kafka_t *);	/* NULL is fine; its queues are gone before */
 void	kafka_client_join(struct kafka_reaper *);
@@ -83,9 +90,11 @@ void	kafka_token_close(struct kafka_token *);	/* NULL is fine */
 /* Every event of a client's queue that is RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH. The client is borrowed until told to forget it. */
 void	kafka_token_refresh(struct kafka_token *, rd_kafka_t *);
 void	kafka_token_forget(struct kafka_token *, rd_kafka_t *);	/* before it is dropped; NULLs are fine */
-/* What an authentication error of this client means, over what librdkafka says: no token could be had; or the broker refused one, then a
- * new one is fetched and *why is ERR_AGAIN, and ERR_DENIED only when that one is refused too. *why stays if there is no `auth`. */
-void	kafka_token_explain(struct kafka_token *, rd_kafka_t *, struct err *why);
+/* What an authentication error means, over what librdkafka says: no token could be had; or the broker refused one, then a new one is
+ * fetched and *why is ERR_AGAIN, and ERR_DENIED only when that one is refused too. *why stays if there is no `auth`. */
+void	kafka_token_explain(struct kafka_token *, struct err *why);
+/* The same when waiting has ended in vain after such an error: librdkafka does not repeat one that it has told. */
+void	kafka_token_settle(struct kafka_token *, struct err *why);
 void	kafka_token_good(struct kafka_token *);		/* a broker has taken it */
 
 #endif

@@ -51,29 +51,37 @@ static const struct meaning meanings[] = {
 	{ RD_KAFKA_RESP_ERR__RESOLVE, ERR_AGAIN, "check the names in `brokers`" },
 };
 
-/* What a far side says in words alone goes before what its code says in general. */
+#define CA		"tls.ca_file must hold the authority that signed the broker's certificate"
+#define CERTIFICATE	"the broker wants a client certificate that it knows: tls.cert_file and tls.key_file"
+
+/* What a far side says in words goes before what the code says in general. */
 static const struct {
-	rd_kafka_resp_err_t	code;
-	const char		*part, *advice;
+	const char	*part;
+	struct meaning	 meaning;
 } words[] = {
-	{ RD_KAFKA_RESP_ERR__AUTHENTICATION, "Invalid tenant name",
+	{ "Invalid tenant name", { RD_KAFKA_RESP_ERR__AUTHENTICATION, ERR_DENIED,
 	  "Event Hubs knows no such namespace, or the token is for another: write NAMESPACE.servicebus.windows.net:9093 itself into "
-	  "`brokers`, no alias, and leave `scope` alone" },
-	{ RD_KAFKA_RESP_ERR__AUTHENTICATION, "Unauthorized access",
-	  "grant this identity Azure Event Hubs Data Sender (a sink) or Receiver (a source) on the namespace; a new role may take 30 minutes" },
-	{ RD_KAFKA_RESP_ERR__AUTHENTICATION, "mechanism", "the broker does not offer this sasl.mechanism" },
-	{ RD_KAFKA_RESP_ERR__SSL, "certificate verif", "tls.ca_file must hold the authority that signed the broker's certificate" },
-	{ RD_KAFKA_RESP_ERR__SSL, "could not be verified", "tls.ca_file must hold the authority that signed the broker's certificate" },
-	{ RD_KAFKA_RESP_ERR__SSL, "certificate required", "the broker wants a client certificate: tls.cert_file and tls.key_file" },
-	{ RD_KAFKA_RESP_ERR__SSL, "bad certificate", "the broker does not take this client certificate: tls.cert_file and tls.key_file" },
+	  "`brokers`, no alias, and leave `scope` alone" } },
+	{ "Unauthorized access", { RD_KAFKA_RESP_ERR__AUTHENTICATION, ERR_DENIED, "grant this identity Azure Event Hubs Data Sender (a sink) "
+	  "or Receiver (a source); a new role may take 30 minutes" } },
+	{ "mechanism", { RD_KAFKA_RESP_ERR__AUTHENTICATION, ERR_DENIED, "the broker does not offer this sasl.mechanism" } },
+	{ "certificate verif", { RD_KAFKA_RESP_ERR__SSL, ERR_CONFIG, CA } },
+	{ "could not be verified", { RD_KAFKA_RESP_ERR__SSL, ERR_CONFIG, CA } },
+	{ "certificate required", { RD_KAFKA_RESP_ERR__SSL, ERR_CONFIG, CERTIFICATE } },
+	{ "certificate required", { RD_KAFKA_RESP_ERR__TRANSPORT, ERR_CONFIG, CERTIFICATE } },	/* TLS 1.3: after the handshake */
+	{ "bad certificate", { RD_KAFKA_RESP_ERR__SSL, ERR_CONFIG, CERTIFICATE } },
+	{ "bad certificate", { RD_KAFKA_RESP_ERR__TRANSPORT, ERR_CONFIG, CERTIFICATE } },
 };
 
-static const char *
-advice_by_words(rd_kafka_resp_err_t code, const char *text)
+static const struct meaning *
+find_meaning(rd_kafka_resp_err_t code, const char *text)
 {
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (words[i].code == code && strstr(text, words[i].part) != NULL)
-			return words[i].advice;
+		if (words[i].meaning.code == code && strstr(text, words[i].part) != NULL)
+			return &words[i].meaning;
+	for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
+		if (meanings[i].code == code)
+			return &meanings[i];
 	return NULL;
 }
 
@@ -81,13 +89,10 @@ void
 kafka_client_explain(rd_kafka_resp_err_t code, const char *detail, struct err *err)
 {
 	const char *text = detail != NULL && detail[0] != '\0' ? detail : rd_kafka_err2str(code);
-	const char *advice = advice_by_words(code, text);
+	const struct meaning *m = find_meaning(code, text);
 
-	for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
-		if (meanings[i].code == code) {
-			err_set(err, meanings[i].kind, "kafka: %.160s (%s); %s", text, rd_kafka_err2name(code),
-			    advice != NULL ? advice : meanings[i].advice);
-			return;
-		}
-	err_set(err, ERR_AGAIN, "kafka: %.180s (%s)", text, rd_kafka_err2name(code));
+	if (m != NULL)
+		err_set(err, m->kind, "kafka: %.160s (%s); %s", text, rd_kafka_err2name(code), m->advice);
+	else
+		err_set(err, ERR_AGAIN, "kafka: %.180s (%s)", text, rd_kafka_err2name(code));
 }

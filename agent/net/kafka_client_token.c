@@ -23,15 +23,17 @@
 #define CLIENTS		4
 #define PRINCIPAL	"aispm-agent"	/* wanted by librdkafka, sent to nobody */
 #define BEARER_BYTES	(32 << 10)
+#define LATE_MS		1000		/* a refusal may still be of the token before */
 
 struct kafka_token {
 	struct http		*http;
 	struct http_policy	 policy;
 	struct token		*token;
-	rd_kafka_t		*waiting[CLIENTS];	/* for the token under way */
+	rd_kafka_t		*clients[CLIENTS];	/* each gets each token */
 	bool			 asking;
 	struct err		 trouble;	/* why there is no token */
-	enum { UNTRIED, REFUSED, RENEWED } state;	/* what a broker made of it */
+	enum { UNTRIED, REFUSED, RENEWED, DENIED } state;	/* what a broker made of it */
+	uint64_t		 renewed_ms;
 	struct buf		 copy;		/* with a NUL, while it is handed over */
 };
 
@@ -81,16 +83,23 @@ got(void *arg, struct slice bearer, const struct err *failure)
 	} else {
 		t->trouble = *failure;
 	}
-	if (t->state == REFUSED && t->trouble.kind == ERR_NONE)
+	if (t->state == REFUSED && t->trouble.kind == ERR_NONE) {
 		t->state = RENEWED;
-	for (size_t i = 0; i < CLIENTS; i++) {
-		rd_kafka_t *rk = t->waiting[i];
-
-		t->waiting[i] = NULL;
-		if (rk != NULL)
-			hand_over(t, rk, t->trouble.kind != ERR_NONE ? &t->trouble : NULL);
+		t->renewed_ms = clock_mono_ms();
 	}
+	for (size_t i = 0; i < CLIENTS; i++)
+		if (t->clients[i] != NULL)
+			hand_over(t, t->clients[i], t->trouble.kind != ERR_NONE ? &t->trouble : NULL);
 	wipe(&t->copy);
+}
+
+static void
+ask(struct kafka_token *t)
+{
+	if (t->asking)
+		return;
+	t->asking = true;
+	token_get(t->token, got, t);
 }
 
 void
@@ -100,53 +109,63 @@ kafka_token_refresh(struct kafka_token *t, rd_kafka_t *rk)
 
 	if (t == NULL)
 		return;
-	while (i < CLIENTS && t->waiting[i] != NULL && t->waiting[i] != rk)
+	while (i < CLIENTS && t->clients[i] != NULL && t->clients[i] != rk)
 		i++;
 	if (i == CLIENTS) {
-		rd_kafka_oauthbearer_set_token_failure(rk, "too many clients wait for a token");
+		rd_kafka_oauthbearer_set_token_failure(rk, "too many clients");
 		return;
 	}
-	t->waiting[i] = rk;
-	if (t->asking)
-		return;
-	t->asking = true;
-	token_get(t->token, got, t);
+	if (t->clients[i] == NULL && t->state == DENIED) {	/* a new round, with a new token */
+		token_spoiled(t->token);
+		t->state = UNTRIED;
+	}
+	t->clients[i] = rk;
+	ask(t);
 }
 
 void
 kafka_token_forget(struct kafka_token *t, rd_kafka_t *rk)
 {
-	if (t == NULL || rk == NULL)
-		return;
-	for (size_t i = 0; i < CLIENTS; i++)
-		if (t->waiting[i] == rk)
-			t->waiting[i] = NULL;
-	if (t->state == RENEWED)
-		t->state = UNTRIED;		/* the next client begins with two tries again */
+	for (size_t i = 0; t != NULL && rk != NULL && i < CLIENTS; i++)
+		if (t->clients[i] == rk)
+			t->clients[i] = NULL;
 }
 
 void
 kafka_token_good(struct kafka_token *t)
 {
-	if (t != NULL && t->state == RENEWED)
+	if (t != NULL)
 		t->state = UNTRIED;
 }
 
 void
-kafka_token_explain(struct kafka_token *t, rd_kafka_t *rk, struct err *why)
+kafka_token_explain(struct kafka_token *t, struct err *why)
 {
 	if (t == NULL)
 		return;
 	if (t->trouble.kind != ERR_NONE) {
 		err_set(why, t->trouble.kind, "kafka: %.300s", t->trouble.text);
-	} else if (t->state != RENEWED) {
-		why->kind = ERR_AGAIN;
-		if (t->state == UNTRIED)
-			token_spoiled(t->token);
-		t->state = REFUSED;
-		if (!t->asking)
-			kafka_token_refresh(t, rk);
+		return;
 	}
+	if (t->state == UNTRIED) {
+		token_spoiled(t->token);
+		t->state = REFUSED;
+	}
+	if (t->state == REFUSED)
+		ask(t);
+	else if (clock_mono_ms() - t->renewed_ms >= LATE_MS)
+		t->state = DENIED;
+	if (t->state != DENIED)
+		why->kind = ERR_AGAIN;
+}
+
+void
+kafka_token_settle(struct kafka_token *t, struct err *why)
+{
+	if (t == NULL || t->state != RENEWED || clock_mono_ms() - t->renewed_ms < LATE_MS)
+		return;
+	t->state = DENIED;
+	why->kind = ERR_DENIED;
 }
 
 /* ---- life ------------------------------------------------------------------------ */

@@ -290,6 +290,42 @@ static const char *const page_5_intro[] = {
 	NULL
 };
 
+static const char *const page_5_kafka[] = {
+	".SH KAFKA AND EVENT HUBS",
+	".SS Logging in",
+	"\\fBauth\\fR logs in with a token of Entra ID (SASL_SSL, OAUTHBEARER), \\fBpassword\\fR with SASL_SSL and PLAIN, or the",
+	"\\fBsasl.mechanism\\fR in \\fBoptions\\fR; \\fBtls.cert_file\\fR and \\fBtls.key_file\\fR with a certificate. Certificates and names",
+	"of brokers are always verified. Of Event Hubs, \\fBpassword\\fR is the whole connection string and the user need not be given; a SAS token is",
+	"not taken there.",
+	".SS Exactly once",
+	"With \\fBexactly_once\\fR auto or true a batch is one transaction. Its transactional id is aispm\\-agent\\-AGENTID\\-SINK, and it commits how far the",
+	"spool is as an offset of the group of the same name, on partition 0 of the sink's topic. After a crash that offset counts, so a reader with",
+	"isolation.level=read_committed sees each event once. If it has expired, the saved position on this machine counts.",
+	"What arrives by a kafka source is read once as long as its partitions stay with this agent; when they move to another one, events may come",
+	"twice with the same EventId.",
+	".PP",
+	"auto goes on with an idempotent producer where the brokers say that they do not support transactions (Event Hubs Standard), and with acks=all",
+	"where they say so of that; it logs a warning then. Silence is no refusal: the sink waits.",
+	".PP",
+	"A second copy of the agent, with a copy of its state directory, fences the first: the first one's sink is held and keeps all events. An offset",
+	"that does not belong to this spool holds the sink too. If there is no second copy (the directory was restored, say), delete the offsets:",
+	".PP",
+	".nf",
+	".RS",
+	"kafka\\-consumer\\-groups.sh \\-\\-bootstrap\\-server BROKER \\-\\-delete \\-\\-group aispm\\-agent\\-AGENTID\\-SINK",
+	".RE",
+	".fi",
+	".PP",
+	"Rights: Write and Describe on the topic and on the transactional id, Read on the group; without transactions IdempotentWrite on the cluster.",
+	".SS Sources",
+	"A source is a static member of its group. Reading starts at the greater of the spool's position and the group's offset, else where",
+	"\\fBstart\\fR says. The group is told an offset only when the spool has synced what is before it. A full spool pauses the partitions.",
+	".SS librdkafka",
+	"1.6.0 or later. Before 1.8.2 its transactions may lose messages: auto does not use them then, true is refused. 2.6.0 cannot log in to Event",
+	"Hubs with a token.",
+	NULL
+};
+
 static const char *const page_5_examples[] = {
 	".SH EXAMPLES",
 	"Files in, Microsoft Sentinel out, with the identity of the virtual machine:",
@@ -349,6 +385,7 @@ put_page_5(FILE *out)
 	put_head(out, "aispm-agent.yaml", 5);
 	put_lines(out, page_5_intro);
 	manual_walk(&see, out);
+	put_lines(out, page_5_kafka);
 	put_lines(out, page_5_examples);
 }
 

@@ -138,7 +138,7 @@ complain(struct kafka_source *ks, rd_kafka_event_t *ev)
 	}
 	kafka_client_explain(code, rd_kafka_event_error_string(ev), &why);
 	if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION)
-		kafka_token_explain(ks->token, ks->rk, &why);
+		kafka_token_explain(ks->token, &why);
 	kafka_group_tell(ks, code, &why);
 }
 
@@ -372,7 +372,10 @@ static int
 kafka_start(struct source *s, struct err *err)
 {
 	struct kafka_source *ks = s->priv;
+	char warning[256];
 
+	if (kafka_client_warning(ks->conf, warning, sizeof(warning)))
+		source_say(s, true, warning);
 	if (kafka_group_open(ks, err) != 0)
 		return -1;
 	ks->started = true;

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -92,6 +93,7 @@ kafka_group_open(struct kafka_source *ks, struct err *err)
 	rd_kafka_poll_set_consumer(ks->rk);
 	ks->queue = rd_kafka_queue_get_consumer(ks->rk);
 	rd_kafka_queue_io_event_enable(ks->queue, ks->knock_fd, &one, sizeof(one));
+	eventfd_write(ks->knock_fd, 1);		/* what came before that makes no knock: the wish for a token */
 	code = rd_kafka_subscribe(ks->rk, ks->topics);
 	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return 0;

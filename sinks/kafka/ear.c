@@ -26,7 +26,7 @@ is_refusal(const char *text)
 	if (strstr(text, "not supported") != NULL || strstr(text, "unsupported") != NULL)
 		return true;
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
-		snprintf(name, sizeof(name), "coordinator: %s: ", rd_kafka_err2name(codes[i]));
+		snprintf(name, sizeof(name), ": %s: ", rd_kafka_err2name(codes[i]));
 		if (strstr(text, name) != NULL || strstr(text, rd_kafka_err2str(codes[i])) != NULL)
 			return true;
 	}
@@ -41,7 +41,7 @@ hear(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 
 	(void)level;
 	if (strcmp(facility, "TXNCOORD") == 0)
-		said = strstr(text, "Failed to find transaction coordinator: ");
+		said = strstr(text, "Failed to find transaction coordinator");
 	else if (strcmp(facility, "GETPID") == 0)
 		said = strstr(text, "Failed to acquire ");
 	if (said == NULL || ear == NULL || !is_refusal(said))
@@ -69,7 +69,7 @@ kafka_ear_listen(struct kafka_ear *ear, rd_kafka_conf_t *conf)
 }
 
 bool
-kafka_ear_heard(struct kafka_ear *ear, char ret[200])
+kafka_ear_heard(struct kafka_ear *ear, char ret[256])
 {
 	pthread_mutex_lock(&ear->lock);
 	memcpy(ret, ear->refusal, sizeof(ear->refusal));

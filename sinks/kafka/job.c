@@ -74,7 +74,8 @@ read_place(struct kafka_job *j, uint64_t until_ms)
 			break;
 		usleep(NAP_US);
 	}
-	fail(j, code, code != RD_KAFKA_RESP_ERR_NO_ERROR ? rd_kafka_err2str(code) : "");
+	j->code = code;
+	snprintf(j->why, sizeof(j->why), "the position of group %s: %s", j->group, rd_kafka_err2str(code));
 	j->place = (struct kafka_place){ 0 };
 	if (code == RD_KAFKA_RESP_ERR_NO_ERROR && tp->offset > 0) {
 		j->place.next = tp->offset;
@@ -88,11 +89,21 @@ read_place(struct kafka_job *j, uint64_t until_ms)
 static bool
 was_refused(struct kafka_job *j)
 {
-	char text[200];
+	char text[256];
 
 	if (kafka_ear_heard(j->ear, text))
 		fail(j, RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION, text);
 	return j->code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE || j->code == RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION;
+}
+
+/* Else the first messages wait for librdkafka's look at its topics, once a second. */
+static void
+ask_partitions(struct kafka_job *j)
+{
+	const struct rd_kafka_metadata *md;
+
+	if (rd_kafka_metadata(j->producer, 0, j->rkt, &md, SLICE_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+		rd_kafka_metadata_destroy(md);
 }
 
 static void
@@ -101,8 +112,10 @@ init(struct kafka_job *j, uint64_t until_ms)
 	while (comes_again(j, rd_kafka_init_transactions(j->producer, SLICE_MS), until_ms) && !was_refused(j))
 		usleep(NAP_US);
 	j->unsupported = j->code != RD_KAFKA_RESP_ERR_NO_ERROR && was_refused(j);
-	if (j->code == RD_KAFKA_RESP_ERR_NO_ERROR)
-		read_place(j, until_ms);
+	if (j->code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return;
+	ask_partitions(j);
+	read_place(j, until_ms);
 }
 
 static void

@@ -36,7 +36,7 @@ producer_settings(struct kafka_sink *k, const char *client, struct err *err)
 	const struct kafka_setting rows[] = {
 		{ "enable.idempotence", plain ? "false" : "true", BY_EXACTLY_ONCE },
 		{ "transactional.id", transactions ? k->group : NULL, BY_EXACTLY_ONCE },
-		{ "debug", transactions ? "eos" : NULL, "the agent takes librdkafka's messages" },	/* ear.c */
+		{ "debug", plain ? NULL : "eos", "the agent takes librdkafka's messages" },	/* ear.c */
 		{ "acks", "all", "an event counts when all replicas in sync have it" },
 		{ "request.required.acks", NULL, "an event counts when all replicas in sync have it" },
 		{ "message.timeout.ms", transactions ? NULL : "0", BY_SPOOL },
@@ -169,6 +169,7 @@ static int
 kafka_open(struct sink *s, const struct conf *conf, struct err *err)
 {
 	struct kafka_sink *k = calloc(1, sizeof(*k));
+	char warning[256];
 
 	if (k == NULL)
 		return err_set(err, ERR_AGAIN, "no memory for a sink");
@@ -187,6 +188,8 @@ kafka_open(struct sink *s, const struct conf *conf, struct err *err)
 	k->knock_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (k->knock_fd < 0)
 		return err_set_sys(err, ERR_AGAIN, "no descriptor for a sink");
+	if (kafka_client_warning(conf, warning, sizeof(warning)))
+		s->say(s, warning);
 	k->watch = loop_watch(s->loop, k->knock_fd, LOOP_READ, on_knock, k, err);
 	k->look = loop_timer_new(s->loop, kafka_produce_look, k, err);
 	k->job = (struct kafka_job){ .group = k->group, .topic = k->topic, .ear = &k->ear, .knock_fd = k->knock_fd };
@@ -221,7 +224,7 @@ const struct sink_kind sink_kind_kafka = {
 	.open_bytes = "",
 	.between_bytes = "\n",
 	.close_bytes = "",
-	.max_bytes = 1000000,
+	.max_bytes = 4000000,		/* a transaction has its price */
 	.max_entry_bytes = 1000000,
 	.max_entries = 20000,
 	.max_in_flight = 1,		/* a batch that comes again must not fall behind a later one: order is promised */

@@ -1,7 +1,8 @@
 /*
  * kafka_sink.h - the inside of sink `kafka`; nobody else includes it.
  *
- * Story:   kafka.c is the contract of sink.h and the settings; produce.c sends one batch and hears what becomes of it; place.c says which of
+ * Story:   kafka.c is the contract of sink.h and the settings; produce.c sends one batch and hears what becomes of it; link.c
+ *          has the clients; place.c says which of
  *          its entries Kafka has already; job.c makes the calls that may block, each on a thread of its own; ear.c hears what a broker
  *          refuses and librdkafka keeps to itself.
  * Phases:  IDLE -> OPENING -> SENDING -> ENDING -> IDLE; a failure goes by UNDOING, or lets the producer go. With transactions
@@ -27,11 +28,11 @@
 struct kafka_ear {
 	pthread_mutex_t	lock;
 	const rd_kafka_t *client;		/* whose; one that was let go may go on talking */
-	char		refusal[200];		/* the broker's explicit "unsupported", or empty */
+	char		refusal[256];		/* the broker's explicit "unsupported", or empty */
 };
 void	kafka_ear_listen(struct kafka_ear *, rd_kafka_conf_t *);	/* takes the log and the opaque of its clients */
 void	kafka_ear_put(struct kafka_ear *, const rd_kafka_t *, const char *said);
-bool	kafka_ear_heard(struct kafka_ear *, char ret[200]);
+bool	kafka_ear_heard(struct kafka_ear *, char ret[256]);
 void	kafka_ear_turn(struct kafka_ear *, const rd_kafka_t *);	/* to this client alone; forgets the rest. NULL is fine */
 
 /* ---- job.c: calls that may block ---- */
@@ -48,6 +49,7 @@ struct kafka_job {
 	/* set before kafka_job_start */
 	enum kafka_job_kind	 kind;
 	rd_kafka_t		*producer;
+	rd_kafka_topic_t	*rkt;
 	rd_kafka_t		*reader;	/* LOOK and INIT: a consumer of the group that keeps the place */
 	const char		*group, *topic;
 	struct kafka_ear	*ear;
@@ -87,8 +89,9 @@ struct kafka_sink {
 	struct kafka_token	*token;		/* or NULL: no `auth` */
 	struct kafka_ear	 ear;
 	rd_kafka_t		*rk, *reader;
+	rd_kafka_topic_t	*rkt;		/* its partitions are asked for as soon as it is made */
 	rd_kafka_queue_t	*queue, *reader_queue;
-	struct kafka_reaper	 reaper, reader_reaper;
+	struct kafka_reaper	 reaper;
 	bool			 ready;		/* transactions are initialised */
 	bool			 stale;		/* an operator had to act: what the producer remembers may be wrong */
 	int			 knock_fd;
@@ -103,8 +106,11 @@ struct kafka_sink {
 	size_t			 failed;
 	unsigned char		*acked;		/* one byte an entry */
 	struct err		 why;		/* the worst of the failures */
+	int			 why_rank;
+	unsigned		 again;		/* tries of this batch without a word to anybody */
 	uint64_t		 moved_ms;	/* last acknowledgement, or first message out */
 	struct err		 trouble;	/* what librdkafka complained of since then */
+	rd_kafka_resp_err_t	 trouble_code;
 	struct err		 lost;		/* why this producer is of no use any more */
 	struct kafka_job	 job;
 
@@ -117,6 +123,12 @@ struct kafka_sink {
 
 /* kafka.c */
 int	kafka_sink_settings(struct kafka_sink *, struct err *);	/* anew, for its mode */
+
+/* link.c */
+/* New ones for the old; with `fenced` only the one that reads the place. */
+int	kafka_link_open(struct kafka_sink *, struct err *);
+void	kafka_link_close_reader(struct kafka_sink *);
+void	kafka_link_close(struct kafka_sink *);		/* no job runs */
 
 /* produce.c */
 void	kafka_produce(struct kafka_sink *, const struct batch *);

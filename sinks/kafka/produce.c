@@ -15,9 +15,12 @@
 #define LOOK_MS			1000
 #define STALL_MS		60000		/* without one acknowledgement */
 #define STALL_TROUBLE_MS	10000		/* the same, when librdkafka has said why */
+#define STALL_DENIED_MS		5000		/* and when an operator must act */
 #define OPEN_MS			30000		/* for the coordinator to be found and the place to be read */
 #define OVERHEAD_BYTES		160		/* of a message: key, header, frame */
 #define LEAST_BATCH_BYTES	1024
+#define PURGED			1		/* see rank_of */
+#define AGAIN_MOST		3
 
 static void begin(struct kafka_sink *);
 
@@ -58,31 +61,6 @@ answer(struct kafka_sink *k, enum sink_verdict verdict, const struct err *why)
 	sink_answer(k->sink, b, verdict, 0, why != NULL ? &copy : NULL);
 }
 
-static void
-close_client(struct kafka_sink *k, rd_kafka_t **rk, rd_kafka_queue_t **queue, struct kafka_reaper *reaper)
-{
-	if (*queue != NULL) {
-		rd_kafka_queue_io_event_enable(*queue, -1, NULL, 0);
-		rd_kafka_queue_destroy(*queue);
-	}
-	*queue = NULL;
-	kafka_token_forget(k->token, *rk);
-	kafka_client_drop(reaper, *rk);
-	*rk = NULL;
-}
-
-static void
-close_producer(struct kafka_sink *k)
-{
-	kafka_ear_turn(&k->ear, NULL);
-	if (k->rk != NULL)
-		rd_kafka_purge(k->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
-	close_client(k, &k->rk, &k->queue, &k->reaper);
-	close_client(k, &k->reader, &k->reader_queue, &k->reader_reaper);
-	k->ready = false;
-	k->trouble = k->lost = (struct err){ 0 };
-}
-
 static bool
 is_fence(rd_kafka_resp_err_t code)
 {
@@ -96,40 +74,8 @@ give_back(struct kafka_sink *k, const struct err *why)
 {
 	struct err copy = *why;
 
-	close_producer(k);
+	kafka_link_close(k);
 	answer(k, copy.kind == ERR_DATA ? SINK_LATER : verdict_of(&copy, k->batch), &copy);
-}
-
-/* ---- clients ---------------------------------------------------------------------- */
-
-static int
-open_client(struct kafka_sink *k, rd_kafka_type_t type, const rd_kafka_conf_t *settings, rd_kafka_t **rk, rd_kafka_queue_t **queue,
-    struct err *err)
-{
-	static const uint64_t one = 1;
-
-	if (kafka_client_new(rk, type, settings, k->conf, err) != 0)
-		return -1;
-	*queue = rd_kafka_queue_get_main(*rk);
-	rd_kafka_queue_io_event_enable(*queue, k->knock_fd, &one, sizeof(one));
-	return 0;
-}
-
-/* The producer, unless only the place is to be looked at; with transactions also the consumer that reads the place. */
-static int
-open_clients(struct kafka_sink *k, struct err *err)
-{
-	close_producer(k);
-	k->stale = false;
-	if (k->mode == KAFKA_TRANSACTIONS &&
-	    open_client(k, RD_KAFKA_CONSUMER, k->reader_settings, &k->reader, &k->reader_queue, err) != 0)
-		return -1;
-	if (k->fenced)
-		return 0;
-	if (open_client(k, RD_KAFKA_PRODUCER, k->settings, &k->rk, &k->queue, err) != 0)
-		return -1;
-	kafka_ear_turn(&k->ear, k->rk);
-	return 0;
 }
 
 static void
@@ -139,6 +85,7 @@ start_job(struct kafka_sink *k, enum kafka_phase phase, enum kafka_job_kind kind
 
 	k->job.kind = kind;
 	k->job.producer = k->rk;
+	k->job.rkt = k->rkt;
 	k->job.reader = k->reader;
 	k->job.limit_ms = limit_ms;
 	k->phase = phase;
@@ -164,9 +111,18 @@ produce(struct kafka_sink *k, size_t i)
 	char key[17];
 
 	snprintf(key, sizeof(key), "%016llx", (unsigned long long)e->key);
-	return rd_kafka_producev(k->rk, RD_KAFKA_V_TOPIC(k->topic), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+	return rd_kafka_producev(k->rk, RD_KAFKA_V_RKT(k->rkt), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
 	    RD_KAFKA_V_KEY(key, sizeof(key) - 1), RD_KAFKA_V_VALUE((void *)(uintptr_t)bytes.p, bytes.n),
 	    RD_KAFKA_V_HEADER("EventId", e->id, (ssize_t)strlen(e->id)), RD_KAFKA_V_OPAQUE(tag(k, i)), RD_KAFKA_V_END);
+}
+
+/* What is purged only follows another failure. One bad message is dealt with by halving; anything else concerns all and goes first. */
+static int
+rank_of(rd_kafka_resp_err_t code, const struct err *why)
+{
+	if (code == RD_KAFKA_RESP_ERR__PURGE_QUEUE || code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
+		return PURGED;
+	return why->kind == ERR_DATA ? PURGED + 1 : PURGED + 2;
 }
 
 static void
@@ -176,9 +132,11 @@ note_failure(struct kafka_sink *k, rd_kafka_resp_err_t code)
 
 	k->fenced |= k->mode == KAFKA_TRANSACTIONS && is_fence(code);
 	kafka_client_explain(code, NULL, &why);
-	/* One bad message is dealt with by halving; anything else concerns all and goes first. */
-	if (k->failed++ == 0 || (k->why.kind == ERR_DATA && why.kind != ERR_DATA))
+	k->failed++;
+	if (rank_of(code, &why) > k->why_rank) {
+		k->why_rank = rank_of(code, &why);
 		k->why = why;
+	}
 }
 
 /* Hands over as much as librdkafka takes. */
@@ -293,15 +251,15 @@ fall_back(struct kafka_sink *k, const char *said, struct err *why)
 {
 	const char *now = k->mode == KAFKA_TRANSACTIONS ? "going on with an idempotent producer: no repeats while the agent runs" :
 	    "going on with acks=all and one request at a time: messages may come twice after a lost answer";
-	char text[400];
+	char text[480];
 
 	if (!k->may_fall_back && k->mode == KAFKA_TRANSACTIONS) {
-		err_set(why, ERR_CONFIG, "kafka: the broker has no transactions (%.140s); allowed here: exactly_once: auto or false", said);
+		err_set(why, ERR_CONFIG, "kafka: the broker has no transactions (%.180s); allowed here: exactly_once: auto or false", said);
 		return false;
 	}
-	snprintf(text, sizeof(text), "kafka: the broker has no %s (%.160s); %s (EventId shows repeats)",
+	snprintf(text, sizeof(text), "kafka: the broker has no %s (%.200s); %s (EventId shows repeats)",
 	    k->mode == KAFKA_TRANSACTIONS ? "transactions" : "idempotent producers", said, now);
-	close_producer(k);
+	kafka_link_close(k);
 	k->mode = k->mode == KAFKA_TRANSACTIONS ? KAFKA_IDEMPOTENT : KAFKA_PLAIN;
 	if (kafka_sink_settings(k, why) != 0)
 		return false;
@@ -355,7 +313,7 @@ opened(struct kafka_sink *k)
 		begin(k);
 	} else {
 		k->ready = true;
-		close_client(k, &k->reader, &k->reader_queue, &k->reader_reaper);
+		kafka_link_close_reader(k);
 		send_batch(k);
 	}
 }
@@ -388,27 +346,15 @@ undone(struct kafka_sink *k)
 	struct err why = { 0 };
 
 	if (k->job.code == RD_KAFKA_RESP_ERR_NO_ERROR && !k->fenced) {
-		refused(k);
+		/* Now and then what an abort takes back reaches into the next transaction: once more. */
+		if (k->why_rank == PURGED && ++k->again < AGAIN_MOST)
+			begin(k);
+		else
+			refused(k);
 		return;
 	}
 	explain_job(k, &why);
 	give_back(k, k->fenced || why.kind != ERR_AGAIN ? &why : &k->why);
-}
-
-static void
-end_job(struct kafka_sink *k)
-{
-	enum kafka_phase phase = k->phase;
-
-	if (!k->job.running || !atomic_load(&k->job.done))
-		return;
-	kafka_job_join(&k->job);
-	if (phase == KAFKA_OPENING)
-		opened(k);
-	else if (phase == KAFKA_ENDING)
-		committed(k);
-	else
-		undone(k);
 }
 
 /* ---- reports and complaints ---------------------------------------------------------- */
@@ -419,7 +365,7 @@ take_report(struct kafka_sink *k, const rd_kafka_message_t *m)
 	uint64_t v = (uintptr_t)m->_private;
 	size_t i = v & 0xffffffff;
 
-	if (k->phase != KAFKA_SENDING || v >> 32 != k->turn)
+	if ((k->phase != KAFKA_SENDING && k->phase != KAFKA_UNDOING) || v >> 32 != k->turn)
 		return;
 	assert(i < k->batch->n && k->out > 0);
 	k->out--;
@@ -463,8 +409,9 @@ take_error(struct kafka_sink *k, rd_kafka_t *rk, rd_kafka_event_t *ev)
 		return;				/* that says less than why each is */
 	kafka_client_explain(code, detail, &why);
 	if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION)
-		kafka_token_explain(k->token, rk, &why);
+		kafka_token_explain(k->token, &why);
 	k->trouble = why;
+	k->trouble_code = code;
 	if (!fatal || rk != k->rk)
 		return;
 	if ((code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE || code == RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION) &&
@@ -495,12 +442,29 @@ poll_client(struct kafka_sink *k, rd_kafka_t *rk, rd_kafka_queue_t *queue)
 	}
 }
 
+static void
+end_job(struct kafka_sink *k)
+{
+	enum kafka_phase phase = k->phase;
+
+	if (!k->job.running || !atomic_load(&k->job.done))
+		return;
+	kafka_job_join(&k->job);
+	poll_client(k, k->rk, k->queue);	/* what it left behind: an abort, the reports of what it took back */
+	if (phase == KAFKA_OPENING)
+		opened(k);
+	else if (phase == KAFKA_ENDING)
+		committed(k);
+	else
+		undone(k);
+}
+
 /* The producer is of no use any more. While a job has it, that job will fail and say so. */
 static void
 end_if_lost(struct kafka_sink *k)
 {
 	struct err why = k->lost;
-	char said[200];
+	char said[256];
 
 	if (k->phase != KAFKA_SENDING)
 		return;
@@ -527,6 +491,14 @@ kafka_produce_serve(struct kafka_sink *k)
 	go_on(k);
 }
 
+static uint64_t
+patience_ms(const struct err *trouble)
+{
+	if (trouble->kind == ERR_NONE)
+		return STALL_MS;
+	return trouble->kind == ERR_AGAIN ? STALL_TROUBLE_MS : STALL_DENIED_MS;
+}
+
 /* Nothing moves: back with the batch, so that people hear of it and a new producer is tried. */
 void
 kafka_produce_look(void *sink)
@@ -540,8 +512,10 @@ kafka_produce_look(void *sink)
 		return;
 	loop_timer_set(k->look, LOOK_MS);
 	still_ms = clock_mono_ms() - k->moved_ms;
-	if (still_ms < (k->trouble.kind != ERR_NONE ? STALL_TROUBLE_MS : STALL_MS))
+	if (still_ms < patience_ms(&k->trouble))
 		return;
+	if (k->trouble.kind != ERR_NONE && k->trouble_code == RD_KAFKA_RESP_ERR__AUTHENTICATION)
+		kafka_token_settle(k->token, &k->trouble);
 	if (k->phase != KAFKA_SENDING) {
 		atomic_store(&k->job.stop, true);	/* if it was a commit, the next producer reads what became of it */
 		return;
@@ -576,12 +550,13 @@ begin(struct kafka_sink *k)
 
 	k->next = k->out = k->failed = 0;
 	k->why = (struct err){ 0 };
+	k->why_rank = 0;
 	k->turn++;
 	k->moved_ms = clock_mono_ms();
 	if (!loop_timer_is_set(k->look))
 		loop_timer_set(k->look, LOOK_MS);
 	if ((k->rk == NULL || k->stale || lost || k->fenced || (k->mode == KAFKA_TRANSACTIONS && !k->ready)) &&
-	    open_clients(k, &why) != 0)
+	    kafka_link_open(k, &why) != 0)
 		give_back(k, &why);
 	else if (k->mode == KAFKA_TRANSACTIONS && !k->ready)
 		start_job(k, KAFKA_OPENING, k->fenced ? KAFKA_LOOK : KAFKA_INIT, OPEN_MS);
@@ -596,6 +571,7 @@ kafka_produce(struct kafka_sink *k, const struct batch *b)
 
 	assert(k->phase == KAFKA_IDLE && b->n > 0);
 	k->batch = b;
+	k->again = 0;
 	if (is_too_large(k, b, &why))
 		answer(k, SINK_REFUSED, &why);
 	else
@@ -606,9 +582,8 @@ void
 kafka_produce_close(struct kafka_sink *k)
 {
 	kafka_job_join(&k->job);
-	close_producer(k);
+	kafka_link_close(k);
 	kafka_client_join(&k->reaper);
-	kafka_client_join(&k->reader_reaper);
 	free(k->acked);
 	k->acked = NULL;
 }
