@@ -204,12 +204,22 @@ already_there(struct slice list, struct slice word)
 	return false;
 }
 
+/* Whether no letter is small: INITIAL_ACCESS; but TA0001 is an id. */
+static bool
+is_loud(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((s.p[i] >= 'a' && s.p[i] <= 'z') || (s.p[i] >= '0' && s.p[i] <= '9'))
+			return false;
+	return true;
+}
+
 /* "Initial Access (x)" -> InitialAccess, put behind what is there. */
 static void
 add_tactic(struct buf *out, struct slice s)
 {
 	size_t before = out->n;
-	bool start = true;
+	bool start = true, loud = is_loud(s);
 
 	s = slice_trim(s);
 	if (s.n > 128 || slice_eq_nocase(s, SLICE("unknown")) || slice_eq_nocase(s, SLICE("none")))
@@ -223,7 +233,11 @@ add_tactic(struct buf *out, struct slice s)
 			start = true;
 			continue;
 		}
-		buf_putc(out, start && b >= 'a' && b <= 'z' ? (char)(b - 32) : b);
+		if (start && b >= 'a' && b <= 'z')
+			b = (char)(b - 32);
+		else if (!start && loud)
+			b = (char)ascii_lower((unsigned char)b);
+		buf_putc(out, b);
 		start = !is_letter(b) && b != '\'' && (b < '0' || b > '9') && b != '.';
 	}
 	if (out->failed || out->n <= before + (before > 0 ? 1 : 0) ||

@@ -131,7 +131,7 @@ def test_a_sample_gives_the_same_events_in_every_wrapping(path):
     for r in records:
         inner += r.get("records", r.get("value", [r])) if set(r) & {"records", "value"} else [r]
     wanted = without_arrival(explain(*inner))
-    assert len(wanted) == len(inner) == len(events(path))
+    assert len(wanted) == len(events(path)) >= len(inner)
     for wrapped in (inner, {"records": inner}, {"value": inner, "nextLink": "https://x.example"}):
         assert without_arrival(events(data=json.dumps(wrapped).encode())) == wanted
     lines = "\n".join(json.dumps(r) for r in inner).encode()
