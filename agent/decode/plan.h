@@ -341,7 +341,7 @@ bool	pattern_fits(const struct pattern *, struct slice text);
 /* The text's value in a table, or .p NULL. */
 struct slice table_find(const struct table *, struct slice text);
 
-/* ---- mapping.c, family.c, rules.c: from YAML ---------------------------------------------- */
+/* ---- mapping.c, family.c, parts.c, rules.c: from YAML ---------------------------------------------- */
 
 struct compiler {
 	struct decoder		*d;
@@ -360,6 +360,10 @@ int	family_index(struct compiler *);	/* which families a node speaks for; once t
 int	envelope_compile(struct compiler *, const struct yaml_node *list);
 
 /* All of these add problems and return -1. */
+__attribute__((format(printf, 3, 4)))
+int	plan_wrong(struct compiler *, const struct yaml_node *, const char *fmt, ...);
+const char *plan_meant(const char *text, const char *words, char *ret, size_t n);	/* "; did you mean X?", or "" */
+bool	plan_too_many(struct compiler *, const struct yaml_node *list, size_t most);
 void	*plan_alloc(struct compiler *, size_t n, size_t size);		/* zeroed; NULL: short_of_memory is set */
 int	plan_path(struct compiler *, const struct yaml_node *, struct slice text, uint32_t *ret_node);
 int	plan_ref(struct compiler *, const struct yaml_node *, struct slice text, bool columns, struct ref *ret);
