@@ -157,6 +157,15 @@ count_since(struct decode_ctx *c, const struct event *e, const struct block *b, 
 	return false;
 }
 
+/* Most paths of a rule find nothing in a record: told at once. */
+static inline bool
+is_there(const struct decode_ctx *c, const struct event *e, const struct ref *ref)
+{
+	if (ref->kind == REF_PATH)
+		return walk_get(c, ref->node) != 0;
+	return ref->kind != REF_COLUMN || (e != NULL && event_has(e, ref->field));
+}
+
 /* One path's value as the column wants it. */
 static bool
 from_ref(struct decode_ctx *c, const struct event *e, const struct rule *r, const struct block *b,
@@ -184,7 +193,7 @@ static bool
 from_refs(struct decode_ctx *c, const struct event *e, const struct rule *r, const struct block *b, struct val *ret)
 {
 	for (uint32_t i = 0; i < b->nrefs; i++)
-		if (from_ref(c, e, r, b, &b->refs[i], ret))
+		if (is_there(c, e, &b->refs[i]) && from_ref(c, e, r, b, &b->refs[i], ret))
 			return true;
 	return false;
 }
@@ -238,7 +247,7 @@ from_all(struct decode_ctx *c, const struct event *e, const struct rule *r, cons
 	struct val v;
 
 	for (uint32_t i = 0; i < b->nrefs; i++) {
-		if (!from_ref(c, e, r, b, &b->refs[i], &v))
+		if (!is_there(c, e, &b->refs[i]) || !from_ref(c, e, r, b, &b->refs[i], &v))
 			continue;
 		/* A converter's text may lie where the next one writes. */
 		if (v.kind == VAL_TEXT && !v.lasting) {
@@ -282,8 +291,8 @@ put_before(struct decode_ctx *c, struct slice prefix, struct val *v)
 	v->lasting = true;
 }
 
-static bool
-run_block(struct decode_ctx *c, const struct event *e, const struct rule *r, const struct block *b, struct val *ret)
+bool
+apply_block(struct decode_ctx *c, const struct event *e, const struct rule *r, const struct block *b, struct val *ret)
 {
 	bool found;
 
@@ -307,13 +316,4 @@ run_block(struct decode_ctx *c, const struct event *e, const struct rule *r, con
 	if (found && b->prefix.p != NULL)
 		put_before(c, b->prefix, ret);
 	return found || literal(c, r, b->otherwise, b->otherwise_kind, ret);
-}
-
-bool
-fill_rule(struct decode_ctx *c, const struct event *e, const struct rule *r, struct val *ret)
-{
-	for (uint32_t i = 0; i < r->nblocks; i++)
-		if (run_block(c, e, r, &r->blocks[i], ret))
-			return true;
-	return false;
 }

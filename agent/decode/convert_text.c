@@ -2,13 +2,26 @@
 #include "decode/plan.h"
 
 #include <arpa/inet.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 
 /* ---- values ---------------------------------------------------------------------------- */
+
+/* In the last bytes of 48. */
+static struct slice
+digits(int64_t number, char p[48])
+{
+	uint64_t n = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+	size_t at = 48;
+
+	do
+		p[--at] = (char)('0' + n % 10);
+	while ((n /= 10) > 0);
+	if (number < 0)
+		p[--at] = '-';
+	return slice_make(p + at, 48 - at);
+}
 
 static bool
 format(struct decode_ctx *c, const struct val *v, struct slice *ret)
@@ -24,7 +37,7 @@ format(struct decode_ctx *c, const struct val *v, struct slice *ret)
 		return true;
 	}
 	if (v->kind == VAL_INT) {
-		*ret = slice_make(p, (size_t)snprintf(p, 48, "%" PRId64, v->number));
+		*ret = digits(v->number, p);
 		return true;
 	}
 	buf_init(&b, 64);
@@ -204,12 +217,22 @@ already_there(struct slice list, struct slice word)
 	return false;
 }
 
+/* Whether no letter is small: INITIAL_ACCESS; but TA0001 is an id. */
+static bool
+is_loud(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((s.p[i] >= 'a' && s.p[i] <= 'z') || (s.p[i] >= '0' && s.p[i] <= '9'))
+			return false;
+	return true;
+}
+
 /* "Initial Access (x)" -> InitialAccess, put behind what is there. */
 static void
 add_tactic(struct buf *out, struct slice s)
 {
 	size_t before = out->n;
-	bool start = true;
+	bool start = true, loud = is_loud(s);
 
 	s = slice_trim(s);
 	if (s.n > 128 || slice_eq_nocase(s, SLICE("unknown")) || slice_eq_nocase(s, SLICE("none")))
@@ -223,7 +246,11 @@ add_tactic(struct buf *out, struct slice s)
 			start = true;
 			continue;
 		}
-		buf_putc(out, start && b >= 'a' && b <= 'z' ? (char)(b - 32) : b);
+		if (start && b >= 'a' && b <= 'z')
+			b = (char)(b - 32);
+		else if (!start && loud)
+			b = (char)ascii_lower((unsigned char)b);
+		buf_putc(out, b);
 		start = !is_letter(b) && b != '\'' && (b < '0' || b > '9') && b != '.';
 	}
 	if (out->failed || out->n <= before + (before > 0 ? 1 : 0) ||

@@ -141,7 +141,8 @@ key_is_secret(const struct words *more, struct slice key, const struct json_valu
 bool
 text_is_secret(struct slice s)
 {
-	static const char *const marks[] = { "accountkey=", "sharedaccesskey=", "password=", "pwd=", "sig=", "secret=" };
+	static const char *const marks[] = { "accountkey=", "sharedaccesskey=", "password=", "pwd=", "sig=", "secret=", "api-key=",
+	    "apikey=", "api_key=", "subscription-key=", "access_token=", "?code=", "&code=" };
 
 	if (s.n == 0 || memchr(s.p, '=', s.n) == NULL)
 		return false;

@@ -56,6 +56,11 @@ def families(path):
     return re.findall(r"^family +(\w+) ", done.stdout.decode(), re.M)
 
 
+def without_arrival(events_):
+    """A record without a time of its own has its arrival, which is another at each reading: no EventStartTime tells so."""
+    return [e if "EventStartTime" in e else {k: v for k, v in e.items() if k != "TimeGenerated"} for e in events_]
+
+
 # ---- what holds for every event -----------------------------------------------------------------------------------
 
 
@@ -102,7 +107,7 @@ def test_a_sample_gives_the_events_beside_it(path):
     got = events(path)
     assert len(got) == len(wanted)
     for one, other in zip(got, wanted):
-        assert one == other
+        assert without_arrival([one]) == without_arrival([other])
         assert_valid(one)
         assert_nothing_empty(one)
 
@@ -125,17 +130,17 @@ def test_a_sample_gives_the_same_events_in_every_wrapping(path):
     inner = []
     for r in records:
         inner += r.get("records", r.get("value", [r])) if set(r) & {"records", "value"} else [r]
-    wanted = explain(*inner)
-    assert len(wanted) == len(inner) == len(events(path))
+    wanted = without_arrival(explain(*inner))
+    assert len(wanted) == len(events(path)) >= len(inner)
     for wrapped in (inner, {"records": inner}, {"value": inner, "nextLink": "https://x.example"}):
-        assert events(data=json.dumps(wrapped).encode()) == wanted
+        assert without_arrival(events(data=json.dumps(wrapped).encode())) == wanted
     lines = "\n".join(json.dumps(r) for r in inner).encode()
-    assert events(data=gzip.compress(lines)) == wanted
+    assert without_arrival(events(data=gzip.compress(lines))) == wanted
 
 
 # Prompts, answers and secrets that stand in the samples and must not leave by any way.
 HIDDEN = ["Ignore all earlier rules", "login-contoso.example", "mail the customer list", "list every password",
-          "salary of Bob", "S3cr3t-should-never-leave", "bm90LWEta2V5", "s.scr /s"]
+          "salary of Bob", "S3cr3t-should-never-leave", "tell me the salary", "bm90LWEta2V5", "s.scr /s"]
 
 
 @needs_agent
@@ -313,7 +318,7 @@ REQUIRED = {
 FOLDERS = {"A_arm_alerts": "defender_alert", "C_activity": "azure_activity", "C_activity_restspec": "azure_activity",
            "B_azure_openai": "azure_ai_logs"}
 REAL = sorted((SHARED / "samples").glob("*/*.ndjson")) if (SHARED / "samples").is_dir() else []
-TEXT_KEYS = re.compile(r"prompt|completion|content|inputtext|outputtext|requestbody|responsebody|inputbody|outputbody|"
+TEXT_KEYS = re.compile(r"prompt|completion|content(?!filter)|inputtext|outputtext|requestbody|responsebody|inputbody|outputbody|"
                        r"evidence$|extendedproperties|^text$|^entities$", re.I)
 
 

@@ -345,6 +345,7 @@ converters_of_text_give_what_they_say(void **state)
 		{ "list", "\"a, b\"", "a, b" },
 		{ "tactics", "\"Persistence, Credential Access,Unknown\"", "Persistence,CredentialAccess" },
 		{ "tactics", "[\"initial-access\",\"InitialAccess\",\"Impact (Defacement)\"]", "InitialAccess,Impact" },
+		{ "tactics", "[\"COMMAND_AND_CONTROL\",\"TA0001\"]", "CommandAndControl,TA0001" },
 		{ "tactics", "\"Unknown\"", "(absent)" },
 		{ "last_segment", "\"/a/b/c/\"", "c" }, { "last_segment", "\"c\"", "c" },
 		{ "guid", "\"{01234567-89AB-cdef-0123-456789abcdef}\"", "01234567-89AB-cdef-0123-456789abcdef" },
