@@ -467,6 +467,7 @@ secrets_inside_json_are_redacted_also_in_texts_and_pairs(void **state)
 	    "\"access_token\":\"S3\",\"authorization\":{\"action\":\"w\"},\"Authorization\":\"S4\",\"enablePasswordSync\":true,"
 	    "\"myQuuxer\":7,\"accessKeyId\":\"AKIA1\",\"inner\":\"{\\\"password\\\":\\\"S5\\\",\\\"ok\\\":1}\","
 	    "\"broken\":\"{\\\"password\\\":\\\"S6\\\"\",\"conn\":\"Endpoint=x;SharedAccessKey=S7\",\"key1\":\"S8\","
+	    "\"u\":[\"https://h/?api-key=S7\",\"https://h/?x=1&code=S7\",\"https://h/?subscription-key=S7\",\"https://h/?page=2\"],"
 	    "\"list\":[{\"name\":\"ApiKey\",\"value\":\"S9\"},{\"name\":\"mode\",\"value\":\"fine\"}]}}", 1);
 	s = text_of(&w, 0, F_AdditionalFields);
 	for (char i = '1'; i <= '9'; i++)
@@ -477,6 +478,7 @@ secrets_inside_json_are_redacted_also_in_texts_and_pairs(void **state)
 	assert_has(s, "\"promptTokens\":5");
 	assert_has(s, "\"tokens\":[1,2]");
 	assert_has(s, "{\"action\":\"w\"}");
+	assert_has(s, "https://h/?page=2");
 	assert_has(s, "\"enablePasswordSync\":true");
 	assert_has(s, "AKIA1");
 	assert_has(s, "\"inner\":{\"password\":\"(redacted)\",\"ok\":1}");
