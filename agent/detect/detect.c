@@ -29,14 +29,16 @@ struct detect {
 };
 
 extern const struct conf_key volume_keys[];
+extern const struct conf_key access_keys[];
 
 const struct conf_key detect_keys[] = {
 	{ .name = "volume", .type = CONF_BLOCK, .keys = volume_keys, .help = "spikes of requests, tokens and refusals" },
+	{ .name = "access", .type = CONF_BLOCK, .keys = access_keys, .help = "unusual access to AI services" },
 	CONF_END
 };
 
-int
-detect_open(struct detect **ret, const struct conf *conf, struct err *err)
+static int
+open_kinds(struct detect **ret, const struct conf *conf, const char *only, struct err *err)
 {
 	struct detect *d = calloc(1, sizeof(*d));
 
@@ -45,7 +47,7 @@ detect_open(struct detect **ret, const struct conf *conf, struct err *err)
 	for (size_t i = 0; i < KINDS; i++) {
 		const struct conf *of = conf_block(conf, kinds[i]->name);
 
-		if (!conf_bool(of, "enabled"))
+		if (only != NULL ? strcmp(only, kinds[i]->name) != 0 : !conf_bool(of, "enabled"))
 			continue;
 		d->of[i].stats = stat_make(STAT_DETECTOR, kinds[i]->name, kinds[i]->name);
 		if (d->of[i].stats == NULL || kinds[i]->open(&d->of[i].state, of, err) != 0) {
@@ -57,6 +59,18 @@ detect_open(struct detect **ret, const struct conf *conf, struct err *err)
 	}
 	*ret = d;
 	return 0;
+}
+
+int
+detect_open(struct detect **ret, const struct conf *conf, struct err *err)
+{
+	return open_kinds(ret, conf, NULL, err);
+}
+
+int
+detect_open_one(struct detect **ret, const struct conf *conf, const char *name, struct err *err)
+{
+	return open_kinds(ret, conf, name, err);
 }
 
 void

@@ -6,7 +6,7 @@
  * Says:    a new event of a finding class, with EventId from detector, series, episode start and phase.
  * Owns:    its state, of bounded size (max_series); saved and restored as bytes.
  * Exact:   the same events in the same order give the same findings, across save and restore.
- * Uses:    base/ model/.     Never: any I/O, any clock, any other detector.
+ * Uses:    base/ model/.     Never: any I/O after open, any clock, any other detector.
  */
 #ifndef DETECT_DETECT_H
 #define DETECT_DETECT_H
@@ -42,6 +42,8 @@ struct detector_kind {
 /* All enabled detectors of a configuration. */
 struct detect;
 int	detect_open(struct detect **ret, const struct conf *detectors, struct err *);
+/* One alone by its name, enabled or not: what backtest shows. */
+int	detect_open_one(struct detect **ret, const struct conf *detectors, const char *name, struct err *);
 void	detect_close(struct detect *);		/* NULL is fine */
 /* Shows one event to each detector; appends findings to `say`. Findings are not shown to detectors. */
 int	detect_see(struct detect *, const struct event *, struct event_list *say, struct err *);

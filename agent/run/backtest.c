@@ -19,8 +19,10 @@ static const struct {
 	int		(*run)(const struct backtest *, struct err *);
 } rows[] = {
 	{ "volume", backtest_volume },
+	{ "access", backtest_records },
+	{ "config", backtest_records },
 };
-#define DETECTOR_WORDS	"volume"
+#define DETECTOR_WORDS	"volume, access, config"
 
 int
 backtest_run(const struct backtest *b, struct err *err)

@@ -31,6 +31,8 @@ int	backtest_run(const struct backtest *, struct err *);
 
 /* ---- one function a kind of input ------------------------------------------- */
 int	backtest_volume(const struct backtest *, struct err *);
+/* access, config: records as `explain` takes them; the findings as JSON lines, in the order of their records. */
+int	backtest_records(const struct backtest *, struct err *);
 
 /* ---- progress ----------------------------------------------------------------- */
 

@@ -1,0 +1,334 @@
+/* access_learn.c - what is ordinary: of a caller, of a resource, and of all callers together. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "detect/access.h"
+
+#define DAY_MINUTES	1440
+#define GROWN_CALLS	8
+#define GROWN_DAYS	3
+#define COMMON_CALLERS	3
+#define MOVERS		3		/* so many grown callers in a new area within an hour are a move of many */
+#define TAINT_DAYS	3		/* what a finding was about does not become ordinary by being seen again */
+#define STALE_DAYS	60
+
+static const struct { uint8_t at, n; } places[DIMS] = {
+	[D_NET] = { 0, NETS },
+	[D_AREA] = { NETS, AREAS },
+	[D_COUNTRY] = { NETS + AREAS, COUNTRIES },
+	[D_AGENT] = { NETS + AREAS + COUNTRIES, AGENTS },
+	[D_AUTH] = { NETS + AREAS + COUNTRIES + AGENTS, AUTHS },
+	[D_REGION] = { NETS + AREAS + COUNTRIES + AGENTS + AUTHS, REGIONS },
+	[D_MODEL] = { NETS + AREAS + COUNTRIES + AGENTS + AUTHS + REGIONS, MODELS },
+	[D_OPERATION] = { NETS + AREAS + COUNTRIES + AGENTS + AUTHS + REGIONS + MODELS, OPERATIONS },
+	[D_RESOURCE] = { NETS + AREAS + COUNTRIES + AGENTS + AUTHS + REGIONS + MODELS + OPERATIONS, RESOURCES },
+};
+
+struct known *
+known_of(struct caller *c, enum dim d, unsigned *ret_n)
+{
+	*ret_n = places[d].n;
+	return c->known + places[d].at;
+}
+
+const struct known *
+known_find(const struct known *v, unsigned n, uint64_t hash)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (v[i].hash == (uint32_t)hash && v[i].last_min != 0)
+			return &v[i];
+	return NULL;
+}
+
+unsigned
+known_recent(struct caller *c, enum dim d, uint32_t min, uint32_t span)
+{
+	unsigned n, recent = 0;
+	struct known *v = known_of(c, d, &n);
+
+	for (unsigned i = 0; i < n; i++)
+		recent += v[i].last_min != 0 && v[i].last_min + span >= min && v[i].last_min <= min + span;
+	return recent;
+}
+
+/* The one used longest ago gives way. */
+static void
+know(struct known *v, unsigned n, uint64_t hash, const struct sight *s)
+{
+	struct known *k = &v[0];
+
+	for (unsigned i = 0; i < n; i++) {
+		if (v[i].last_min != 0 && v[i].hash == (uint32_t)hash) {
+			k = &v[i];
+			if (s->min > k->last_min) {
+				k->days += s->day > k->last_min / DAY_MINUTES && k->days < UINT16_MAX;
+				k->last_min = s->min;
+			}
+			return;
+		}
+		if (v[i].last_min < k->last_min)
+			k = &v[i];
+	}
+	*k = (struct known){ .hash = (uint32_t)hash, .last_min = s->min, .first_day = s->day, .days = 1 };
+}
+
+bool
+caller_is_grown(const struct access *a, const struct caller *c)
+{
+	return c->last_min - c->first_min >= a->learning_min && c->last_min >= c->first_min && c->active_days >= GROWN_DAYS &&
+	    c->calls >= GROWN_CALLS;
+}
+
+bool
+estate_is_grown(const struct access *a, uint32_t min)
+{
+	return min >= a->first_min + a->learning_min;
+}
+
+/* ---- all callers together ------------------------------------------------------------ */
+
+static uint64_t
+fact_key(enum dim d, uint64_t hash)
+{
+	return hash ^ (UINT64_C(0x9e3779b97f4a7c15) * (d + 1));
+}
+
+unsigned
+fact_callers(const struct access *a, enum dim d, uint64_t hash)
+{
+	const struct fact *f = hash != 0 ? lru_peek(&a->facts, fact_key(d, hash)) : NULL;
+
+	return f != NULL ? f->n : 0;
+}
+
+bool
+fact_is_common(const struct access *a, enum dim d, uint64_t hash, uint16_t day)
+{
+	const struct fact *f = hash != 0 ? lru_peek(&a->facts, fact_key(d, hash)) : NULL;
+
+	if (f == NULL)
+		return false;
+	if (f->movers >= MOVERS)
+		return true;
+	return f->n >= COMMON_CALLERS && f->first_day < day && (f->taint_day == 0 || day > f->taint_day + TAINT_DAYS);
+}
+
+void
+fact_taint(struct access *a, enum dim d, uint64_t hash, uint16_t day)
+{
+	struct fact *f = hash != 0 ? lru_peek(&a->facts, fact_key(d, hash)) : NULL;
+
+	if (f != NULL)
+		f->taint_day = day;
+}
+
+static struct fact *
+fact_of(struct access *a, enum dim d, uint64_t hash, uint16_t day)
+{
+	struct fact *f = lru_find(&a->facts, fact_key(d, hash));
+
+	if (f == NULL) {
+		f = lru_add(&a->facts, fact_key(d, hash));
+		f->dim = (uint8_t)d;
+		f->first_day = day;
+	}
+	return f;
+}
+
+bool
+fact_many_move(struct access *a, uint64_t hash, uint32_t min)
+{
+	struct fact *f = fact_of(a, D_AREA, hash, (uint16_t)(min / DAY_MINUTES));
+
+	if (f->movers >= MOVERS)
+		return true;
+	if (f->movers == 0 || min > f->mover_min + 60) {
+		f->mover_min = min;
+		f->movers = 0;
+	}
+	return ++f->movers >= MOVERS;
+}
+
+static bool
+fact_is_stale(void *arg, const void *item)
+{
+	const struct fact *f = item;
+
+	return *(const uint16_t *)arg > f->last_day + STALE_DAYS;
+}
+
+static void
+learn_fact(struct access *a, enum dim d, const struct sight *s)
+{
+	struct fact *f;
+	uint32_t who = (uint32_t)s->caller;
+	uint16_t day = s->day;
+
+	if (s->dim[d] == 0)
+		return;
+	f = fact_of(a, d, s->dim[d], s->day);
+	if (s->day > f->last_day)
+		f->last_day = s->day;
+	for (unsigned i = 0; i < f->n; i++)
+		if (f->who[i] == who)
+			goto known;
+	if (f->n < sizeof(f->who) / sizeof(f->who[0]))
+		f->who[f->n++] = who;
+known:
+	if (f->n >= 2 && f->first_day < s->day)
+		lru_promote(&a->facts, f, fact_is_stale, &day);
+}
+
+/* ---- callers --------------------------------------------------------------------------- */
+
+static bool
+caller_is_stale(void *arg, const void *item)
+{
+	const struct caller *c = item;
+
+	return *(const uint16_t *)arg > c->last_day + STALE_DAYS;
+}
+
+struct caller *
+learn_caller(struct access *a, const struct sight *s)
+{
+	struct caller *c = lru_find(&a->callers, s->caller);
+
+	if (c == NULL) {
+		c = lru_add(&a->callers, s->caller);
+		c->first_min = c->last_min = s->min;
+		c->first_day = c->last_day = s->day;
+		c->kind = (uint8_t)s->kind;
+	}
+	if (c->kind == CALLER_UNKNOWN)
+		c->kind = (uint8_t)s->kind;
+	return c;
+}
+
+static bool
+resource_is_stale(void *arg, const void *item)
+{
+	const struct resource *r = item;
+
+	return *(const uint16_t *)arg > r->last_day + STALE_DAYS;
+}
+
+struct resource *
+learn_resource(struct access *a, const struct sight *s)
+{
+	struct resource *r;
+
+	if (s->resource == 0)
+		return NULL;
+	r = lru_find(&a->resources, s->resource);
+	if (r == NULL) {
+		r = lru_add(&a->resources, s->resource);
+		r->first_day = s->day;
+	}
+	if (s->day > r->last_day)
+		r->last_day = s->day;
+	return r;
+}
+
+void
+learn_peak(const struct access *a, struct caller *c, uint16_t *peak, enum peak which, unsigned n, uint16_t day)
+{
+	if (n <= *peak)
+		return;
+	if (!caller_is_grown(a, c)) {
+		*peak = (uint16_t)(n < UINT16_MAX ? n : UINT16_MAX);
+	} else if (c->learnt_day[which] != day) {
+		c->learnt_day[which] = day;
+		*peak += *peak / 4 + 1;
+	}
+}
+
+static void
+learn_hours(struct caller *c, const struct sight *s)
+{
+	uint32_t hour = s->sec / 3600;
+
+	if (hour > c->mask_hour) {
+		uint32_t shift = hour - c->mask_hour;
+
+		c->hours_mask = shift < 32 ? c->hours_mask << shift : 0;
+		c->mask_hour = hour;
+	}
+	if (c->mask_hour - hour < 24 && !(c->hours_mask >> (c->mask_hour - hour) & 1)) {
+		c->hours_mask |= UINT32_C(1) << (c->mask_hour - hour);
+		if (++c->hour_days[s->hour] == 200)
+			for (int i = 0; i < 24; i++)
+				c->hour_days[i] /= 2;
+	}
+}
+
+static void
+learn_time(struct access *a, struct caller *c, const struct sight *s)
+{
+	if (s->day > c->last_day || c->active_days == 0) {
+		c->active_days += c->active_days < UINT16_MAX;
+		if (caller_is_grown(a, c))
+			a->rates[c->kind].days += 1;
+	}
+	if (s->min > c->last_min)
+		c->last_min = s->min;
+	else if (c->last_min - s->min > DAY_MINUTES && s->min + 2 * DAY_MINUTES > (uint32_t)(a->time.now_ms / 60000))
+		c->last_min = s->min;		/* one lying record had taken it into the future */
+	if (s->day > c->last_day || c->last_day > c->last_min / DAY_MINUTES)
+		c->last_day = s->day;
+	if (s->min < c->first_min && c->first_min - s->min < DAY_MINUTES)
+		c->first_min = s->min;
+	c->calls += c->calls < UINT32_MAX;
+	learn_hours(c, s);
+}
+
+void
+learn_sight(struct access *a, struct caller *c, struct resource *r, const struct sight *s)
+{
+	uint16_t day = s->day;
+
+	for (int d = 0; d < DIMS; d++) {
+		unsigned n;
+		struct known *v = known_of(c, (enum dim)d, &n);
+
+		if (s->dim[d] == 0 || s->denied)	/* who was let in nowhere has shown nothing */
+			continue;
+		know(v, n, s->dim[d], s);
+		learn_fact(a, (enum dim)d, s);
+	}
+	learn_time(a, c, s);
+	if (r != NULL) {
+		r->calls += r->calls < UINT32_MAX;
+		if (!s->denied) {
+			r->auth_calls[s->auth] += r->auth_calls[s->auth] < UINT32_MAX;
+			if (s->op == OP_INVOKE && s->auth == AUTH_KEY && s->dim[D_NET] != 0)
+				know(r->key_net, NETS, s->dim[D_NET], s);
+		}
+		if (r->last_day > r->first_day)
+			lru_promote(&a->resources, r, resource_is_stale, &day);
+	}
+	if (c->active_days >= 2 && c->calls >= 5)
+		lru_promote(&a->callers, c, caller_is_stale, &day);
+}
+
+void
+keep_evidence(struct caller *c, const struct sight *s)
+{
+	static const char hex[] = "0123456789abcdef";
+	struct slice id = event_text(s->e, F_EventId);
+	unsigned char raw[16];
+
+	if (id.n != 32)
+		return;
+	for (int i = 0; i < 16; i++) {
+		const char *hi = memchr(hex, id.p[2 * i], 16), *lo = memchr(hex, id.p[2 * i + 1], 16);
+
+		if (hi == NULL || lo == NULL)
+			return;
+		raw[i] = (unsigned char)((hi - hex) << 4 | (lo - hex));
+	}
+	memcpy(c->evidence[c->evidence_next].id, raw, 16);
+	c->evidence[c->evidence_next].min = s->min;
+	c->evidence_next = (uint8_t)((c->evidence_next + 1) % EVIDENCE);
+}

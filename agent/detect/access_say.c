@@ -1,0 +1,319 @@
+/* access_say.c - a finding of the access detector: who, what, where, why it is unusual, by which events, and what it may belong to. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <math.h>
+#include <stdio.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "detect/access.h"
+#include "detect/detect.h"
+
+#define EPISODE_MIN	360		/* an episode ends when it was quiet for so long */
+#define CHAIN_MIN	1440
+#define EVIDENCE_MIN	1440
+#define TEXT_BYTES	16384
+
+static const struct { const char *id, *code, *name, *severity, *tactics, *techniques; } rows[BEHAVIOURS] = {
+#define BEHAVIOUR(id, code, name, severity, tactics, techniques)	[B_##id] = { #id, code, name, severity, tactics, techniques },
+#include "detect/behaviours.tbl"
+#undef BEHAVIOUR
+};
+
+static const char *const severities[] = { "Informational", "Low", "Medium", "High", "Critical" };
+static const char *const kinds[] = { "unknown", "person", "service", "key", "address" };
+
+/* ---- chains ------------------------------------------------------------------------------- */
+
+void
+access_mark(struct mark marks[MARKS], unsigned behaviour, uint32_t min)
+{
+	struct mark *m = &marks[0];
+
+	for (int i = 0; i < MARKS; i++) {
+		if (marks[i].min != 0 && marks[i].behaviour == behaviour) {
+			m = &marks[i];
+			break;
+		}
+		if (marks[i].min < m->min)
+			m = &marks[i];
+	}
+	*m = (struct mark){ .min = min, .behaviour = (uint8_t)behaviour };
+}
+
+/* Bits of what else happened to this caller or resource within a day; bit BEHAVIOURS: a weakened configuration. */
+static uint32_t
+chained(const struct mark marks[MARKS], enum behaviour but, uint32_t min)
+{
+	uint32_t bits = 0;
+
+	for (int i = 0; i < MARKS; i++)
+		if (marks[i].min != 0 && marks[i].behaviour != but && marks[i].min + CHAIN_MIN >= min && marks[i].min <= min + CHAIN_MIN)
+			bits |= UINT32_C(1) << marks[i].behaviour;
+	return bits;
+}
+
+static const char *
+severity(const struct hit *h, bool raise)
+{
+	const char *word = h->severity != NULL ? h->severity : rows[h->behaviour].severity;
+	unsigned i = 0;
+
+	while (i < 4 && strcmp(severities[i], word) != 0)
+		i++;
+	return severities[raise && i < 4 ? i + 1 : i];
+}
+
+/* ---- words ---------------------------------------------------------------------------------- */
+
+static void
+put_who(struct buf *b, const struct sight *s)
+{
+	const struct event *e = s->e;
+
+	if (s->kind == CALLER_KEY)
+		buf_puts(b, "An unnamed caller (by key)");
+	else if (s->kind == CALLER_SOURCE)
+		put_plain(b, event_text(e, F_SrcIpAddr), 64);
+	else if (event_has(e, F_ActorUsername))
+		put_plain(b, event_text(e, F_ActorUsername), 128);
+	else
+		put_plain(b, slice_make(s->who, s->who_n), 128);
+}
+
+static void
+put_where(struct buf *b, const struct event *e)
+{
+	struct slice model = event_has(e, F_AiDeployment) ? event_text(e, F_AiDeployment) : event_text(e, F_AiModelName);
+	struct slice resource = event_has(e, F_TargetResourceName) ? event_text(e, F_TargetResourceName) : event_text(e, F_TargetResourceId);
+
+	if (event_has(e, F_Operation)) {
+		buf_puts(b, ", ");
+		put_plain(b, event_text(e, F_Operation), 96);
+	}
+	if (resource.n > 0) {
+		buf_puts(b, " on ");
+		put_plain(b, resource, 128);
+	}
+	if (model.n > 0 && !slice_eq(model, resource)) {
+		buf_puts(b, " (");
+		put_plain(b, model, 96);
+		buf_putc(b, ')');
+	}
+}
+
+static void
+put_chain(struct buf *b, uint32_t chain)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i <= BEHAVIOURS; i++)
+		if (chain >> i & 1) {
+			buf_puts(b, any ? "," : "");
+			buf_put_json(b, i < BEHAVIOURS ? slice_of(rows[i].id) : SLICE("WEAKENED"));
+			any = true;
+		}
+}
+
+static void
+put_evidence(struct buf *b, const struct rules *x)
+{
+	struct slice id = event_text(x->s->e, F_EventId);
+	const struct caller *c = x->c;
+	bool any = false;
+
+	for (int i = 0; i < EVIDENCE; i++) {
+		int k = (c->evidence_next + i) % EVIDENCE;
+		struct buf hex;
+
+		if (c->evidence[k].min == 0 || c->evidence[k].min + EVIDENCE_MIN < x->s->min)
+			continue;
+		buf_init(&hex, 64);
+		buf_put_hex(&hex, c->evidence[k].id, 16);
+		if (!slice_eq(buf_slice(&hex), id)) {
+			buf_puts(b, any ? ",\"" : "\"");
+			buf_put_slice(b, buf_slice(&hex));
+			buf_putc(b, '"');
+			any = true;
+		}
+		buf_fini(&hex);
+	}
+	if (id.n > 0) {
+		buf_puts(b, any ? "," : "");
+		buf_put_json(b, id);
+	}
+}
+
+static void
+put_place(struct buf *b, const struct place *p)
+{
+	if (p->net[0] != '\0') {
+		buf_puts(b, ",\"network\":");
+		buf_put_json(b, slice_of(p->net));
+	}
+	if (p->country[0] != '\0') {
+		buf_puts(b, ",\"country\":");
+		buf_put_json(b, slice_of(p->country));
+	}
+	if (p->asn != 0)
+		buf_printf(b, ",\"asn\":%u", p->asn);
+	if (p->label[0] != '\0') {
+		buf_puts(b, ",\"label\":");
+		buf_put_json(b, slice_of(p->label));
+	}
+}
+
+static void
+put_additional(struct buf *b, const struct rules *x, const struct hit *h, uint32_t chain)
+{
+	const struct caller *c = x->c;
+
+	buf_printf(b, "{\"behaviour\":\"%s\",\"behaviours\":[\"%s\"],\"caller_kind\":\"%s\",\"caller_calls\":%u,\"caller_known_days\":%u",
+	    rows[h->behaviour].id, rows[h->behaviour].code, kinds[c->kind], c->calls, x->s->min > c->first_min ?
+	    (x->s->min - c->first_min) / 1440 : 0);
+	if (h->signs != 0) {
+		buf_puts(b, ",\"signs\":[");
+		put_signs(b, h->signs);
+		buf_putc(b, ']');
+	}
+	put_place(b, &x->s->place);
+	if (x->s->agent[0] != '\0') {
+		buf_puts(b, ",\"agent\":");
+		buf_put_json(b, slice_of(x->s->agent));
+	}
+	if (chain != 0) {
+		buf_puts(b, ",\"chain\":[");
+		put_chain(b, chain);
+		buf_putc(b, ']');
+	}
+	buf_puts(b, ",\"evidence\":[");
+	put_evidence(b, x);
+	buf_puts(b, "]}");
+}
+
+/* ---- the event ---------------------------------------------------------------------------------- */
+
+static void
+copy_columns(struct event *f, const struct event *e, struct arena *arena)
+{
+	static const enum field columns[] = {
+		F_CloudProvider, F_CloudAccountId, F_CloudRegion, F_TargetResourceId, F_TargetResourceName, F_TargetResourceType,
+		F_AiModelName, F_AiModelVersion, F_AiDeployment, F_ActorUserId, F_ActorUsername, F_ActorUserType, F_ActingAppId, F_SrcIpAddr,
+		F_HttpUserAgent, F_Operation,
+	};
+
+	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
+		event_set_text(f, columns[i], arena_dup(arena, event_text(e, columns[i])));
+	if (event_has(e, F_HttpStatusCode))
+		event_set_number(f, F_HttpStatusCode, event_number(e, F_HttpStatusCode, 0));
+}
+
+static void
+set_fixed(struct event *f, const struct rules *x, const struct hit *h, bool raise)
+{
+	int64_t now_ms = event_number(x->s->e, F_TimeGenerated, 0);
+
+	event_set_number(f, F_TimeGenerated, now_ms);
+	event_set_number(f, F_EventStartTime, h->start_ms < now_ms ? h->start_ms : now_ms);
+	event_set_number(f, F_EventEndTime, now_ms);
+	event_set_number(f, F_EventCount, h->observed >= 1 && h->signs == 0 ? (int64_t)h->observed : 1);
+	event_set_text(f, F_EventClass, SLICE("access_anomaly"));
+	event_set_text(f, F_EventName, slice_of(rows[h->behaviour].name));
+	event_set_text(f, F_EventSeverity, slice_of(severity(h, raise)));
+	event_set_text(f, F_EventResult, SLICE("NA"));
+	event_set_text(f, F_EventVendor, SLICE("aispm-agent"));
+	event_set_text(f, F_EventProduct, SLICE("aispm-agent"));
+	event_set_text(f, F_EventSchemaVersion, SLICE("1"));
+	event_set_text(f, F_AttackTactics, slice_of(rows[h->behaviour].tactics));
+	event_set_text(f, F_AttackTechniques, slice_of(rows[h->behaviour].techniques));
+	event_set_real(f, F_DetectorScore, 1 - pow(2, -(h->points > 1 ? h->points : 1)));
+	event_set_real(f, F_DetectorBaseline, h->baseline);
+	event_set_real(f, F_DetectorObserved, h->observed);
+}
+
+static struct slice
+keep(struct event_list *say, struct buf *b)
+{
+	struct slice s = b->failed ? SLICE_NONE : arena_dup(say->arena, buf_slice(b));
+
+	buf_reset(b);
+	return s;
+}
+
+static void
+set_texts(struct event *f, struct rules *x, const struct hit *h, uint32_t chain, struct buf *b)
+{
+	buf_printf(b, "access.%s", rows[h->behaviour].id);
+	for (size_t i = 0; i < b->n; i++)
+		b->p[i] = (char)ascii_lower((unsigned char)b->p[i]);
+	event_set_text(f, F_EventOriginalType, keep(x->say, b));
+	put_who(b, x->s);
+	put_where(b, x->s->e);
+	buf_printf(b, ": %s", h->reason);
+	if (chain != 0)
+		buf_puts(b, "; within a day of other findings on the same caller or resource");
+	event_set_text(f, F_EventMessage, keep(x->say, b));
+	buf_puts(b, h->reason);
+	event_set_text(f, F_DetectorReason, keep(x->say, b));
+	put_additional(b, x, h, chain);
+	event_set_text(f, F_AdditionalFields, keep(x->say, b));
+}
+
+static int
+say(struct rules *x, const struct hit *h, uint32_t chain)
+{
+	struct event f, *at;
+	struct buf b;
+	char id[33];
+	int rc = -1;
+
+	event_init(&f);
+	buf_init(&b, TEXT_BYTES);
+	buf_printf(&b, "%s ", rows[h->behaviour].id);
+	buf_put(&b, x->s->who, x->s->who_n);
+	if (b.failed || detect_finding_id("access", buf_slice(&b), h->start_ms, "start", id, x->err) != 0)
+		goto out;
+	buf_reset(&b);
+	set_fixed(&f, x, h, chain != 0);
+	event_set_text(&f, F_EventId, arena_dup(x->say->arena, slice_of(id)));
+	event_set_text(&f, F_EventOriginalUid, event_text(&f, F_EventId));
+	copy_columns(&f, x->s->e, x->say->arena);
+	set_texts(&f, x, h, chain, &b);
+	at = event_list_add(x->say);
+	if (at == NULL || !event_has(&f, F_EventMessage) || !event_has(&f, F_EventId) || !event_has(&f, F_AdditionalFields)) {
+		if (at != NULL)
+			x->say->n--;
+		err_set(x->err, ERR_AGAIN, "no memory for a finding");
+		goto out;
+	}
+	*at = f;
+	x->a->findings++;
+	rc = 0;
+out:
+	buf_fini(&b);
+	return rc;
+}
+
+void
+access_hit(struct rules *x, struct hit *h)
+{
+	uint32_t *said = &x->c->said_min[h->behaviour], min = x->s->min, chain;
+	bool open = *said != 0 && min <= *said + EPISODE_MIN && *said <= min + EPISODE_MIN;
+
+	keep_evidence(x->c, x->s);
+	if (min > *said || !open)
+		*said = min;
+	if (open)
+		return;
+	chain = chained(x->c->marks, h->behaviour, min);
+	if (x->r != NULL)
+		chain |= chained(x->r->marks, h->behaviour, min);
+	if (say(x, h, chain) != 0)
+		x->rc = -1;
+	access_mark(x->c->marks, h->behaviour, min);
+	if (x->r != NULL)
+		access_mark(x->r->marks, h->behaviour, min);
+}

@@ -1,0 +1,311 @@
+/* access_use.c - how models are used: in what breadth, against which guardrails, like whom; and keys that are used after they were read. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <math.h>
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "detect/access.h"
+
+#define MODELS_MIN	10
+#define MODELS_LEAST	6
+#define REGIONS_MIN	10
+#define REGIONS_LEAST	3
+#define SOURCES_MIN	60
+#define SOURCES_LEAST	6
+#define BLOCKS_SEC	600
+#define BLOCKS_LEAST	5
+#define POLICIES_LEAST	2
+#define EXTRACT_LEAST	500
+#define SECRET_MIN	60
+#define GUARDED_LEAST	20
+#define HALF_HOUR	30
+
+static const struct { const char *actor, *source; } bound[] = {
+#define BOUND(actor, source)	{ actor, source },
+#include "detect/access_services.tbl"
+#undef BOUND
+};
+
+/* ---- breadth ------------------------------------------------------------------------- */
+
+struct breadth {
+	enum behaviour	behaviour;
+	enum dim	dim;
+	enum peak	which;
+	unsigned	least, stranger_least, times;	/* stranger_least: of a new caller, where others use the same */
+	uint32_t	span;
+	const char	*what;
+};
+
+static void
+rule_breadth(struct rules *x, const struct breadth *b, uint16_t *peak)
+{
+	struct hit h = { .behaviour = b->behaviour };
+	unsigned n = known_recent(x->c, b->dim, x->s->min, b->span), limit, most;
+	bool stranger = !caller_is_grown(x->a, x->c), common = fact_callers(x->a, b->dim, x->s->dim[b->dim]) >= 3;
+
+	(void)known_of(x->c, b->dim, &most);
+	limit = rule_least(x, stranger && common ? b->stranger_least : b->least, stranger ? 0 : *peak, b->times);
+	if (limit > most && *peak < most)
+		limit = most;
+	if (n >= limit) {
+		h.observed = n;
+		h.baseline = stranger ? b->least - 1 : *peak;
+		h.points = 1.0 * n / limit;
+		h.start_ms = (int64_t)x->s->sec * 1000;
+		if (stranger)
+			snprintf(h.reason, sizeof(h.reason), "%u %s within %u minutes", n, b->what, b->span);
+		else
+			snprintf(h.reason, sizeof(h.reason), "%u %s within %u minutes, at most %u before", n, b->what, b->span, (unsigned)*peak);
+		access_hit(x, &h);
+	}
+	learn_peak(x->a, x->c, peak, b->which, n, x->s->day);
+}
+
+/*
+ * Pods of a cluster have addresses all over one private network, and those of a new service all over its cloud's: private ones do not count,
+ * and of a new caller whole areas do.
+ */
+static void
+rule_sources(struct rules *x)
+{
+	static const struct breadth nets = { B_MANY_SOURCES, D_NET, PEAK_NETS, SOURCES_LEAST, SOURCES_LEAST, 2, SOURCES_MIN, "networks" };
+	static const struct breadth areas = { B_MANY_SOURCES, D_AREA, PEAK_NETS, SOURCES_LEAST, SOURCES_LEAST, 2, SOURCES_MIN, "networks" };
+
+	if (x->s->dim[D_NET] != 0 && !x->s->place.private)
+		rule_breadth(x, caller_is_grown(x->a, x->c) ? &nets : &areas, &x->c->nets_peak);
+}
+
+/* ---- content ------------------------------------------------------------------------------- */
+
+void
+rule_blocks(struct rules *x)
+{
+	struct hit h = { .behaviour = B_BLOCKS };
+	struct caller *c = x->c;
+	unsigned n, least;
+	uint32_t first, calls = c->half[0].n + c->half[1].n;
+
+	if (!x->s->filtered || x->s->block_again)
+		return;
+	ring_put(&c->blocks, x->s->sec);
+	n = ring_count(&c->blocks, x->s->sec, BLOCKS_SEC, &first);
+	least = rule_least(x, BLOCKS_LEAST, c->blocks_peak, 2);
+	/* A service speaks for many people: some of what they write is blocked each hour. */
+	if (n >= least && least <= RING_SLOTS && (c->kind == CALLER_HUMAN || n * 20 >= calls)) {
+		h.observed = n;
+		h.baseline = least - 1;
+		h.points = 1.0 * n / least;
+		h.start_ms = (int64_t)first * 1000;
+		snprintf(h.reason, sizeof(h.reason), "the content filter or guardrail stopped %u or more of its calls within %u minutes", n,
+		    BLOCKS_SEC / 60);
+		access_hit(x, &h);
+	} else if (x->s->policies >= POLICIES_LEAST) {
+		h.observed = x->s->policies;
+		h.baseline = 1;
+		h.points = 1;
+		h.start_ms = (int64_t)x->s->sec * 1000;
+		snprintf(h.reason, sizeof(h.reason), "one call broke %u policies of the guardrail at once", x->s->policies);
+		access_hit(x, &h);
+	}
+	learn_peak(x->a, c, &c->blocks_peak, PEAK_BLOCKS, n, x->s->day);
+}
+
+static void
+rule_guardrail(struct rules *x)
+{
+	struct hit h = { .behaviour = B_NO_GUARDRAIL, .points = 1, .observed = 0, .baseline = 1 };
+	struct caller *c = x->c;
+
+	uint32_t log = (uint32_t)access_hash(x->a, "log", event_text(x->s->e, F_EventProduct));
+
+	if (x->s->op != OP_INVOKE)
+		return;
+	if (x->s->signals & SIGNAL_GUARDED) {
+		if (c->guarded == 0)
+			c->guard_log = log;
+		c->guarded += c->guard_log == log && c->guarded < UINT32_MAX;
+		return;
+	}
+	if (c->guarded == 0 || log != c->guard_log)	/* another log of the same calls, which does not tell */
+		return;
+	if (c->guarded >= GUARDED_LEAST && c->unguarded == 0 && x->s->success && c->active_days >= 2) {
+		h.start_ms = (int64_t)x->s->sec * 1000;
+		snprintf(h.reason, sizeof(h.reason), "called without a guardrail; all %u calls of this caller so far had one", c->guarded);
+		access_hit(x, &h);
+	}
+	c->unguarded += c->unguarded < UINT32_MAX;
+	if (c->unguarded > 3)			/* from here on it is its habit */
+		c->guarded = c->unguarded = 0;
+}
+
+/* ---- extraction -------------------------------------------------------------------------------- */
+
+static void
+add_length(struct lengths *l, double length)
+{
+	double d = length - l->mean;
+
+	l->n++;
+	l->mean += (float)(d / l->n);
+	l->m2 += (float)(d * (length - l->mean));
+}
+
+static void
+turn_half(struct caller *c, const struct sight *s)
+{
+	struct lengths *now = &c->half[0];
+	uint32_t hour = now->n + c->half[1].n;
+
+	if (now->begin_min != 0 && now->model == s->dim[D_MODEL] && s->min < now->begin_min + HALF_HOUR)
+		return;
+	if (hour > c->hour_peak)
+		c->hour_peak = c->hour_peak == 0 || hour < 2 * c->hour_peak ? hour : 2 * c->hour_peak;
+	if (now->model == s->dim[D_MODEL] && s->min < now->begin_min + 2 * HALF_HOUR)
+		c->half[1] = *now;
+	else
+		c->half[1] = (struct lengths){ .begin_min = 0 };
+	*now = (struct lengths){ .begin_min = s->min, .model = s->dim[D_MODEL] };
+}
+
+/* Both halves as one (Chan, Golub, LeVeque 1979). */
+static double
+variation(const struct lengths *a, const struct lengths *b)
+{
+	double n = (double)a->n + b->n, d = (double)b->mean - a->mean;
+	double mean = (a->mean * (double)a->n + b->mean * (double)b->n) / n;
+	double m2 = (double)a->m2 + b->m2 + d * d * a->n * b->n / n;
+
+	return mean > 0 ? sqrt(m2 / n) / mean : 1;
+}
+
+static void
+rule_extraction(struct rules *x)
+{
+	struct hit h = { .behaviour = B_EXTRACTION };
+	struct caller *c = x->c;
+	bool grown = caller_is_grown(x->a, c);
+	uint32_t n;
+	double cv;
+
+	if (x->s->op != OP_INVOKE || x->s->dim[D_MODEL] == 0 || x->s->length < 0 || x->s->length > 1e9)
+		return;
+	turn_half(c, x->s);
+	add_length(&c->half[0], x->s->length);
+	n = c->half[0].n + c->half[1].n;
+	if (n < rule_least(x, grown ? EXTRACT_LEAST : 2 * EXTRACT_LEAST, 0, 1) || (grown && n < 3 * (uint64_t)c->hour_peak))
+		return;
+	cv = variation(&c->half[0], &c->half[1]);
+	if (cv > (grown ? 0.2 : 0.05))
+		return;
+	h.observed = n;
+	h.baseline = c->hour_peak;
+	h.points = 1;
+	h.start_ms = (int64_t)(c->half[1].n > 0 ? c->half[1].begin_min : c->half[0].begin_min) * 60000;
+	snprintf(h.reason, sizeof(h.reason), "%u calls of one model within an hour, all of nearly one length (they vary by %.0f %%); at most %u an hour "
+	    "before", n, cv * 100, c->hour_peak);
+	access_hit(x, &h);
+}
+
+/* ---- credentials ---------------------------------------------------------------------------------- */
+
+static void
+rule_bound(struct rules *x)
+{
+	struct hit h = { .behaviour = B_OUTSIDE_SERVICE, .points = 2, .observed = 1 };
+	const struct event *e = x->s->e;
+	struct slice source = extra_get(event_text(e, F_AdditionalFields), "EventSource");
+
+	if (source.n == 0)
+		source = event_text(e, F_TargetResourceType);
+	for (size_t i = 0; i < sizeof(bound) / sizeof(bound[0]) && source.n > 0; i++) {
+		if (!slice_glob_nocase(slice_of(bound[i].actor), event_text(e, F_ActorUserId)) ||
+		    slice_glob_nocase(slice_of(bound[i].source), source))
+			continue;
+		h.start_ms = (int64_t)x->s->sec * 1000;
+		snprintf(h.reason, sizeof(h.reason), "a credential made for one service alone is used for %.*s", (int)(source.n < 60 ? source.n : 60),
+		    source.p);
+		access_hit(x, &h);
+	}
+}
+
+static void
+note_secret(struct rules *x)
+{
+	struct resource *r = x->r;
+	const struct event *e = x->s->e;
+	struct slice by = event_has(e, F_ActorUsername) ? event_text(e, F_ActorUsername) : event_text(e, F_ActorUserId);
+	struct slice id = event_text(e, F_EventId);
+
+	r->secret_min = x->s->min;
+	memset(r->secret_by, 0, sizeof(r->secret_by));
+	by.n = utf8_cut(by, sizeof(r->secret_by) - 1);
+	if (by.n > 0)
+		memcpy(r->secret_by, by.p, by.n);
+	memset(r->secret_id, 0, sizeof(r->secret_id));
+	for (size_t i = 0; id.n == 32 && i < 16; i++) {
+		unsigned v = 0;
+
+		for (int k = 0; k < 2; k++) {
+			char ch = id.p[2 * i + (size_t)k];
+
+			v = v << 4 | (unsigned)(ch <= '9' ? ch - '0' : ch - 'a' + 10);
+		}
+		r->secret_id[i] = (unsigned char)v;
+	}
+}
+
+/* A key that was read, made or renewed, and within the hour is used from where its resource's keys were never used from. */
+void
+rule_secrets(struct rules *x)
+{
+	struct hit h = { .behaviour = B_KEY_AFTER_LISTING, .points = 2, .observed = 1 };
+	struct resource *r = x->r;
+	const struct sight *s = x->s;
+	unsigned used = 0;
+	struct buf b;
+
+	if (r == NULL || s->denied)
+		return;
+	if (s->op == OP_SECRET && !slice_eq(event_text(s->e, F_EventResult), SLICE("Failure"))) {
+		note_secret(x);
+		return;
+	}
+	if (s->op != OP_INVOKE || s->auth != AUTH_KEY || r->secret_min == 0 || s->min > r->secret_min + SECRET_MIN ||
+	    s->min < r->secret_min || s->dim[D_NET] == 0 || known_find(r->key_net, NETS, s->dim[D_NET]) != NULL)
+		return;
+	for (int i = 0; i < NETS; i++)
+		used += r->key_net[i].last_min != 0;
+	if (used == 0 && s->day == r->first_day)		/* a new resource: its first use */
+		return;
+	if (s->place.private || fact_is_common(x->a, D_NET, s->dim[D_NET], s->day))
+		return;
+	h.start_ms = (int64_t)r->secret_min * 60000;
+	buf_init(&b, sizeof(h.reason) - 1);
+	buf_printf(&b, "its key was read or renewed by ");
+	put_quoted(&b, slice_of(r->secret_by), 60);
+	buf_printf(&b, " and %u minutes later a key is used from %s, a network that never used one here (%u did)", s->min - r->secret_min,
+	    s->place.net, used);
+	snprintf(h.reason, sizeof(h.reason), "%.*s", (int)b.n, b.n > 0 ? b.p : "");
+	buf_fini(&b);
+	access_hit(x, &h);
+}
+
+void
+rule_use(struct rules *x)
+{
+	static const struct breadth models = { B_MANY_MODELS, D_MODEL, PEAK_MODELS, MODELS_LEAST, 12, 3, MODELS_MIN, "models" };
+	static const struct breadth regions = { B_MANY_REGIONS, D_REGION, PEAK_REGIONS, REGIONS_LEAST, 5, 2, REGIONS_MIN, "regions" };
+
+	if (x->s->dim[D_MODEL] != 0)
+		rule_breadth(x, &models, &x->c->models_peak);
+	if (x->s->dim[D_REGION] != 0)
+		rule_breadth(x, &regions, &x->c->regions_peak);
+	rule_sources(x);
+	rule_guardrail(x);
+	rule_extraction(x);
+	rule_bound(x);
+}

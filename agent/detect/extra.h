@@ -1,0 +1,50 @@
+/*
+ * extra.h - members of an event's AdditionalFields, one after the other, without reading the whole as JSON; and small readers of saved bytes.
+ *
+ * Takes:   any bytes; what is no JSON object ends early.
+ * Gives:   slices into the text: keys and texts without their quotes and still escaped, all else as it stands there.
+ */
+#ifndef DETECT_EXTRA_H
+#define DETECT_EXTRA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/slice.h"
+
+struct buf;
+
+struct extra {
+	struct slice	rest;
+	struct slice	key, value;
+	bool		text;		/* the value stood in quotes */
+};
+void	extra_begin(struct extra *, struct slice json);
+bool	extra_next(struct extra *);		/* false: no more */
+/* The value of one member, or empty. */
+struct slice extra_get(struct slice json, const char *key);
+
+/* Takes n bytes off the front of `in`; false: there are fewer. */
+bool	saved_take(struct slice *in, void *to, size_t n);
+/* A text with its length in front; cut at max when written, refused when longer. */
+void	saved_put_text(struct buf *, struct slice, uint32_t max);
+bool	saved_take_text(struct slice *in, struct slice *ret, uint32_t max);
+
+/*
+ * Event time that one lying record cannot move: a step of more than an hour ahead counts when a second event comes from there; a time
+ * that all events have left behind for sixteen in a row goes back to theirs. Streams may be sparse: nothing waits for a crowd.
+ */
+struct event_time {
+	int64_t		now_ms;			/* newest believed; 0: none yet */
+	int64_t		ahead_ms, behind_ms;	/* where a step would lead */
+	uint32_t	behind;			/* events in a row that are far behind now_ms */
+};
+void	event_time_see(struct event_time *, int64_t t_ms);
+
+/*
+ * A stranger's text in a sentence: control characters, quotes, what is no UTF-8 and what turns or hides text (U+2000 to U+207F, U+FEFF) as
+ * '?', cut at `max` bytes with "...". put_quoted stands it in double quotes.
+ */
+void	put_plain(struct buf *, struct slice, size_t max);
+void	put_quoted(struct buf *, struct slice, size_t max);
+
+#endif
