@@ -4,7 +4,6 @@
 #endif
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/hash.h"
 #include "detect/access.h"
@@ -380,6 +379,15 @@ take_again(struct access *a, struct sight *s, struct slice request_id)
 	s->block_again = s->filtered && seen_before(a, access_hash(a, "block", id));
 }
 
+/* A jailbreak told by the product itself is an alert, and a call as well. */
+static bool
+of_class(const struct event *e)
+{
+	struct slice class = event_text(e, F_EventClass);
+
+	return slice_eq(class, SLICE("activity")) || (slice_eq(class, SLICE("alert")) && event_has(e, F_RequestCount));
+}
+
 bool
 access_sight(struct access *a, const struct event *e, struct sight *s)
 {
@@ -387,7 +395,7 @@ access_sight(struct access *a, const struct event *e, struct sight *s)
 	struct slice address = event_text(e, F_SrcIpAddr);
 	struct more more;
 
-	if (!slice_eq(event_text(e, F_EventClass), SLICE("activity")) || t_ms < 0 || t_ms / 1000 >= (int64_t)UINT16_MAX * DAY_SECONDS ||
+	if (!of_class(e) || t_ms < 0 || t_ms / 1000 >= (int64_t)UINT16_MAX * DAY_SECONDS ||
 	    t_ms / 1000 >= UINT32_MAX || slice_eq(event_text(e, F_EventOriginalType), SLICE("AllMetrics")))
 		return false;
 	*s = (struct sight){ .e = e, .sec = (uint32_t)(t_ms / 1000), .length = -1 };

@@ -30,10 +30,12 @@ struct detect {
 
 extern const struct conf_key volume_keys[];
 extern const struct conf_key access_keys[];
+extern const struct conf_key config_keys[];
 
 const struct conf_key detect_keys[] = {
 	{ .name = "volume", .type = CONF_BLOCK, .keys = volume_keys, .help = "spikes of requests, tokens and refusals" },
 	{ .name = "access", .type = CONF_BLOCK, .keys = access_keys, .help = "unusual access to AI services" },
+	{ .name = "config", .type = CONF_BLOCK, .keys = config_keys, .help = "changes of AI configuration" },
 	CONF_END
 };
 

@@ -1,0 +1,151 @@
+/*
+ * config_ops.c - one operation, several records: Start, Accept, the end. It is said once, by the first record that tells how it ended; what never ends is said when
+ * event time has passed its limit; one that must give way to others is said then.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "detect/config_parts.h"
+#include "model/wire.h"
+
+void
+op_drop(void *config, void *op)
+{
+	struct op *o = op;
+
+	(void)config;
+	free(o->event);
+	free(o->body);
+	o->event = o->body = NULL;
+	o->event_n = o->body_n = 0;
+}
+
+static char *
+copy(struct slice s, uint32_t *ret_n)
+{
+	char *p = s.n > 0 ? malloc(s.n) : NULL;
+
+	if (p != NULL)
+		memcpy(p, s.p, s.n);
+	*ret_n = p != NULL ? (uint32_t)s.n : 0;
+	return p;
+}
+
+/* The first record, to be said if no other comes; without AdditionalFields if those are too long. */
+static void
+keep_event(struct op *o, const struct event *e)
+{
+	struct event bare = *e;
+	struct err err = { 0 };
+	struct buf b;
+
+	buf_init(&b, EVENT_BYTES);
+	if (wire_put(e, &b, &err) != 0) {
+		buf_reset(&b);
+		event_unset(&bare, F_AdditionalFields);
+		event_unset(&bare, F_EventMessage);
+		(void)wire_put(&bare, &b, &err);
+	}
+	o->event = copy(buf_slice(&b), &o->event_n);
+	buf_fini(&b);
+}
+
+static void
+keep_id(struct op *o, const struct event *e)
+{
+	struct slice id = event_text(e, F_EventId);
+
+	if (id.n != 32 || o->nevidence == EVIDENCE_IDS)
+		return;
+	for (int i = 0; i < 16; i++) {
+		unsigned v = 0;
+
+		for (int k = 0; k < 2; k++) {
+			char c = id.p[2 * i + k];
+
+			v = v << 4 | (unsigned)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+		}
+		o->evidence[o->nevidence][i] = (unsigned char)v;
+	}
+	o->nevidence++;
+}
+
+static void
+finish(struct config *c, struct op *o, const struct change *change)
+{
+	struct change whole = *change;
+
+	if (whole.body.n == 0)
+		whole.body = slice_make(o->body, o->body_n);
+	config_say(c, &whole, o);
+	o->said = true;
+	op_drop(c, o);
+}
+
+/* As its first record told it, since no other came. */
+static void
+give_up(struct config *c, struct op *o)
+{
+	struct change change;
+	struct event e;
+	struct err err = { 0 };
+
+	if (o->said || o->event == NULL || wire_get(slice_make(o->event, o->event_n), &e, &err) != 0 || !config_change_of(c, &e, &change))
+		return;
+	change.ended = false;
+	finish(c, o, &change);
+}
+
+static struct op *
+make_op(struct config *c, const struct change *change)
+{
+	struct op *o;
+
+	if (c->ops.n == c->ops.max) {		/* the one untouched for longest gives way, and is said before */
+		struct op *oldest = lru_oldest(&c->ops, LRU_NEW);
+
+		give_up(c, oldest);
+	}
+	o = lru_add(&c->ops, change->op);
+	o->first_ms = o->touched_ms = change->t_ms;
+	return o;
+}
+
+void
+ops_take(struct config *c, const struct change *change)
+{
+	struct op *o = lru_find(&c->ops, change->op);
+
+	if (o == NULL)
+		o = make_op(c, change);
+	if (change->t_ms > o->touched_ms)
+		o->touched_ms = change->t_ms;
+	if (o->said)
+		return;
+	if (change->t_ms < o->first_ms)
+		o->first_ms = change->t_ms;
+	keep_id(o, change->e);
+	if (change->ended) {
+		finish(c, o, change);
+		return;
+	}
+	if (o->event == NULL)
+		keep_event(o, change->e);
+	if (o->body == NULL && change->body.n > 0)
+		o->body = copy(change->body, &o->body_n);
+}
+
+void
+ops_expire(struct config *c)
+{
+	for (struct op *o; (o = lru_oldest(&c->ops, LRU_NEW)) != NULL && o->touched_ms + c->wait_ms < c->time.now_ms;) {
+		give_up(c, o);
+		op_drop(c, o);
+		lru_remove(&c->ops, o);
+	}
+}

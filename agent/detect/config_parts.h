@@ -1,0 +1,152 @@
+/*
+ * config_parts.h - inside the config detector: which operation is a change, what it changed, and what that weakens.
+ *
+ * config_what.c: the tables, one event's operation. config_diff.c: bodies compared. config_ops.c: the records of one operation brought together.
+ * config_objects.c: the last state of each object. config_say.c: findings. config_memory.c: saved and restored. config_changes.c holds them together.
+ */
+#ifndef DETECT_CONFIG_PARTS_H
+#define DETECT_CONFIG_PARTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/json.h"
+#include "base/slice.h"
+#include "detect/extra.h"
+#include "detect/lru.h"
+#include "model/event.h"
+
+struct buf;
+struct err;
+
+enum effect { EFFECT_NONE, EFFECT_MAKE, EFFECT_REMOVE, EFFECT_READ, EFFECT_RENEW, EFFECT_ACT };
+enum direction { WEAK, STRONG, CHANGED, GONE, UP, DOWN };
+enum where { WHERE_ANY, WHERE_AI };
+
+struct change_row { const char *pattern; enum where where; const char *kind; enum effect effect; const char *severity, *code, *object; };
+
+#define BODY_BYTES	32768		/* as: json of the mappings keeps no more */
+#define STATE_BYTES	16384		/* remembered of one object */
+#define LEAVES		512
+#define PATH_BYTES	192
+#define EVENT_BYTES	65536		/* of the first record of an operation, kept until it ends */
+#define EVIDENCE_IDS	6
+#define CHANGES_SAID	24
+#define EFFECTS_SAID	6
+
+/* ---- bodies --------------------------------------------------------------------------- */
+
+struct leaf { uint64_t hash; uint32_t path, path_n, text, text_n; };	/* in the buf of its leaves */
+struct leaves {
+	struct leaf	v[LEAVES];
+	uint32_t	n;
+	bool		cut;		/* there were more */
+	struct buf	*text;
+};
+
+struct comparer;			/* working memory */
+struct comparer *comparer_new(void);	/* NULL when memory is short */
+void	comparer_free(struct comparer *);
+
+struct difference {
+	struct { struct slice path, before, after; } v[CHANGES_SAID];	/* in the comparer, until it compares again; before, after: SLICE_NONE: absent */
+	uint32_t	n, more;
+	struct { const char *words, *code; struct slice path; enum direction direction; } effects[EFFECTS_SAID];
+	uint32_t	neffects;
+	int		severity;	/* of what is weakened; -1: nothing is */
+	bool		weaker, stronger, changed, unread;	/* unread: no body that says anything */
+	const char	*code;		/* of the gravest */
+};
+/* What `after` changes of `before` (empty: unknown). Only paths that `after` names count, and elements of lists that it holds. */
+void	compare(struct comparer *, const char *kind, struct slice before, struct slice after, struct difference *ret);
+/* All paths in which two bodies both speak say the same. */
+bool	same_where_both_speak(struct comparer *, struct slice a, struct slice b);
+/* A body over a remembered state: members of both, the body's where both speak; lists are the body's. False: as the body alone. */
+bool	merge_bodies(struct comparer *, struct slice state, struct slice body, struct buf *out);
+int	severity_of(const char *word);		/* 0 Informational .. 4 Critical */
+extern const char *const severity_words[5];
+
+/* ---- operations -------------------------------------------------------------------------- */
+
+struct change {				/* one event that tells of a change */
+	const struct event	*e;
+	const struct change_row	*row;
+	int64_t			 t_ms;
+	uint64_t		 op, object;	/* keyed */
+	char			 series[384];	/* operation, object and group: what makes the id */
+	struct slice		 body;		/* JSON, or empty */
+	bool			 ended, failed;
+};
+
+struct op {
+	struct lru_node	node;
+	int64_t		first_ms, touched_ms;
+	bool		said;
+	char		*event;			/* wire bytes of its first record */
+	uint32_t	event_n;
+	char		*body;
+	uint32_t	body_n;
+	unsigned char	evidence[EVIDENCE_IDS][16];
+	uint8_t		nevidence;
+};
+
+struct object {
+	struct lru_node	node;
+	int64_t		changed_ms;		/* 0: only seen */
+	char		*state, *prev;		/* as it is, and before the last change; NULL: unknown or absent */
+	uint32_t	state_n, prev_n;
+	bool		removed, made;		/* the last change removed it, or made it where none was */
+	char		finding[33];		/* that told the last change */
+};
+
+struct config {
+	/* settings */
+	int64_t		wait_ms, undo_ms;
+	/* state */
+	unsigned char	key[16];
+	struct event_time time;
+	struct lru	ops, objects, tops;	/* tops: marks of whole resources and actors */
+	size_t		state_bytes;
+	struct comparer	*compare;
+	uint64_t	seen, findings, forgotten;
+	/* while one event is seen */
+	struct event_list *say;
+	struct err	*err;
+	int		rc;
+};
+
+struct marks { struct lru_node node; struct { int64_t ms; char code[3]; } v[4]; };
+
+/* ---- config_what.c ----------------------------------------------------------------------------- */
+uint64_t config_hash(const struct config *, const char *what, struct slice);
+/* False: it tells of no change. */
+bool	config_change_of(struct config *, const struct event *, struct change *ret);
+/* Inventory and plans: the kind of object and its state as a body (in `out`); false: neither. */
+bool	config_inventory_of(struct config *, const struct event *, uint64_t *ret_object, struct buf *out);
+
+/* ---- config_objects.c ---------------------------------------------------------------------------- */
+/* Found or made; now the most recently used. */
+struct object *objects_of(struct config *, uint64_t object);
+/* What inventory shows: the state, without a change. */
+void	objects_see(struct config *, uint64_t object, struct slice state);
+/* Keeps a copy (longer than STATE_BYTES: nothing) in *to. */
+void	object_keep(struct config *, char **to, uint32_t *to_n, struct slice);
+void	object_drop(void *config, void *object);
+/* Codes of other weakenings of the same resource or by the same actor within a day, comma separated; `add`: then adds this one's. */
+void	marks_chain(struct config *, const struct change *, const char *code, bool add, char ret[48]);
+
+/* ---- config_ops.c --------------------------------------------------------------------------------- */
+/* One more record of an operation: says it, or keeps it until it ends. */
+void	ops_take(struct config *, const struct change *);
+/* Says what never ended, as far as event time is. */
+void	ops_expire(struct config *);
+void	op_drop(void *config, void *op);
+
+/* ---- config_say.c ----------------------------------------------------------------------------------- */
+/* `op` may be NULL: an operation of one record. Learns the object's new state. */
+void	config_say(struct config *, const struct change *, const struct op *);
+
+/* ---- config_memory.c ---------------------------------------------------------------------------------- */
+int	config_save(void *state, struct buf *out, struct err *);
+int	config_restore(void *state, struct slice saved, struct err *);
+
+#endif

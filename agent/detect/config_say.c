@@ -1,0 +1,469 @@
+/* config_say.c - a change as a finding: who changed what, what it was and what it is, and what that weakens. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <math.h>
+#include <stdio.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "detect/config_parts.h"
+#include "detect/detect.h"
+#include "model/wire.h"
+
+#define TEXT_BYTES	(256u << 10)
+
+static const struct { const char *code, *tactics, *techniques; } techniques[] = {
+#define TECHNIQUE(code, tactics, techniques)	{ code, tactics, techniques },
+#include "detect/config_techniques.tbl"
+#undef TECHNIQUE
+};
+
+struct verdict {
+	struct difference	diff;
+	int			severity;
+	const char		*code, *effect;
+	char			chain[48];
+	bool			undoes;
+	int64_t			undone_ms;
+	char			undone[33];
+	struct slice		before, after;
+};
+
+/* ---- what it weighs ----------------------------------------------------------------------- */
+
+static const char *
+effect_word(const struct change *c, const struct difference *d)
+{
+	switch (c->row->effect) {
+	case EFFECT_READ:
+		return "read";
+	case EFFECT_RENEW:
+		return "renewed";
+	case EFFECT_ACT:
+		return "acted";
+	case EFFECT_REMOVE:
+		return "removed";
+	default:
+		return d->weaker ? "weakened" : d->stronger ? "strengthened" : "changed";
+	}
+}
+
+static bool
+is_undone(struct config *config, const struct change *c, const struct object *o)
+{
+	int64_t after = c->t_ms - o->changed_ms;
+
+	if (o->changed_ms == 0 || after < 0 || after > config->undo_ms || c->failed || !c->ended)
+		return false;
+	if (c->row->effect == EFFECT_REMOVE)
+		return o->made;
+	if (c->row->effect != EFFECT_MAKE)
+		return false;
+	if (o->removed)
+		return true;
+	return o->prev_n > 0 && o->state_n > 0 && c->body.n > 0 &&
+	    !same_where_both_speak(config->compare, slice_make(o->state, o->state_n), c->body) &&
+	    same_where_both_speak(config->compare, slice_make(o->prev, o->prev_n), c->body);
+}
+
+static void
+judge(struct config *config, const struct change *c, const struct object *o, struct verdict *v)
+{
+	bool serious;
+
+	memset(v, 0, sizeof(*v));
+	v->undoes = is_undone(config, c, o);
+	v->undone_ms = c->t_ms - o->changed_ms;
+	memcpy(v->undone, o->finding, sizeof(v->undone));
+	v->before = slice_make(o->state, o->state_n);
+	if (o->removed && c->row->effect == EFFECT_MAKE)
+		v->before = SLICE_NONE;
+	v->after = c->row->effect == EFFECT_REMOVE ? SLICE_NONE : c->body;
+	if (c->row->effect == EFFECT_MAKE)
+		compare(config->compare, c->row->kind, v->before, v->after, &v->diff);
+	else
+		v->diff = (struct difference){ .severity = -1 };
+	v->severity = severity_of(c->row->severity);
+	v->code = c->row->code;
+	if (v->diff.severity >= 0 && v->diff.weaker) {
+		if (v->diff.severity > v->severity || v->severity == 0)
+			v->severity = v->diff.severity;
+		v->code = v->diff.code;
+	} else if (v->diff.severity >= 0) {		/* another one, neither weaker nor stronger */
+		v->severity = v->diff.severity > v->severity ? v->diff.severity : v->severity;
+		v->code = v->diff.code;
+	} else if (v->diff.stronger && v->severity > 1) {
+		v->severity = 1;
+	} else if (c->row->effect == EFFECT_MAKE && v->before.n > 0 && !v->diff.unread && !v->diff.changed) {
+		v->severity = 0;
+	}
+	v->effect = c->row->effect == EFFECT_MAKE && v->before.n > 0 && !v->diff.unread && !v->diff.changed ? "unchanged" :
+	    effect_word(c, &v->diff);
+	if (v->undoes && v->severity > 1 && !v->diff.weaker && c->row->effect == EFFECT_MAKE)
+		v->severity = 1;
+	if (c->failed && v->severity > 0)
+		v->severity--;
+	/* An administrator changes many things a day: only what weakens, and keys, make chains. */
+	serious = v->severity >= 2 && (v->diff.weaker || (c->row->effect == EFFECT_REMOVE && v->severity >= 3) || strcmp(v->code, "C4") == 0);
+	marks_chain(config, c, serious ? v->code : "", serious && !c->failed, v->chain);
+	if (v->chain[0] != '\0' && v->severity >= 2 && v->severity < 4)
+		v->severity++;
+}
+
+/* ---- words ------------------------------------------------------------------------------------ */
+
+static const char *
+verb(const struct change *c, const struct verdict *v)
+{
+	bool tried = c->failed;
+
+	switch (c->row->effect) {
+	case EFFECT_REMOVE:
+		return tried ? "tried to delete" : "deleted";
+	case EFFECT_READ:
+		return tried ? "tried to read" : "read";
+	case EFFECT_RENEW:
+		return tried ? "tried to renew" : "renewed";
+	case EFFECT_ACT:
+		return tried ? "tried to act on" : "acted on";
+	default:
+		if (v->diff.weaker)
+			return tried ? "tried to weaken" : "weakened";
+		if (v->diff.stronger)
+			return tried ? "tried to strengthen" : "strengthened";
+		return v->before.n > 0 ? tried ? "tried to change" : "changed" : tried ? "tried to set" : "set";
+	}
+}
+
+static const char *
+verb_end(const struct change *c, const struct verdict *v)
+{
+	switch (c->row->effect) {
+	case EFFECT_REMOVE:
+		return "deleted";
+	case EFFECT_READ:
+		return "read";
+	case EFFECT_RENEW:
+		return "renewed";
+	case EFFECT_ACT:
+		return "acted on";
+	default:
+		return v->diff.weaker ? "weakened" : v->diff.stronger ? "strengthened" : v->before.n > 0 ? "changed" : "set";
+	}
+}
+
+static void
+put_actor(struct buf *b, const struct event *e)
+{
+	static const enum field names[] = { F_ActorUsername, F_ActorUserId, F_ActingAppId };
+
+	for (size_t i = 0; i < 3; i++)
+		if (event_has(e, names[i])) {
+			put_plain(b, event_text(e, names[i]), 128);
+			return;
+		}
+	buf_puts(b, "Somebody");
+}
+
+static void
+put_target(struct buf *b, const struct event *e)
+{
+	struct slice name = event_has(e, F_TargetResourceName) ? event_text(e, F_TargetResourceName) : event_text(e, F_TargetResourceId);
+
+	if (name.n > 0) {
+		buf_puts(b, " of ");
+		put_plain(b, name, 128);
+	}
+	if (event_has(e, F_AiDeployment)) {
+		buf_puts(b, " (");
+		put_plain(b, event_text(e, F_AiDeployment), 96);
+		buf_putc(b, ')');
+	}
+}
+
+static void
+put_age(struct buf *b, int64_t ms)
+{
+	if (ms < 120000)
+		buf_printf(b, "%lld seconds", (long long)(ms / 1000));
+	else
+		buf_printf(b, "%lld minutes", (long long)(ms / 60000));
+}
+
+static void
+put_reason(struct buf *b, const struct change *c, const struct verdict *v)
+{
+	size_t begin = b->n;
+
+	for (uint32_t i = 0; i < v->diff.neffects; i++)
+		if (v->diff.effects[i].direction != STRONG || !v->diff.weaker)
+			buf_printf(b, "%s%s", b->n > begin ? ", " : "", v->diff.effects[i].words);
+	for (uint32_t i = 0; i < v->diff.n && i < 3; i++) {
+		buf_puts(b, b->n > begin ? "; " : "");
+		put_plain(b, v->diff.v[i].path, 96);
+		buf_puts(b, " was ");
+		put_quoted(b, v->diff.v[i].before.p != NULL ? v->diff.v[i].before : SLICE("absent"), 64);
+		buf_puts(b, ", is ");
+		put_quoted(b, v->diff.v[i].after.p != NULL ? v->diff.v[i].after : SLICE("absent"), 64);
+	}
+	if (v->diff.n > 3)
+		buf_printf(b, " and %u more", v->diff.n - 3 + v->diff.more);
+	if (b->n == begin && strcmp(v->effect, "unchanged") == 0)
+		buf_puts(b, "it is as it was");
+	if (b->n == begin && c->row->effect == EFFECT_MAKE)
+		buf_puts(b, v->diff.unread ? "the record does not tell what" : "what it was before is not known");
+	if (b->n == begin)
+		buf_printf(b, "%s %s%s", c->row->object, c->failed ? "not " : "", verb_end(c, v));
+	if (c->failed && event_has(c->e, F_HttpStatusCode))
+		buf_printf(b, "; it failed with status %lld", (long long)event_number(c->e, F_HttpStatusCode, 0));
+	else if (c->failed)
+		buf_puts(b, "; it failed");
+	if (v->undoes) {
+		buf_puts(b, "; it undoes the change of ");
+		put_age(b, v->undone_ms);
+		buf_puts(b, " before");
+	}
+	if (!c->ended)
+		buf_puts(b, "; how it ended no record told");
+	if (v->chain[0] != '\0')
+		buf_printf(b, "; within a day of other changes here or by this actor (%s)", v->chain);
+}
+
+static void
+put_changes(struct buf *b, const struct difference *d)
+{
+	buf_puts(b, ",\"changes\":[");
+	for (uint32_t i = 0; i < d->n; i++) {
+		buf_puts(b, i > 0 ? ",{\"path\":" : "{\"path\":");
+		buf_put_json(b, d->v[i].path);
+		if (d->v[i].before.p != NULL) {
+			buf_puts(b, ",\"old\":");
+			buf_put_json(b, slice_make(d->v[i].before.p, utf8_cut(d->v[i].before, 512)));
+		}
+		if (d->v[i].after.p != NULL) {
+			buf_puts(b, ",\"new\":");
+			buf_put_json(b, slice_make(d->v[i].after.p, utf8_cut(d->v[i].after, 512)));
+		}
+		buf_putc(b, '}');
+	}
+	buf_putc(b, ']');
+	if (d->more > 0)
+		buf_printf(b, ",\"changes_left_out\":%u", d->more);
+}
+
+static void
+put_evidence(struct buf *b, const struct change *c, const struct op *op)
+{
+	struct slice own = event_text(c->e, F_EventId);
+
+	buf_puts(b, ",\"evidence\":[");
+	if (op != NULL && op->nevidence > 0)
+		for (uint8_t i = 0; i < op->nevidence; i++) {
+			buf_puts(b, i > 0 ? ",\"" : "\"");
+			buf_put_hex(b, op->evidence[i], 16);
+			buf_putc(b, '"');
+		}
+	else if (own.n > 0)
+		buf_put_json(b, own);
+	buf_putc(b, ']');
+}
+
+static void
+put_additional(struct buf *b, const struct change *c, const struct op *op, const struct verdict *v)
+{
+	struct slice group = extra_get(event_text(c->e, F_AdditionalFields), "CorrelationId");
+
+	buf_printf(b, "{\"change\":\"%s\",\"object\":\"%s\",\"effect\":\"%s\",\"outcome\":\"%s\"", v->code, c->row->kind, v->effect,
+	    c->failed ? "failed" : c->ended ? "done" : "unknown");
+	if (v->diff.neffects > 0) {
+		buf_puts(b, ",\"meaning\":[");
+		for (uint32_t i = 0; i < v->diff.neffects; i++) {
+			buf_puts(b, i > 0 ? "," : "");
+			buf_put_json(b, slice_of(v->diff.effects[i].words));
+		}
+		buf_putc(b, ']');
+	}
+	if (v->diff.n > 0)
+		put_changes(b, &v->diff);
+	if (v->undoes)
+		buf_printf(b, ",\"undoes\":\"%s\",\"undone_after_s\":%lld", v->undone, (long long)(v->undone_ms / 1000));
+	if (v->chain[0] != '\0')
+		buf_printf(b, ",\"chain\":\"%s\"", v->chain);
+	if (group.n > 0) {
+		buf_puts(b, ",\"CorrelationId\":\"");	/* escaped as it stands */
+		buf_put_slice(b, group);
+		buf_putc(b, '"');
+	}
+	put_evidence(b, c, op);
+	buf_putc(b, '}');
+}
+
+/* ---- the event ------------------------------------------------------------------------------------ */
+
+static void
+copy_columns(struct event *f, const struct event *e, struct arena *arena)
+{
+	static const enum field columns[] = {
+		F_CloudProvider, F_CloudAccountId, F_CloudRegion, F_TargetResourceId, F_TargetResourceName, F_TargetResourceType,
+		F_AiModelName, F_AiModelVersion, F_AiDeployment, F_ActorUserId, F_ActorUsername, F_ActorUserType, F_ActingAppId, F_SrcIpAddr,
+		F_HttpUserAgent, F_Operation, F_EventUrl,
+	};
+
+	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
+		if (!event_has(f, columns[i]))
+			event_set_text(f, columns[i], arena_dup(arena, event_text(e, columns[i])));
+	if (event_has(e, F_HttpStatusCode) && !event_has(f, F_HttpStatusCode))
+		event_set_number(f, F_HttpStatusCode, event_number(e, F_HttpStatusCode, 0));
+}
+
+static void
+set_fixed(struct event *f, const struct change *c, const struct op *op, const struct verdict *v)
+{
+	int64_t begin_ms = op != NULL && op->first_ms < c->t_ms ? op->first_ms : c->t_ms;
+
+	event_set_number(f, F_TimeGenerated, c->t_ms);
+	event_set_number(f, F_EventStartTime, begin_ms);
+	event_set_number(f, F_EventEndTime, c->t_ms);
+	event_set_number(f, F_EventCount, 1);
+	event_set_text(f, F_EventClass, SLICE("config_change"));
+	event_set_text(f, F_EventSeverity, slice_of(severity_words[v->severity]));
+	event_set_text(f, F_EventResult, c->failed ? SLICE("Failure") : c->ended && slice_eq(event_text(c->e, F_EventResult), SLICE("Success")) ?
+	    SLICE("Success") : SLICE("NA"));
+	event_set_text(f, F_EventVendor, SLICE("aispm-agent"));
+	event_set_text(f, F_EventProduct, SLICE("aispm-agent"));
+	event_set_text(f, F_EventSchemaVersion, SLICE("1"));
+	for (size_t i = 0; i < sizeof(techniques) / sizeof(techniques[0]); i++)
+		if (strcmp(techniques[i].code, v->code) == 0) {
+			event_set_text(f, F_AttackTactics, slice_of(techniques[i].tactics));
+			event_set_text(f, F_AttackTechniques, slice_of(techniques[i].techniques));
+		}
+	event_set_real(f, F_DetectorScore, 1 - pow(2, -(v->severity + 0.0)));
+}
+
+static struct slice
+keep(struct event_list *say, struct buf *b)
+{
+	struct slice s = b->failed ? SLICE_NONE : arena_dup(say->arena, buf_slice(b));
+
+	buf_reset(b);
+	return s;
+}
+
+static void
+set_texts(struct event *f, struct config *config, const struct change *c, const struct op *op, const struct verdict *v, struct buf *b)
+{
+	struct event_list *say = config->say;
+
+	buf_printf(b, "config.%s.%s", c->row->kind, v->effect);
+	event_set_text(f, F_EventOriginalType, keep(say, b));
+	buf_printf(b, "%s%s%s", c->row->object, c->failed ? " not " : " ", verb_end(c, v));
+	if (b->n > 0 && b->p[0] >= 'a' && b->p[0] <= 'z')
+		b->p[0] = (char)(b->p[0] - 'a' + 'A');
+	event_set_text(f, F_EventName, keep(say, b));
+	put_actor(b, c->e);
+	buf_printf(b, " %s the %s", verb(c, v), c->row->object);
+	put_target(b, c->e);
+	buf_puts(b, ": ");
+	put_reason(b, c, v);
+	event_set_text(f, F_EventMessage, keep(say, b));
+	put_reason(b, c, v);
+	event_set_text(f, F_DetectorReason, keep(say, b));
+	event_set_text(f, F_OldValue, arena_dup(say->arena, v->before));
+	event_set_text(f, F_NewValue, arena_dup(say->arena, v->after));
+	put_additional(b, c, op, v);
+	event_set_text(f, F_AdditionalFields, keep(say, b));
+}
+
+/* What the operation's first record told and its last one does not. */
+static void
+fill_from_first(struct event *f, const struct op *op, struct arena *arena)
+{
+	struct event first;
+	struct err err = { 0 };
+
+	if (op != NULL && op->event != NULL && wire_get(slice_make(op->event, op->event_n), &first, &err) == 0)
+		copy_columns(f, &first, arena);
+}
+
+static int
+say(struct config *config, const struct change *c, const struct op *op, const struct verdict *v, char id[33])
+{
+	struct event_list *list = config->say;
+	struct event f, *at;
+	struct slice kept;
+	struct buf b;
+	int rc = -1;
+
+	event_init(&f);
+	buf_init(&b, TEXT_BYTES);
+	if (detect_finding_id("config", slice_of(c->series), op != NULL ? op->first_ms : c->t_ms, "change", id, config->err) != 0)
+		goto out;
+	set_fixed(&f, c, op, v);
+	kept = arena_dup(list->arena, slice_make(id, 32));
+	event_set_text(&f, F_EventId, kept);
+	event_set_text(&f, F_EventOriginalUid, kept);
+	copy_columns(&f, c->e, list->arena);
+	fill_from_first(&f, op, list->arena);
+	set_texts(&f, config, c, op, v, &b);
+	at = event_list_add(list);
+	if (at == NULL || !event_has(&f, F_EventMessage) || !event_has(&f, F_EventId) || !event_has(&f, F_AdditionalFields)) {
+		if (at != NULL)
+			list->n--;
+		err_set(config->err, ERR_AGAIN, "no memory for a finding");
+		goto out;
+	}
+	*at = f;
+	config->findings++;
+	rc = 0;
+out:
+	buf_fini(&b);
+	return rc;
+}
+
+/* ---- what it leaves ---------------------------------------------------------------------------------- */
+
+static void
+learn(struct config *config, const struct change *c, struct object *o, const char id[33])
+{
+	struct buf merged;
+
+	if (c->failed || (c->row->effect != EFFECT_MAKE && c->row->effect != EFFECT_REMOVE))
+		return;
+	memcpy(o->finding, id, sizeof(o->finding));
+	o->changed_ms = c->t_ms;
+	if (c->row->effect == EFFECT_REMOVE) {
+		o->made = false;
+		o->removed = true;
+		return;			/* the state stays: it may come back */
+	}
+	o->made = o->state == NULL && o->removed == false && c->body.n > 0 &&
+	    slice_find_nocase(event_text(c->e, F_Operation), SLICE("create"), 0) >= 0;
+	o->removed = false;
+	if (c->body.n == 0)
+		return;
+	object_keep(config, &o->prev, &o->prev_n, slice_make(o->state, o->state_n));
+	buf_init(&merged, STATE_BYTES);
+	if (merge_bodies(config->compare, slice_make(o->state, o->state_n), c->body, &merged))
+		object_keep(config, &o->state, &o->state_n, buf_slice(&merged));
+	else
+		object_keep(config, &o->state, &o->state_n, c->body);
+	buf_fini(&merged);
+}
+
+void
+config_say(struct config *config, const struct change *c, const struct op *op)
+{
+	struct object *o = objects_of(config, c->object);
+	struct verdict v;
+	char id[33];
+
+	judge(config, c, o, &v);
+	if (say(config, c, op, &v, id) != 0) {
+		config->rc = -1;
+		return;
+	}
+	learn(config, c, o, id);
+}
