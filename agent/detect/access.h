@@ -94,7 +94,7 @@ struct ring { uint32_t sec[RING_SLOTS]; uint8_t next; };
 /* Which usual peak was learnt on which day. */
 enum peak { PEAK_MODELS, PEAK_REGIONS, PEAK_NETS, PEAK_DENIED, PEAK_BLOCKS, PEAKS };
 
-struct lengths { uint32_t begin_min, n; uint64_t model; float mean, m2; };
+struct lengths { uint32_t begin_min, n, others; uint64_t model; float mean, m2; };
 
 struct mark { uint32_t min; uint8_t behaviour; };	/* a finding, for chains; behaviour BEHAVIOURS: a weakening operation */
 #define MARKS		4
@@ -110,10 +110,10 @@ struct caller {
 	uint8_t		odd_calls;		/* within an odd hour */
 	uint32_t	odd_min, gap_end_min;	/* when a long silence ended */
 	uint8_t		gap_calls, gaps;
-	/* usual peaks, learnt slowly: an attack does not become ordinary at once */
+	/* usual peaks of the days before, learnt slowly: an attack does not become ordinary at once */
 	uint16_t	models_peak, regions_peak, nets_peak, denied_peak, blocks_peak;
 	uint32_t	hour_peak;		/* calls of one model in an hour */
-	uint16_t	learnt_day[PEAKS];
+	uint16_t	peak_day[PEAKS], peak_today[PEAKS];
 	uint16_t	new_areas;		/* after it was grown: how often it moved */
 	struct ring	denied, invalid, blocks;
 	uint32_t	invalid_model[16];
@@ -210,7 +210,7 @@ struct caller *learn_caller(struct access *, const struct sight *);
 struct resource *learn_resource(struct access *, const struct sight *);
 /* After the rules: what this event adds to what is ordinary. */
 void	learn_sight(struct access *, struct caller *, struct resource *, const struct sight *);
-/* Learns a peak: at once while young, slowly later. */
+/* Learns a peak when its day is over: as it was while young, slowly later. */
 void	learn_peak(const struct access *, struct caller *, uint16_t *peak, enum peak, unsigned n, uint16_t day);
 void	keep_evidence(struct caller *, const struct sight *);
 

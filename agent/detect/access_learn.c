@@ -234,14 +234,16 @@ learn_resource(struct access *a, const struct sight *s)
 void
 learn_peak(const struct access *a, struct caller *c, uint16_t *peak, enum peak which, unsigned n, uint16_t day)
 {
-	if (n <= *peak)
-		return;
-	if (!caller_is_grown(a, c)) {
-		*peak = (uint16_t)(n < UINT16_MAX ? n : UINT16_MAX);
-	} else if (c->learnt_day[which] != day) {
-		c->learnt_day[which] = day;
-		*peak += *peak / 4 + 1;
+	uint16_t today = c->peak_today[which], most = *peak + *peak / 4 + 1;
+
+	if (day > c->peak_day[which]) {
+		if (today > *peak)
+			*peak = caller_is_grown(a, c) && today > most ? most : today;
+		c->peak_day[which] = day;
+		c->peak_today[which] = 0;
 	}
+	if (day == c->peak_day[which] && n > c->peak_today[which])
+		c->peak_today[which] = (uint16_t)(n < UINT16_MAX ? n : UINT16_MAX);
 }
 
 static void

@@ -182,16 +182,26 @@ weigh_action(struct rules *x, struct weighing *w)
 		weigh(w, N_SECRET, 0.4);
 }
 
-/* Hours from the nearest of the hours that a person usually works in. */
+/*
+ * Hours from the nearest of the hours in which this caller usually works: those that hold 98 % of its hours with a call, the rarest left out.
+ */
 static int
 hours_away(const struct caller *c, int hour, int *ret_usual)
 {
-	int away = 12, usual = 0, least = c->active_days / 50 + 2;
+	int away = 12, usual = 0, total = 0, out = 0, least = 0, at[256] = { 0 };
 
+	for (int h = 0; h < 24; h++) {
+		total += c->hour_days[h];
+		at[c->hour_days[h]]++;
+	}
+	while (least < 255 && (out + least * at[least]) * 50 <= total) {	/* whole ranks fall out together */
+		out += least * at[least];
+		least++;
+	}
 	for (int h = 0; h < 24; h++) {
 		int d = h > hour ? h - hour : hour - h;
 
-		if (c->hour_days[h] < least)
+		if (c->hour_days[h] < least || c->hour_days[h] == 0)
 			continue;
 		usual++;
 		if (d > 12)
@@ -203,6 +213,17 @@ hours_away(const struct caller *c, int hour, int *ret_usual)
 	return away;
 }
 
+/* A person, or a caller of no told kind that has a person's day: not one job an hour, and not each day. */
+static bool
+has_hours(const struct caller *c, int usual)
+{
+	uint32_t days = (c->last_min - c->first_min) / DAY + 1;
+
+	if (usual == 0 || usual > 15)
+		return false;
+	return c->kind == CALLER_HUMAN || (c->kind == CALLER_UNKNOWN && usual >= 5 && c->active_days * 10u <= days * 8);
+}
+
 static void
 weigh_hours(struct rules *x, struct weighing *w)
 {
@@ -210,16 +231,16 @@ weigh_hours(struct rules *x, struct weighing *w)
 	uint32_t age = c->last_min - c->first_min;
 	int usual, away;
 
-	if (c->kind != CALLER_HUMAN || age < 13 * DAY || c->active_days < 8)
+	if (age < 13 * DAY || c->active_days < 8)
 		return;
 	away = hours_away(c, x->s->hour, &usual);
-	if (away < 3 || usual == 0 || usual > 14)
+	if (away < 3 || !has_hours(c, usual))
 		return;
 	if (x->s->min > c->odd_min + 2 * HOUR || x->s->min + HOUR < c->odd_min)
 		c->odd_calls = 0;
 	c->odd_min = x->s->min;
 	c->odd_calls += c->odd_calls < UINT8_MAX;
-	weigh(w, N_HOURS, age < 26 * DAY || c->active_days < 12 ? 0.5 : c->odd_calls >= 2 ? 1 : 0.5);
+	weigh(w, N_HOURS, age < 26 * DAY || c->active_days < 10 ? 0.5 : c->odd_calls >= 2 ? 1 : 0.5);
 }
 
 static void

@@ -154,21 +154,27 @@ add_length(struct lengths *l, double length)
 	l->m2 += (float)(d * (length - l->mean));
 }
 
-static void
+/* The model that most calls of this half hour are of: one of another model speaks against it (Boyer, Moore 1981). */
+static bool
 turn_half(struct caller *c, const struct sight *s)
 {
 	struct lengths *now = &c->half[0];
 	uint32_t hour = now->n + c->half[1].n;
 
-	if (now->begin_min != 0 && now->model == s->dim[D_MODEL] && s->min < now->begin_min + HALF_HOUR)
-		return;
-	if (hour > c->hour_peak)
+	if (now->begin_min != 0 && s->min < now->begin_min + HALF_HOUR) {
+		if (now->model == s->dim[D_MODEL])
+			return true;
+		if (++now->others <= now->n)
+			return false;
+	} else if (hour > c->hour_peak) {
 		c->hour_peak = c->hour_peak == 0 || hour < 2 * c->hour_peak ? hour : 2 * c->hour_peak;
+	}
 	if (now->model == s->dim[D_MODEL] && s->min < now->begin_min + 2 * HALF_HOUR)
 		c->half[1] = *now;
 	else
 		c->half[1] = (struct lengths){ .begin_min = 0 };
 	*now = (struct lengths){ .begin_min = s->min, .model = s->dim[D_MODEL] };
+	return true;
 }
 
 /* Both halves as one (Chan, Golub, LeVeque 1979). */
@@ -193,7 +199,8 @@ rule_extraction(struct rules *x)
 
 	if (x->s->op != OP_INVOKE || x->s->dim[D_MODEL] == 0 || x->s->length < 0 || x->s->length > 1e9)
 		return;
-	turn_half(c, x->s);
+	if (!turn_half(c, x->s))
+		return;
 	add_length(&c->half[0], x->s->length);
 	n = c->half[0].n + c->half[1].n;
 	if (n < rule_least(x, grown ? EXTRACT_LEAST : 2 * EXTRACT_LEAST, 0, 1) || (grown && n < 3 * (uint64_t)c->hour_peak))
@@ -297,7 +304,7 @@ rule_secrets(struct rules *x)
 void
 rule_use(struct rules *x)
 {
-	static const struct breadth models = { B_MANY_MODELS, D_MODEL, PEAK_MODELS, MODELS_LEAST, 12, 3, MODELS_MIN, "models" };
+	static const struct breadth models = { B_MANY_MODELS, D_MODEL, PEAK_MODELS, MODELS_LEAST, 12, 2, MODELS_MIN, "models" };
 	static const struct breadth regions = { B_MANY_REGIONS, D_REGION, PEAK_REGIONS, REGIONS_LEAST, 5, 2, REGIONS_MIN, "regions" };
 
 	if (x->s->dim[D_MODEL] != 0)
