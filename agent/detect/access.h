@@ -94,7 +94,8 @@ struct ring { uint32_t sec[RING_SLOTS]; uint8_t next; };
 /* Which usual peak was learnt on which day. */
 enum peak { PEAK_MODELS, PEAK_REGIONS, PEAK_NETS, PEAK_DENIED, PEAK_BLOCKS, PEAKS };
 
-struct lengths { uint32_t begin_min, n, others; uint64_t model; float mean, m2; };
+/* Calls of one model in half an hour, and how many are about as long as `length`, the length that most have. */
+struct lengths { uint32_t begin_min, n, others, alike, unlike; uint64_t model; float length; };
 
 struct mark { uint32_t min; uint8_t behaviour; };	/* a finding, for chains; behaviour BEHAVIOURS: a weakening operation */
 #define MARKS		4

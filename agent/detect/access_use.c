@@ -22,6 +22,7 @@
 #define SECRET_MIN	60
 #define GUARDED_LEAST	20
 #define HALF_HOUR	30
+#define ALIKE		0.15		/* lengths that differ by no more are alike */
 
 static const struct { const char *actor, *source; } bound[] = {
 #define BOUND(actor, source)	{ actor, source },
@@ -144,14 +145,18 @@ rule_guardrail(struct rules *x)
 
 /* ---- extraction -------------------------------------------------------------------------------- */
 
+/* The majority's length is found as the majority's model is; a few long calls among many short ones say nothing. */
 static void
 add_length(struct lengths *l, double length)
 {
-	double d = length - l->mean;
-
 	l->n++;
-	l->mean += (float)(d / l->n);
-	l->m2 += (float)(d * (length - l->mean));
+	if (l->alike > 0 && fabs(length - l->length) <= ALIKE * l->length + 2) {
+		l->alike++;
+	} else if (l->alike == 0 || ++l->unlike > l->alike) {
+		l->alike = 1;
+		l->unlike = l->n - 1;
+		l->length = (float)length;
+	}
 }
 
 /* The model that most calls of this half hour are of: one of another model speaks against it (Boyer, Moore 1981). */
@@ -177,15 +182,13 @@ turn_half(struct caller *c, const struct sight *s)
 	return true;
 }
 
-/* Both halves as one (Chan, Golub, LeVeque 1979). */
+/* The share of calls of about one length; both halves must agree on it. */
 static double
-variation(const struct lengths *a, const struct lengths *b)
+share_alike(const struct lengths *a, const struct lengths *b)
 {
-	double n = (double)a->n + b->n, d = (double)b->mean - a->mean;
-	double mean = (a->mean * (double)a->n + b->mean * (double)b->n) / n;
-	double m2 = (double)a->m2 + b->m2 + d * d * a->n * b->n / n;
+	bool agree = b->n == 0 || fabs(a->length - b->length) <= ALIKE * a->length + 2;
 
-	return mean > 0 ? sqrt(m2 / n) / mean : 1;
+	return agree ? ((double)a->alike + b->alike) / ((double)a->n + b->n) : (double)a->alike / ((double)a->n + b->n);
 }
 
 static void
@@ -195,7 +198,7 @@ rule_extraction(struct rules *x)
 	struct caller *c = x->c;
 	bool grown = caller_is_grown(x->a, c);
 	uint32_t n;
-	double cv;
+	double share;
 
 	if (x->s->op != OP_INVOKE || x->s->dim[D_MODEL] == 0 || x->s->length < 0 || x->s->length > 1e9)
 		return;
@@ -205,15 +208,15 @@ rule_extraction(struct rules *x)
 	n = c->half[0].n + c->half[1].n;
 	if (n < rule_least(x, grown ? EXTRACT_LEAST : 2 * EXTRACT_LEAST, 0, 1) || (grown && n < 3 * (uint64_t)c->hour_peak))
 		return;
-	cv = variation(&c->half[0], &c->half[1]);
-	if (cv > (grown ? 0.2 : 0.05))
+	share = share_alike(&c->half[0], &c->half[1]);
+	if (share < (grown ? 0.85 : 0.97))
 		return;
 	h.observed = n;
 	h.baseline = c->hour_peak;
 	h.points = 1;
 	h.start_ms = (int64_t)(c->half[1].n > 0 ? c->half[1].begin_min : c->half[0].begin_min) * 60000;
-	snprintf(h.reason, sizeof(h.reason), "%u calls of one model within an hour, all of nearly one length (they vary by %.0f %%); at most %u an hour "
-	    "before", n, cv * 100, c->hour_peak);
+	snprintf(h.reason, sizeof(h.reason), "%u calls of one model within an hour, %.0f %% of them of nearly one length; at most %u an hour "
+	    "before", n, share * 100, c->hour_peak);
 	access_hit(x, &h);
 }
 

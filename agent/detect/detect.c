@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/stat.h"
+#include "detect/suppress.h"
 
 static const struct detector_kind *const kinds[] = {
 #define DETECTOR(kind)	&detector_kind_##kind,
@@ -26,6 +27,7 @@ struct detect {
 		void			*state;		/* NULL: switched off */
 		struct stat_block	*stats;
 	} of[KINDS];
+	struct suppress	*suppress;			/* NULL: no rules */
 };
 
 extern const struct conf_key volume_keys[];
@@ -36,6 +38,8 @@ const struct conf_key detect_keys[] = {
 	{ .name = "volume", .type = CONF_BLOCK, .keys = volume_keys, .help = "spikes of requests, tokens and refusals" },
 	{ .name = "access", .type = CONF_BLOCK, .keys = access_keys, .help = "unusual access to AI services" },
 	{ .name = "config", .type = CONF_BLOCK, .keys = config_keys, .help = "changes of AI configuration" },
+	{ .name = "suppress", .type = CONF_BLOCKS, .keys = suppress_keys, .wrong = suppress_wrong,
+	  .help = "findings not to be told for a while; status shows how many" },
 	CONF_END
 };
 
@@ -46,6 +50,10 @@ open_kinds(struct detect **ret, const struct conf *conf, const char *only, struc
 
 	if (d == NULL)
 		return err_set(err, ERR_AGAIN, "no memory for detectors");
+	if (suppress_open(&d->suppress, conf, err) != 0) {
+		detect_close(d);
+		return -1;
+	}
 	for (size_t i = 0; i < KINDS; i++) {
 		const struct conf *of = conf_block(conf, kinds[i]->name);
 
@@ -85,6 +93,7 @@ detect_close(struct detect *d)
 			kinds[i]->close(d->of[i].state);
 		stat_drop(d->of[i].stats);
 	}
+	suppress_close(d->suppress);
 	free(d);
 }
 
@@ -95,9 +104,17 @@ detect_see(struct detect *d, const struct event *e, struct event_list *say, stru
 
 	if (event_class_is_finding(event_text(e, F_EventClass)))
 		return 0;
-	for (size_t i = 0; i < KINDS; i++)
-		if (d->of[i].state != NULL && kinds[i]->see(d->of[i].state, e, say, err) != 0)
+	for (size_t i = 0; i < KINDS; i++) {
+		size_t from = say->n, gone;
+
+		if (d->of[i].state == NULL)
+			continue;
+		if (kinds[i]->see(d->of[i].state, e, say, err) != 0)
 			rc = -1;
+		gone = say->n > from ? suppress_filter(d->suppress, say, from) : 0;
+		if (gone > 0)
+			stat_add(d->of[i].stats, STAT_DETECTOR_SUPPRESSED, gone);
+	}
 	return rc;
 }
 

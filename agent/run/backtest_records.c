@@ -151,10 +151,12 @@ open_pass(struct pass *p, const struct conf *conf)
 	if (conf == NULL) {
 		rc = settings_load_text("defaults", SLICE_NONE, &p->defaults, &problems, p->err);
 		conf = p->defaults;
+		problems_fini(&problems);		/* that there are no sources is no problem here */
+		problems_init(&problems);
 	}
 	if (rc == 0)
 		rc = mappings_open(&p->decoder, p->b->conf, &problems, p->err);
-	if (rc != 0)
+	if (rc != 0 && problems.errors > 0)
 		problems_print(&problems, stderr);
 	problems_fini(&problems);
 	if (rc == 0)

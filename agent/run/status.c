@@ -262,10 +262,16 @@ print_source(const struct json_doc *d, uint32_t i)
 static void
 print_detector(const struct json_doc *d, uint32_t i)
 {
-	printf("  %lld findings in %lld events; %lld series, %lld forgotten, %lld late events\n",
+	uint32_t type = json_get(d, i, "type");
+
+	if (type != 0 && slice_eq(json_raw(&d->v[type]), SLICE("suppress"))) {
+		printf("  %lld findings kept back since the start\n", (long long)figure(d, i, "detector_suppressed_findings"));
+		return;
+	}
+	printf("  %lld findings in %lld events; %lld series, %lld forgotten, %lld late events; %lld findings kept back\n",
 	    (long long)figure(d, i, "detector_findings"), (long long)figure(d, i, "detector_events"),
 	    (long long)figure(d, i, "detector_series"), (long long)figure(d, i, "detector_evicted_series"),
-	    (long long)figure(d, i, "detector_late_events"));
+	    (long long)figure(d, i, "detector_late_events"), (long long)figure(d, i, "detector_suppressed_findings"));
 }
 
 static void
