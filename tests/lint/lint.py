@@ -17,7 +17,7 @@ MAY = {
     "decode": {"base", "model", "decode"},
     "detect": {"base", "model", "detect"},
     "spool": {"base", "model", "spool"},
-    "encode": {"base", "model", "encode"},
+    "encode": {"base", "model", "encode", "schemas"},       # the tables of schemas/event, as the build turns them into rows
     "sink": {"base", "net", "sinks"},
     "send": {"base", "model", "net", "spool", "encode", "sinks"},
     "run": {"base", "model", "net", "source", "decode", "detect", "spool", "encode", "sinks", "run"},
