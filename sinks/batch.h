@@ -16,6 +16,7 @@ struct batch_entry {
 	uint32_t	at, n;		/* the encoded event inside bytes.p */
 	uint64_t	key;		/* hash_stable of the lower-cased resource id, else of the source's words: what keeps order together */
 	char		id[33];		/* EventId */
+	uint8_t		level;		/* EventSeverity: 0 Informational to 4 Critical */
 };
 
 struct batch {

@@ -169,11 +169,5 @@ keys_class(const struct event *e)
 unsigned
 keys_severity(const struct event *e)
 {
-	static const char *const words[] = { "Informational", "Low", "Medium", "High", "Critical" };
-	struct slice word = event_text(e, F_EventSeverity);
-
-	for (unsigned i = 0; i < ROWS(words); i++)
-		if (slice_eq(word, slice_of(words[i])))
-			return 2 * i + 2;
-	return 0;
+	return (unsigned)(2 * (event_severity(e) + 1));
 }
