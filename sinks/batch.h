@@ -17,6 +17,7 @@ struct batch_entry {
 	uint64_t	key;		/* hash_stable of the lower-cased resource id, else of the source's words: what keeps order together */
 	char		id[33];		/* EventId */
 	uint32_t	made;		/* send's own business: not 0 of an event that stands in no spool, a summary */
+	uint8_t		level;		/* EventSeverity: 0 Informational to 4 Critical */
 };
 
 struct batch {

@@ -269,6 +269,7 @@ take_event(struct send *s, struct flight *f, struct event *e, struct err *err)
 	entry->time_ms = when;
 	entry->key = order_key(e);
 	entry->made = 0;
+	entry->level = (uint8_t)(event_severity(e) > 0 ? event_severity(e) : 0);
 	snprintf(entry->id, sizeof(entry->id), "%.*s", (int)(id.n < 32 ? id.n : 32), id.n > 0 ? id.p : "");
 	f->first_time_ms = first;
 	f->last_time_ms = last;

@@ -202,21 +202,6 @@ put_escape(struct buf *b, unsigned char c)
 	}
 }
 
-/* How many bytes at p are one broken character: the lead byte and what follows it rightly (Unicode 3.9, maximal subpart). */
-static size_t
-broken(struct slice s)
-{
-	const unsigned char *p = (const unsigned char *)s.p;
-	size_t want = p[0] >= 0xf0 && p[0] <= 0xf4 ? 4 : p[0] >= 0xe0 && p[0] < 0xf0 ? 3 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : 1;
-	unsigned least = p[0] == 0xe0 ? 0xa0 : p[0] == 0xf0 ? 0x90 : 0x80;
-	unsigned most = p[0] == 0xed ? 0x9f : p[0] == 0xf4 ? 0x8f : 0xbf;
-	size_t n = 1;
-
-	while (n < want && n < s.n && p[n] >= (n == 1 ? least : 0x80) && p[n] <= (n == 1 ? most : 0xbf))
-		n++;
-	return n;
-}
-
 /* Where the plain bytes from `at` on end. Eight at a time: any byte below a blank, '"', '\\' or above 0x7f stops it. */
 static size_t
 plain_until(struct slice s, size_t at)
@@ -263,7 +248,7 @@ buf_put_json(struct buf *b, struct slice s)
 		i += run;
 		if (run == 0) {
 			buf_put(b, "\xef\xbf\xbd", 3);
-			i += broken(slice_make(s.p + i, s.n - i));
+			i += utf8_broken(slice_make(s.p + i, s.n - i));
 		}
 	}
 	buf_putc(b, '"');

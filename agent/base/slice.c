@@ -193,3 +193,17 @@ utf8_cut(struct slice s, size_t max)
 		n--;
 	return ((unsigned char)s.p[n] & 0xc0) == 0x80 ? max : n;	/* four in a row: no character at all */
 }
+
+size_t
+utf8_broken(struct slice s)
+{
+	const unsigned char *p = (const unsigned char *)s.p;
+	size_t want = p[0] >= 0xf0 && p[0] <= 0xf4 ? 4 : p[0] >= 0xe0 && p[0] < 0xf0 ? 3 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : 1;
+	unsigned least = p[0] == 0xe0 ? 0xa0 : p[0] == 0xf0 ? 0x90 : 0x80;
+	unsigned most = p[0] == 0xed ? 0x9f : p[0] == 0xf4 ? 0x8f : 0xbf;
+	size_t n = 1;
+
+	while (n < want && n < s.n && p[n] >= (n == 1 ? least : 0x80) && p[n] <= (n == 1 ? most : 0xbf))
+		n++;
+	return n;
+}

@@ -62,5 +62,7 @@ ascii_lower(unsigned char c)
 size_t	utf8_valid_prefix(struct slice s);
 /* The longest prefix of at most `max` bytes that ends on a character boundary (of what is not UTF-8: max). */
 size_t	utf8_cut(struct slice s, size_t max);
+/* How many bytes at the start of s, which is no character, are one broken one: the lead byte and what follows it rightly (Unicode 3.9, maximal subpart). */
+size_t	utf8_broken(struct slice s);
 
 #endif

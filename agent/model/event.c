@@ -85,6 +85,18 @@ among(struct slice name, const char *const *words, size_t n)
 	return false;
 }
 
+int
+event_severity(const struct event *e)
+{
+	static const char *const words[] = { "Informational", "Low", "Medium", "High", "Critical" };
+	struct slice word = event_text(e, F_EventSeverity);
+
+	for (int i = 0; i < 5; i++)
+		if (slice_eq(word, slice_of(words[i])))
+			return i;
+	return -1;
+}
+
 bool
 event_class_is_finding(struct slice name)
 {

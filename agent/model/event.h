@@ -95,6 +95,9 @@ struct event_list {
 /* An empty event at the end of the list, or NULL when memory is short. Invalidates earlier pointers into v. */
 struct event *event_list_add(struct event_list *);
 
+/* EventSeverity as a number: 0 Informational to 4 Critical; -1: absent, or another word. */
+int	event_severity(const struct event *);
+
 /* The classes of the contract, and who may make them. */
 bool	event_class_known(struct slice);
 bool	event_class_is_finding(struct slice);	/* access_anomaly, volume_spike, config_change */

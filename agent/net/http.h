@@ -29,6 +29,7 @@ struct http_policy {
 };
 #define HTTP_NO_PROXY	"none"
 extern const struct conf_key http_tls_keys[];	/* the `tls` block: ca_file, cert_file, key_file */
+int	http_tls_from(struct http_policy *ret, const struct conf *block, struct err *);	/* of a block without `proxy` */
 int	http_policy_from(struct http_policy *ret, const struct conf *block, struct err *);
 void	http_policy_fini(struct http_policy *);
 

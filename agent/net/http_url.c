@@ -219,7 +219,7 @@ take_proxy(char **ret, const struct conf *block, struct err *err)
 }
 
 int
-http_policy_from(struct http_policy *ret, const struct conf *block, struct err *err)
+http_tls_from(struct http_policy *ret, const struct conf *block, struct err *err)
 {
 	const struct conf *tls = conf_block(block, "tls");
 	struct http_policy p = { 0 };
@@ -232,13 +232,26 @@ http_policy_from(struct http_policy *ret, const struct conf *block, struct err *
 		    conf_line(tls, "key_file"));
 		goto fail;
 	}
-	if (take_proxy(&p.proxy, block, err) != 0)
-		goto fail;
 	*ret = p;
 	return 0;
 fail:
 	http_policy_fini(&p);
 	return -1;
+}
+
+int
+http_policy_from(struct http_policy *ret, const struct conf *block, struct err *err)
+{
+	struct http_policy p;
+
+	if (http_tls_from(&p, block, err) != 0)
+		return -1;
+	if (take_proxy(&p.proxy, block, err) != 0) {
+		http_policy_fini(&p);
+		return -1;
+	}
+	*ret = p;
+	return 0;
 }
 
 void

@@ -16,7 +16,7 @@ struct err;
 
 #define ENCODE_COLUMN_BYTES	65536	/* the service cuts longer ones; we do it on a character and say so */
 
-#define ENCODER_WORDS	"json"		/* the rows of encoders.tbl, for people */
+#define ENCODER_WORDS	"json|cef|commonsecuritylog|ocsf"		/* the rows of encoders.tbl, for people */
 
 struct encoder {
 	const char	*name;

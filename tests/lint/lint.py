@@ -18,7 +18,7 @@ MAY = {
     "detect": {"base", "model", "detect"},
     "posture": {"base", "model", "posture"},
     "spool": {"base", "model", "spool"},
-    "encode": {"base", "model", "encode"},
+    "encode": {"base", "model", "encode", "schemas"},       # the tables of schemas/event, as the build turns them into rows
     "sink": {"base", "net", "sinks"},
     "send": {"base", "model", "net", "spool", "encode", "sinks"},
     "run": {"base", "model", "net", "source", "decode", "detect", "posture", "spool", "encode", "sinks", "run"},

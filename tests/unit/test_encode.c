@@ -1,4 +1,4 @@
-/* test_encode.c - an event as a row of the table: every column by its type, and what is too long or broken. */
+/* test_encode.c - an event in each encoding: every column by its type, and what is too long or broken. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -378,16 +378,131 @@ every_text_column_too_long_at_once_is_named(void **state)
 	let_go(s);
 }
 
-static void
-what_has_no_room_leaves_the_bytes_as_they_were(void **state)
+/* e in another encoding. */
+static const char *
+line(const struct encoder *encoder)
 {
-	size_t whole;
+	buf_reset(&out);
+	assert_int_equal(encoder->encode(&e, &out, NULL), 0);
+	buf_putc(&out, '\0');
+	out.n--;
+	return out.p;
+}
+
+static void
+assert_holds(const struct encoder *encoder, const char *piece)
+{
+	if (strstr(line(encoder), piece) == NULL)
+		fail_msg("%s: no \"%s\" in \"%.2000s\"", encoder->name, piece, out.p);
+}
+
+static void
+set_plain(const char *class)
+{
+	event_init(&e);
+	event_set_number(&e, F_TimeGenerated, INT64_C(1772360430123));
+	event_set_text(&e, F_EventId, SLICE("00000000000000000000000000000001"));
+	event_set_text(&e, F_EventClass, slice_of(class));
+	event_set_text(&e, F_EventName, SLICE("a name"));
+	event_set_text(&e, F_EventSeverity, SLICE("High"));
+	event_set_text(&e, F_AgentVersion, SLICE("9.8"));
+}
+
+static void
+a_line_of_cef_has_its_header_then_keys_slots_and_the_rest(void **state)
+{
+	(void)state;
+	set_plain("volume_spike");
+	event_set_text(&e, F_AiModelName, SLICE("gpt-4o"));
+	event_set_number(&e, F_PromptTokens, INT64_C(9007199254740993));
+	event_set_real(&e, F_DetectorScore, 0.75);
+	event_set_number(&e, F_SlaDueTime, 5);
+	assert_string_equal(line(&encoder_cef), "CEF:0|aispm-agent|aispm-agent|9.8|volume_spike|a name|8|rt=1772360430123 "
+	    "externalId=00000000000000000000000000000001 cs5=gpt-4o cs5Label=AiModelName cn3=9007199254740993 cn3Label=PromptTokens "
+	    "cfp1=0.75 cfp1Label=DetectorScore aispmSlaDueTime=5");
+	event_init(&e);
+	assert_true(slice_ends_nocase(slice_of(line(&encoder_cef)), SLICE("|event|event|2|")));
+}
+
+static void
+cef_escapes_header_and_extension_apart(void **state)
+{
+	(void)state;
+	set_plain("alert");
+	event_set_text(&e, F_EventName, SLICE("a|b\\c=d\ne"));
+	event_set_text(&e, F_EventMessage, SLICE("a|b\\c=d\r\ne\x1b\xff\xe2\x80\xa8 cs1=x"));
+	assert_holds(&encoder_cef, "|a\\|b\\\\c=d e|8|rt=");
+	assert_holds(&encoder_cef, " msg=a|b\\\\c\\=d\\r\\ne\xe2\x90\x9b\xef\xbf\xbd\\n cs1\\=x");
+	assert_holds(&encoder_cef, " aispmEventName=a|b\\\\c\\=d\\ne");	/* the header cannot give its line end back */
+}
+
+static void
+addresses_go_where_the_dictionary_wants_them(void **state)
+{
+	(void)state;
+	set_plain("activity");
+	event_set_text(&e, F_SrcIpAddr, SLICE("203.0.113.7"));
+	assert_holds(&encoder_cef, " src=203.0.113.7");
+	event_set_text(&e, F_SrcIpAddr, SLICE("2001:db8::7"));
+	assert_holds(&encoder_cef, " c6a2=2001:db8::7 c6a2Label=Source IPv6 Address");
+	assert_holds(&encoder_commonsecuritylog, "\"SourceIP\":\"2001:db8::7\"");
+	event_set_text(&e, F_SrcIpAddr, SLICE("1.2.3.4 act=x"));
+	assert_holds(&encoder_cef, " aispmSrcIpAddr=1.2.3.4 act\\=x");
+}
+
+static void
+pairs_of_commonsecuritylog_are_escaped_twice_and_typed(void **state)
+{
+	(void)state;
+	set_plain("recommendation");
+	event_set_text(&e, F_EventVendor, SLICE("a;b=c\\d\"e\n"));
+	event_set_number(&e, F_HttpStatusCode, 200);
+	event_set_number(&e, F_SlaDueTime, 5);
+	assert_holds(&encoder_commonsecuritylog, "\"AdditionalExtensions\":\"aispmEventVendor=a\\\\;b\\\\=c\\\\\\\\d\\\"e\\\\n;aispmHttpStatusCode=200\"");
+	assert_holds(&encoder_commonsecuritylog, "\"DeviceCustomDate1\":\"1970-01-01T00:00:00.005Z\"");
+	assert_holds(&encoder_commonsecuritylog, "\"LogSeverity\":\"8\"");
+}
+
+static void
+ocsf_opens_and_closes_what_its_members_need(void **state)
+{
+	(void)state;
+	set_plain("alert");
+	event_set_text(&e, F_AttackTechniques, SLICE("T1078, AML.T0054,"));
+	event_set_text(&e, F_SrcIpAddr, SLICE("203.0.113.7"));
+	assert_string_equal(line(&encoder_ocsf), "{\"class_uid\":2004,\"class_name\":\"Detection Finding\",\"category_uid\":2,"
+	    "\"category_name\":\"Findings\",\"activity_id\":1,\"activity_name\":\"Create\",\"type_uid\":200401,\"time\":1772360430123,"
+	    "\"severity_id\":4,\"severity\":\"High\",\"is_alert\":true,\"metadata\":{\"version\":\"1.8.0\","
+	    "\"uid\":\"00000000000000000000000000000001\",\"product\":{\"name\":\"Unknown\"},\"loggers\":[{\"name\":\"aispm-agent\",\"version\":\"9.8\"}]},"
+	    "\"finding_info\":{\"uid\":\"00000000000000000000000000000001\",\"title\":\"a name\",\"attacks\":[{\"technique\":{\"uid\":\"T1078\"}},"
+	    "{\"technique\":{\"uid\":\"AML.T0054\"}}]},\"evidences\":[{\"src_endpoint\":{\"ip\":\"203.0.113.7\"}}],\"unmapped\":{\"EventClass\":\"alert\"}}");
+}
+
+static void
+line_ends_of_unicode_never_stand_in_a_line(void **state)
+{
+	static const struct encoder *const all[] = { &encoder_json, &encoder_cef, &encoder_commonsecuritylog, &encoder_ocsf };
+	static const char *const ends[] = { "\xe2\x80\xa8", "\xe2\x80\xa9", "\xc2\x85" };
 
 	(void)state;
-	event_set_text(&e, F_EventMessage, SLICE("a message of some length, \"quoted\""));
-	event_set_text(&e, F_EventName, SLICE("plain"));
-	event_set_number(&e, F_TimeGenerated, 0);
-	whole = strlen(row());
+	set_plain("config_change");
+	event_set_text(&e, F_EventVendor, SLICE("\xe2\x80\xa8\xe2\x80\xa9\xc2\x85\xe2\x80\xa7\xc2\xa0"));
+	event_set_text(&e, F_OldValue, SLICE("[\"\xe2\x80\xa8\"]"));
+	event_set_text(&e, F_AdditionalFields, SLICE("{\"\xc2\x85\":\"\xe2\x80\xa9\"}"));
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		assert_holds(all[i], "\xe2\x80\xa7\xc2\xa0");		/* their neighbours stay */
+		for (size_t k = 0; k < sizeof(ends) / sizeof(ends[0]); k++)
+			assert_null(strstr(out.p, ends[k]));
+	}
+	assert_column("EventVendor", SLICE("\xe2\x80\xa8\xe2\x80\xa9\xc2\x85\xe2\x80\xa7\xc2\xa0"));
+	assert_holds(&encoder_cef, "aispmAdditionalFields={\"\\\\u0085\":\"\\\\u2029\"}");
+}
+
+static void
+check_room(const struct encoder *encoder)
+{
+	size_t whole = strlen(line(encoder));
+
 	for (size_t room = 0; room <= whole; room++) {
 		struct err err = { .kind = ERR_NONE };
 		struct buf small;
@@ -395,12 +510,12 @@ what_has_no_room_leaves_the_bytes_as_they_were(void **state)
 		buf_init(&small, 6 + room);
 		buf_puts(&small, "before");
 		if (room < whole) {
-			assert_int_equal(encoder_json.encode(&e, &small, &err), -1);
+			assert_int_equal(encoder->encode(&e, &small, &err), -1);
 			assert_int_equal(err.kind, ERR_FULL);
 			assert_int_equal(small.n, 6);
 			assert_false(small.failed);
 		} else {
-			assert_int_equal(encoder_json.encode(&e, &small, &err), 0);
+			assert_int_equal(encoder->encode(&e, &small, &err), 0);
 			assert_int_equal(small.n, 6 + whole);
 			assert_memory_equal(small.p + 6, out.p, whole);
 		}
@@ -410,12 +525,29 @@ what_has_no_room_leaves_the_bytes_as_they_were(void **state)
 }
 
 static void
+what_has_no_room_leaves_the_bytes_as_they_were(void **state)
+{
+	(void)state;
+	set_plain("config_change");
+	event_set_text(&e, F_EventMessage, SLICE("a message of some length, \"quoted\", and \xe2\x80\xa8"));
+	event_set_text(&e, F_OldValue, SLICE("{\"a\":1}"));
+	event_set_text(&e, F_AdditionalFields, SLICE("{\"a\":1}"));
+	check_room(&encoder_json);
+	check_room(&encoder_cef);
+	check_room(&encoder_commonsecuritylog);
+	check_room(&encoder_ocsf);
+}
+
+static void
 encoders_are_found_by_their_word(void **state)
 {
 	(void)state;
 	assert_ptr_equal(encoder_find("json"), &encoder_json);
 	assert_string_equal(encoder_json.name, "json");
 	assert_string_equal(encoder_json.content_type, "application/json");
+	assert_ptr_equal(encoder_find("cef"), &encoder_cef);
+	assert_ptr_equal(encoder_find("commonsecuritylog"), &encoder_commonsecuritylog);
+	assert_ptr_equal(encoder_find("ocsf"), &encoder_ocsf);
 	assert_null(encoder_find("xml"));
 	assert_null(encoder_find(""));
 }
@@ -441,6 +573,12 @@ main(void)
 		T(a_json_column_that_is_no_json_goes_as_text),
 		T(names_cut_before_stay_and_none_comes_twice),
 		T(every_text_column_too_long_at_once_is_named),
+		T(a_line_of_cef_has_its_header_then_keys_slots_and_the_rest),
+		T(cef_escapes_header_and_extension_apart),
+		T(addresses_go_where_the_dictionary_wants_them),
+		T(pairs_of_commonsecuritylog_are_escaped_twice_and_typed),
+		T(ocsf_opens_and_closes_what_its_members_need),
+		T(line_ends_of_unicode_never_stand_in_a_line),
 		T(what_has_no_room_leaves_the_bytes_as_they_were),
 		T(encoders_are_found_by_their_word),
 	};
