@@ -226,7 +226,7 @@ what_is_shipped_is_accepted(void **state)
 	static const struct { const char *name; bool complete; } files[] = {
 		{ "agent.yaml", false }, { "examples/azure-openai-to-sentinel.yaml", true }, { "examples/air-gapped-file.yaml", true },
 #ifdef WITH_KAFKA
-		{ "examples/kafka-to-kafka.yaml", true }, { "examples/event-hubs-to-sentinel.yaml", true },
+		{ "examples/kafka-to-kafka.yaml", true }, { "examples/three-zones.yaml", true }, { "examples/event-hubs-to-sentinel.yaml", true },
 #endif
 	};
 	struct err err = { 0 };
@@ -265,7 +265,7 @@ the_commented_lines_of_agent_yaml_are_fine_when_uncommented(void **state)
 #ifdef WITH_KAFKA
 	if (load(yaml) != 0)
 		fail_msg("%s\n%s", said, yaml);
-	assert_int_equal(conf_blocks(conf, "sources"), 2);
+	assert_int_equal(conf_blocks(conf, "sources"), 3);
 	assert_int_equal(conf_blocks(conf, "sinks"), 2);
 #else
 	assert_refused(yaml, "type: \"kafka\" is not allowed");
