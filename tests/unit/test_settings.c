@@ -140,7 +140,7 @@ kinds_that_are_not_there_are_named_with_those_that_are(void **state)
 {
 	(void)state;
 	assert_refused("sources: [{name: x, type: azure, subscriptions: [a]}]\n", "sources[0].type: \"azure\" is not allowed; allowed: file");
-	assert_refused("sinks: [{name: x, type: syslog, target: a}]\n", "sinks[0].type: \"syslog\" is not allowed; allowed: sentinel");
+	assert_refused("sinks: [{name: x, type: pigeon, target: a}]\n", "sinks[0].type: \"pigeon\" is not allowed; allowed: sentinel");
 	assert_int_equal(problems.errors, 1);
 	assert_refused("sinks: [{name: x, type: sentinel, endpoint: \"https://d.eastus-1.ingest.monitor.azure.com\", rule: dcr-00000000000000000000000000000000, "
 	    "stream: Custom-X, auth: {type: managed_identity}, format: cef}]\n", "sinks[0].format: \"cef\" is not allowed");
@@ -225,6 +225,7 @@ what_is_shipped_is_accepted(void **state)
 {
 	static const struct { const char *name; bool complete; } files[] = {
 		{ "agent.yaml", false }, { "examples/azure-openai-to-sentinel.yaml", true }, { "examples/air-gapped-file.yaml", true },
+		{ "examples/ama-by-syslog.yaml", true },
 #ifdef WITH_KAFKA
 		{ "examples/kafka-to-kafka.yaml", true },
 #endif
