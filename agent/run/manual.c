@@ -170,7 +170,7 @@ manual_help(FILE *out)
 {
 	fputs("usage: aispm-agent COMMAND [OPTION]... [ARGUMENT]...\n\n"
 	    "Collects what clouds say about their AI workloads, finds what is unusual in it, and delivers both\n"
-	    "as events to Microsoft Sentinel, Kafka or a file.\n\ncommands:\n", out);
+	    "as events to Microsoft Sentinel, Kafka, syslog or a file.\n\ncommands:\n", out);
 	for (const struct command_row *row = command_rows; row->name != NULL; row++) {
 		fprintf(out, "  %s %s\n", row->name, row->args);
 		put_filled(out, row->help, 10);

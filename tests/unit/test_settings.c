@@ -225,6 +225,7 @@ what_is_shipped_is_accepted(void **state)
 {
 	static const struct { const char *name; bool complete; } files[] = {
 		{ "agent.yaml", false }, { "examples/azure-openai-to-sentinel.yaml", true }, { "examples/air-gapped-file.yaml", true },
+		{ "examples/ama-by-syslog.yaml", true },
 #ifdef WITH_KAFKA
 		{ "examples/kafka-to-kafka.yaml", true }, { "examples/three-zones.yaml", true }, { "examples/event-hubs-to-sentinel.yaml", true },
 #endif
