@@ -391,6 +391,7 @@ open_segment(const struct spool *s, uint64_t first, int flags, uint64_t *ret_siz
 	char path[4096], head[SEGMENT_HEAD];
 	uint64_t seq, id;
 	struct stat st;
+	ssize_t n;
 	int fd;
 
 	if (segment_path(s->dir, first, path, sizeof(path), err) != 0)
@@ -404,7 +405,13 @@ open_segment(const struct spool *s, uint64_t first, int flags, uint64_t *ret_siz
 		return -1;
 	}
 	*ret_size = (uint64_t)st.st_size;
-	if (sys_pread_full(fd, head, sizeof(head), 0) != SEGMENT_HEAD || !segment_head_get(head, &seq, &id) || seq != first) {
+	n = sys_pread_full(fd, head, sizeof(head), 0);
+	if (n < 0) {
+		err_set_sys(err, ERR_AGAIN, "%s: cannot read", path);	/* says nothing of what stands there */
+		sys.close(fd);
+		return -1;
+	}
+	if (n != SEGMENT_HEAD || !segment_head_get(head, &seq, &id) || seq != first) {
 		sys.close(fd);
 		return err_set(err, ERR_LOST, "%s: not a segment of this format", path);
 	}
