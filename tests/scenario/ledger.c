@@ -206,7 +206,7 @@ account_server(struct account *a, struct site *s)
 	}
 }
 
-/* The first time each record stands in a file, its stream's records must be in order. */
+/* The first time each record stands in a file, its stream's records must be in order; what comes again comes when it comes. */
 static void
 check_order(struct account *a, const struct ledger *l, struct slice line, unsigned *newest)
 {
@@ -220,8 +220,8 @@ check_order(struct account *a, const struct ledger *l, struct slice line, unsign
 		newest[l->v[n].stream] = n;
 }
 
-void
-account_file(struct account *a, struct site *s, const char *path)
+static void
+read_file(struct account *a, struct site *s, const char *path, bool ordered)
 {
 	unsigned *newest = must(calloc(s->ledger.nstreams + 1, sizeof(*newest)));
 	struct slice rest;
@@ -238,12 +238,18 @@ account_file(struct account *a, struct site *s, const char *path)
 			snprintf(a->flaw, sizeof(a->flaw), "%s ends in half a line", path);
 		else if (!take_json(a, &s->ledger, line, true))
 			snprintf(a->flaw, sizeof(a->flaw), "%s holds a line that is no JSON", path);
-		else
+		else if (ordered)
 			check_order(a, &s->ledger, line, newest);
 		rest = slice_make(rest.p + line.n + (nl != NULL), rest.n - line.n - (nl != NULL));
 	}
 	buf_fini(&b);
 	free(newest);
+}
+
+void
+account_file(struct account *a, struct site *s, const char *path)
+{
+	read_file(a, s, path, true);
 }
 
 struct dead_look {
@@ -293,7 +299,7 @@ struct accounts {
 	size_t		 n;
 };
 
-/* A sink's file, and what it was once: PATH, PATH.1, PATH.removed0. */
+/* A sink's file, and what it was once: PATH, PATH.1, PATH.removed0. Of several nobody knows which came first, so the order is not judged. */
 static void
 account_rotated(struct account *a, struct site *s, const char *path)
 {
@@ -303,7 +309,7 @@ account_rotated(struct account *a, struct site *s, const char *path)
 	snprintf(pattern, sizeof(pattern), "%s*", path);
 	if (glob(pattern, 0, NULL, &found) == 0)
 		for (size_t i = 0; i < found.gl_pathc; i++)
-			account_file(a, s, found.gl_pathv[i]);
+			read_file(a, s, found.gl_pathv[i], found.gl_pathc == 1);
 	globfree(&found);
 }
 
