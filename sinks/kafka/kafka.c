@@ -67,7 +67,7 @@ producer_settings(struct kafka_sink *k, const char *client, struct err *err)
 	return 0;
 }
 
-/* Of the consumer that reads the place. */
+/* Of the consumer that reads the place; what options say of producers alone means nothing to it. */
 static int
 reader_settings(struct kafka_sink *k, const char *client, struct err *err)
 {
@@ -85,25 +85,30 @@ reader_settings(struct kafka_sink *k, const char *client, struct err *err)
 }
 
 static void
-free_settings(struct kafka_sink *k)
+free_settings(rd_kafka_conf_t *producer, rd_kafka_conf_t *reader)
 {
-	if (k->settings != NULL)
-		rd_kafka_conf_destroy(k->settings);
-	if (k->reader_settings != NULL)
-		rd_kafka_conf_destroy(k->reader_settings);
-	k->settings = k->reader_settings = NULL;
+	if (producer != NULL)
+		rd_kafka_conf_destroy(producer);
+	if (reader != NULL)
+		rd_kafka_conf_destroy(reader);
 }
 
 int
 kafka_sink_settings(struct kafka_sink *k, struct err *err)
 {
+	rd_kafka_conf_t *producer = k->settings, *reader = k->reader_settings;
 	char client[64];
 
 	snprintf(client, sizeof(client), "aispm-agent-%.32s", k->sink->agent_id != NULL ? k->sink->agent_id : "");
-	free_settings(k);
-	if (producer_settings(k, client, err) != 0)
-		return -1;
-	return k->mode == KAFKA_TRANSACTIONS ? reader_settings(k, client, err) : 0;
+	k->settings = k->reader_settings = NULL;
+	if (producer_settings(k, client, err) == 0 && (k->mode != KAFKA_TRANSACTIONS || reader_settings(k, client, err) == 0)) {
+		free_settings(producer, reader);
+		return 0;
+	}
+	free_settings(k->settings, k->reader_settings);
+	k->settings = producer;
+	k->reader_settings = reader;
+	return -1;
 }
 
 /* ---- the contract ----------------------------------------------------------------------- */
@@ -138,7 +143,7 @@ kafka_close(struct sink *s)
 	loop_timer_free(k->look);
 	if (k->knock_fd >= 0)
 		close(k->knock_fd);
-	free_settings(k);
+	free_settings(k->settings, k->reader_settings);
 	kafka_acked_fini(&k->there);
 	pthread_mutex_destroy(&k->ear.lock);
 	free(k->topic);

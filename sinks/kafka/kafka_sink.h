@@ -1,10 +1,9 @@
 /*
  * kafka_sink.h - the inside of sink `kafka`; nobody else includes it.
  *
- * Story:   kafka.c is the contract of sink.h and the settings; produce.c sends one batch and hears what becomes of it; link.c
- *          has the clients; place.c says which of
- *          its entries Kafka has already; job.c makes the calls that may block, each on a thread of its own; ear.c hears what a broker
- *          refuses and librdkafka keeps to itself.
+ * Story:   kafka.c is the contract of sink.h and the settings; produce.c sends one batch and hears what becomes of it; link.c has the
+ *          clients; place.c says which entries Kafka has already; job.c makes the calls that may block, each on a thread of its own;
+ *          ear.c hears what a broker refuses and librdkafka keeps to itself.
  * Phases:  IDLE -> OPENING -> SENDING -> ENDING -> IDLE; a failure goes by UNDOING, or lets the producer go. With transactions
  *          a batch is one of them; without, OPENING, ENDING and UNDOING do not come.
  */
@@ -122,7 +121,7 @@ struct kafka_sink {
 };
 
 /* kafka.c */
-int	kafka_sink_settings(struct kafka_sink *, struct err *);	/* anew, for its mode */
+int	kafka_sink_settings(struct kafka_sink *, struct err *);	/* anew, for its mode; untouched on failure */
 
 /* link.c */
 /* New ones for the old; with `fenced` only the one that reads the place. */

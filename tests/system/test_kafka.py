@@ -143,7 +143,7 @@ def test_a_full_spool_pauses_the_partitions_and_memory_stays_where_it_was(site, 
     time.sleep(1)
     status = open(f"/proc/{p.pid}/status").read().split()
     peak = int(status[status.index("VmHWM:") + 1])
-    assert peak < 160 * 1024, f"{peak} KiB"
+    assert peak < 100 * 1024, f"{peak} KiB"
 
 
 # ---- exactly once --------------------------------------------------------------------------
