@@ -110,17 +110,15 @@ additional_fill(struct decode_ctx *c, struct event *e)
 {
 	const struct family *f = c->family;
 	struct buf *out = &c->additional;
+	uint32_t at = f->nfield_trials;
+	const struct rule *r;
 	struct val v;
 
 	buf_reset(out);
 	buf_putc(out, '{');
-	for (uint32_t i = 0; i < f->nadditional; i++) {
-		const struct rule *r = &f->additional[i];
-		size_t before;
+	while ((r = needs_next(c, e, &at, f->ntrials, &v)) != NULL) {
+		size_t before = open_member(out, r->json_name);
 
-		if (!fill_rule(c, e, r, &v))
-			continue;
-		before = open_member(out, r->json_name);
 		put_value(c, &v, out);
 		close_member(c, out, before, r->json_name);
 		if (c->why != NULL)

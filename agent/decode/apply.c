@@ -291,8 +291,8 @@ put_before(struct decode_ctx *c, struct slice prefix, struct val *v)
 	v->lasting = true;
 }
 
-static bool
-run_block(struct decode_ctx *c, const struct event *e, const struct rule *r, const struct block *b, struct val *ret)
+bool
+apply_block(struct decode_ctx *c, const struct event *e, const struct rule *r, const struct block *b, struct val *ret)
 {
 	bool found;
 
@@ -316,13 +316,4 @@ run_block(struct decode_ctx *c, const struct event *e, const struct rule *r, con
 	if (found && b->prefix.p != NULL)
 		put_before(c, b->prefix, ret);
 	return found || literal(c, r, b->otherwise, b->otherwise_kind, ret);
-}
-
-bool
-fill_rule(struct decode_ctx *c, const struct event *e, const struct rule *r, struct val *ret)
-{
-	for (uint32_t i = 0; i < r->nblocks; i++)
-		if (run_block(c, e, r, &r->blocks[i], ret))
-			return true;
-	return false;
 }

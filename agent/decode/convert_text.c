@@ -2,13 +2,26 @@
 #include "decode/plan.h"
 
 #include <arpa/inet.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 
 /* ---- values ---------------------------------------------------------------------------- */
+
+/* In the last bytes of 48. */
+static struct slice
+digits(int64_t number, char p[48])
+{
+	uint64_t n = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+	size_t at = 48;
+
+	do
+		p[--at] = (char)('0' + n % 10);
+	while ((n /= 10) > 0);
+	if (number < 0)
+		p[--at] = '-';
+	return slice_make(p + at, 48 - at);
+}
 
 static bool
 format(struct decode_ctx *c, const struct val *v, struct slice *ret)
@@ -24,7 +37,7 @@ format(struct decode_ctx *c, const struct val *v, struct slice *ret)
 		return true;
 	}
 	if (v->kind == VAL_INT) {
-		*ret = slice_make(p, (size_t)snprintf(p, 48, "%" PRId64, v->number));
+		*ret = digits(v->number, p);
 		return true;
 	}
 	buf_init(&b, 64);

@@ -122,7 +122,10 @@ decode_ctx_new(const struct decoder *d)
 	c->slots = calloc(nodes, sizeof(*c->slots));
 	c->seen = calloc(nodes, sizeof(*c->seen));
 	c->found = calloc(nodes, sizeof(*c->found));
-	if (c->reader == NULL || c->sha == NULL || c->slots == NULL || c->seen == NULL || c->found == NULL) {
+	c->filled = calloc(d->max_filled + 1, sizeof(*c->filled));
+	c->ready = calloc(d->max_trials / 64 + 1, sizeof(*c->ready));
+	if (c->reader == NULL || c->sha == NULL || c->slots == NULL || c->seen == NULL || c->found == NULL ||
+	    c->filled == NULL || c->ready == NULL) {
 		decode_ctx_free(c);
 		return NULL;
 	}
@@ -146,6 +149,8 @@ decode_ctx_free(struct decode_ctx *c)
 	free(c->slots);
 	free(c->seen);
 	free(c->found);
+	free(c->filled);
+	free(c->ready);
 	free(c->nested);
 	free(c->used);
 	free(c);

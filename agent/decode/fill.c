@@ -260,7 +260,9 @@ fill_defaults(struct decode_ctx *c, struct event *e)
 struct event *
 fill_event(struct decode_ctx *c, uint32_t index)
 {
+	const struct rule *r;
 	struct event *e;
+	uint32_t at = 0;
 	struct val v;
 
 	if (c->count.events >= c->max_events) {
@@ -273,11 +275,8 @@ fill_event(struct decode_ctx *c, uint32_t index)
 		return NULL;
 	}
 	c->count.events++;
-	for (uint32_t i = 0; i < c->family->nrules; i++) {
-		const struct rule *r = &c->family->rules[i];
-
-		if (!fill_rule(c, e, r, &v))
-			continue;
+	needs_start(c);
+	while ((r = needs_next(c, e, &at, c->family->nfield_trials, &v)) != NULL) {
 		set_column(c, e, (enum field)r->field, &v);
 		if (c->why != NULL)
 			why_column(c, e, r, &v);

@@ -185,7 +185,8 @@ compile(struct reading *r)
 		family_finish(c, d->families[i]);
 	(void)family_index(c);
 	envelope_check(c);
-	(void)unknown_complete(c);
+	if (unknown_complete(c) == 0)
+		(void)needs_index(c);
 }
 
 int

@@ -73,6 +73,21 @@ fold_same(struct slice a, struct slice b)
 	return fold8(load(p, n)) == fold8(load(q, n));
 }
 
+/* The same of a text in small letters already. */
+static inline bool
+fold_is(struct slice small, struct slice s)
+{
+	size_t n = s.n;
+	const char *p = small.p, *q = s.p;
+
+	if (small.n != s.n)
+		return false;
+	for (; n > 8; p += 8, q += 8, n -= 8)
+		if (load(p, 8) != fold8(load(q, 8)))
+			return false;
+	return load(p, n) == fold8(load(q, n));
+}
+
 struct slice
 fold_dup(struct arena *a, struct slice s)
 {
@@ -394,7 +409,7 @@ trie_key(const struct trie *t, uint32_t node, struct slice key)
 
 	for (uint32_t i = (uint32_t)hash & t->key_mask; t->keys[i].child != 0; i = (i + 1) & t->key_mask)
 		if (t->keys[i].hash == hash && t->nodes[t->keys[i].child].parent == node &&
-		    fold_same(slice_make(t->keys[i].key, t->keys[i].key_n), key))
+		    fold_is(slice_make(t->keys[i].key, t->keys[i].key_n), key))
 			return t->keys[i].child;
 	return 0;
 }

@@ -76,6 +76,7 @@ struct node {
 	uint32_t	 sibling;
 	uint32_t	 index;
 	uint64_t	 families;	/* bits: whose shapes are asked because of what is here */
+	uint32_t	 needs, nneeds;	/* the blocks that wait for what is here: a piece of the decoder's needs */
 	bool		 wanted;	/* somebody asks for the value here */
 	bool		 in_object, in_array;	/* paths go on there */
 	bool		 keep_empty;	/* an empty list says something here: an envelope's, or that of `each` */
@@ -200,6 +201,14 @@ struct rule {
 	uint32_t	 nblocks;
 };
 
+/* One block of a family's rules, in the order they are tried; `next` is the first of the next rule. */
+struct trial {
+	const struct rule	*rule;
+	const struct block	*block;
+	uint32_t		 next;
+};
+struct need { uint32_t family, trial; };
+
 struct withheld {
 	struct slice	 name, json_name;
 	struct ref	*refs;
@@ -240,6 +249,10 @@ struct family {
 	struct withheld	*withheld;
 	uint32_t	 nwithheld;
 	struct words	 redact, prompt_like;
+	uint32_t	 number;	/* its place in the decoder; of `unknown` behind the last */
+	struct trial	*trials;	/* those of columns first */
+	uint32_t	 nfield_trials, ntrials;
+	uint64_t	*always;	/* bits: trials that wait for nothing */
 };
 
 enum envelope_kind { ENVELOPE_LIST, ENVELOPE_TEXT, ENVELOPE_OBJECT, ENVELOPE_BASE64 };
@@ -267,6 +280,8 @@ struct decoder {
 	struct family		*families[PLAN_MAX_FAMILIES];	/* as they are asked, `unknown` not among them */
 	uint32_t		 nfamilies;
 	uint64_t		 always;	/* bits: families with a shape that needs nothing to be there */
+	struct need		*needs;
+	uint32_t		 max_trials, max_filled;
 	struct family		*unknown;
 	struct envelope		*envelopes[PLAN_MAX_ENVELOPES];
 	uint32_t		 nenvelopes;
@@ -293,6 +308,9 @@ struct decode_ctx {
 	uint32_t		 turn;
 	uint64_t		 maybe;		/* bits: the families that the walk has met a key of */
 	uint32_t		*found;		/* a counted node: how many elements */
+	uint32_t		*filled;	/* the nodes with a value, in the order they came */
+	uint32_t		 nfilled;
+	uint64_t		*ready;		/* bits: the family's trials that may yield something */
 	uint32_t		*seen;		/* a key node: the object in which it was last found */
 	uint32_t		 objects;
 	struct nested		*nested;
@@ -417,7 +435,8 @@ bool	value_is_nothing(const struct json_doc *, uint32_t at);
 bool	fill_in(struct decode_ctx *, const struct event *, const struct ref *, struct in *ret);
 bool	fill_tests(struct decode_ctx *, const struct event *, const struct test *, uint32_t n);
 /* A rule's value, fit for its column. */
-bool	fill_rule(struct decode_ctx *, const struct event *, const struct rule *, struct val *ret);
+/* apply.c: one block of a rule; false: it yields nothing that fits. */
+bool	apply_block(struct decode_ctx *, const struct event *, const struct rule *, const struct block *, struct val *ret);
 void	additional_fill(struct decode_ctx *, struct event *);	/* additional.c */
 /* The events of the record at ctx->at, by ctx->family. */
 void	fill_record(struct decode_ctx *);
@@ -430,6 +449,14 @@ bool	value_text(struct decode_ctx *, uint32_t at, struct slice *ret);
 void	*ctx_alloc(struct decode_ctx *, size_t n);	/* in out->arena; NULL: short_of_memory is set */
 const char *field_words(int field);			/* "a|b|c" or NULL: any text */
 bool	word_among(const char *words, struct slice);
+
+/* ---- needs.c -------------------------------------------------------------------------- */
+
+int	needs_index(struct compiler *);			/* once the families are in order */
+/* Which of ctx->family's blocks the slots, as they are, can fill. */
+void	needs_start(struct decode_ctx *);
+/* The next rule that yields a value, among the trials from *at to end; *at is then behind it. NULL: none. */
+const struct rule *needs_next(struct decode_ctx *, const struct event *, uint32_t *at, uint32_t end, struct val *ret);
 
 /* ---- say.c -------------------------------------------------------------------------- */
 

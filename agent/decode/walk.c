@@ -219,6 +219,7 @@ fill(struct decode_ctx *c, uint32_t node, uint32_t at, bool empty)
 		return;
 	*s = (struct slot){ c->turn, empty ? at | SLOT_EMPTY : at };
 	c->maybe |= n->families;
+	c->filled[c->nfilled++] = node;
 }
 
 /* Long keys with escapes cannot be ours: no mapping has one of that length. */
@@ -405,6 +406,7 @@ walk_record(struct decode_ctx *c, uint32_t at)
 {
 	next_turn(c);
 	c->maybe = c->plan->always;
+	c->nfilled = 0;
 	if (c->plan->trie.nodes != NULL && c->doc.v[at].type == JSON_OBJECT)
 		walk_object(c, 0, at);
 }
@@ -435,13 +437,14 @@ static bool
 each_level(struct decode_ctx *c, const struct each *e, uint32_t level)
 {
 	const struct spine *s = &e->family->each[level];
-	uint32_t list = list_at(c, s), end;
+	uint32_t list = list_at(c, s), end, filled = c->nfilled;
 
 	if (list == 0)
 		return false;
 	end = c->doc.v[list].next;
 	for (uint32_t i = list + 1; i < end && !c->too_many && !c->short_of_memory; i = c->doc.v[i].next) {
 		clear(c, s);
+		c->nfilled = filled;
 		walk(c, s->node, i);
 		if (level + 1 < e->family->neach)
 			(void)each_level(c, e, level + 1);

@@ -1,7 +1,8 @@
 /*
  * bench_decode.c - nanoseconds a record: reading its JSON, and decoding it with all mappings.
- * Use: bench_decode DATA_DIR FILE...; a FILE holds one record a line, or is one record. Prints for each file what reading
- * takes, what decoding takes, and what decode adds. The best of several rounds counts: others use the machine, too.
+ * Use: bench_decode [-n N] DATA_DIR FILE...; a FILE holds one record a line, or is one record. Prints for each file what
+ * reading takes, what decoding takes, and what decode adds. The best of several rounds counts: others use the machine, too.
+ * With -n each record is decoded N times and nothing is timed: for callgrind and perf.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,10 +19,11 @@
 
 #define ROUNDS		7
 #define ROUND_MS	100.0
+#define BETWEEN		512u	/* records between two looks at the clock */
 
 struct job {
 	struct slice		*records;
-	size_t			 n, events;
+	size_t			 n, events, times;
 	struct json_reader	*reader;
 	struct json_doc		 doc;
 	struct decoder		*decoder;
@@ -80,9 +82,9 @@ measure(struct job *j, void (*one)(struct job *, struct slice))
 		size_t done = 0;
 
 		do {
-			for (size_t i = 0; i < j->n; i++)
-				one(j, j->records[i]);
-			done += j->n;
+			for (size_t i = 0; i < BETWEEN; i++)
+				one(j, j->records[(done + i) % j->n]);
+			done += BETWEEN;
 			took = now_ns() - begun;
 		} while (took < ROUND_MS * 1e6);
 		if (round == 0 || took / (double)done < best)
@@ -122,13 +124,17 @@ file(struct job *j, const char *path)
 	for (size_t i = 0; i < j->n; i++)
 		bytes += (double)j->records[i].n;
 	j->events = 0;
-	for (size_t i = 0; i < j->n; i++)
-		decode_one(j, j->records[i]);
+	for (size_t k = 0; k < j->times; k++)
+		for (size_t i = 0; i < j->n; i++)
+			decode_one(j, j->records[i]);
+	if (j->times > 1)
+		goto out;
 	printf("%-44.44s %6.0f bytes %5.2f events", name != NULL ? name + 1 : path, bytes / (double)j->n,
 	    (double)j->events / (double)j->n);
 	read = measure(j, read_one);
 	all = measure(j, decode_one);
 	printf("  read %6.0f ns  decode %6.0f ns  adds %6.0f ns\n", read, all, all - read);
+out:
 	for (size_t i = 0; i < j->n; i++)
 		free((void *)(uintptr_t)j->records[i].p);
 	buf_fini(&text);
@@ -138,13 +144,18 @@ file(struct job *j, const char *path)
 int
 main(int argc, char **argv)
 {
-	struct job j = { .reader = json_reader_new() };
+	struct job j = { .reader = json_reader_new(), .times = 1 };
 	struct problems problems;
 	struct err err = { 0 };
 	struct decoder_dir dir = { 0 };
 
+	if (argc > 3 && strcmp(argv[1], "-n") == 0) {
+		j.times = strtoul(argv[2], NULL, 10);
+		argv += 2;
+		argc -= 2;
+	}
 	if (argc < 3)
-		fail("use: bench_decode DATA_DIR FILE...");
+		fail("use: bench_decode [-n N] DATA_DIR FILE...");
 	dir.path = argv[1];
 	problems_init(&problems);
 	json_doc_init(&j.doc, 1u << 20);
