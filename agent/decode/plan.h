@@ -85,7 +85,7 @@ struct node {
 
 struct key_slot {			/* child = keys[hash(parent, key)] */
 	uint64_t	 hash;
-	uint32_t	 child, key_n;
+	uint32_t	 parent, child, key_n;
 	const char	*key;		/* lower-cased */
 };
 
