@@ -321,8 +321,12 @@ see_element(void *arg)
 	uint32_t index = e->n++;
 	const struct shape *shape;
 
-	if (f->neach_when > 0 && !shapes_fit(e->c, f->each_when, f->neach_when, &shape))
+	if (f->neach_when > 0 && !shapes_fit(e->c, f->each_when, f->neach_when, &shape)) {
+		e->c->count.passed++;
+		if (e->c->why != NULL)
+			why_passed(e->c, index);
 		return;
+	}
 	if (e->c->why != NULL)
 		why_event(e->c, index, e->shape);
 	(void)fill_event(e->c, index);

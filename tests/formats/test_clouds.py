@@ -462,6 +462,8 @@ def test_spans_of_others_make_no_event():
     record = {"resourceSpans": [{"resource": {}, "scopeSpans": [{"spans": [{"traceId": "0" * 32, "spanId": "1" * 16, "name": "GET", "attributes": [
         {"key": "http.method", "value": {"stringValue": "GET"}}]}]}]}]}
     assert explain(record) == []
+    told = run("--why", data=json.dumps(record).encode()).stdout.decode()
+    assert "element 1 makes no event" in told
 
 
 def test_otel_logs_count_the_call_once_and_hide_what_was_said():
