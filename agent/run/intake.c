@@ -237,6 +237,7 @@ take_record(struct intake *in, struct source *s, const struct record *r, struct 
 		rc = add_to_new_group(in, s, r, err);
 	stat_add(s->stats, STAT_SOURCE_EVENTS, count.events);
 	stat_add(s->stats, STAT_SOURCE_UNKNOWN, count.unknown);
+	stat_add(s->stats, STAT_SOURCE_PASSED, count.passed);
 	arena_reset(&in->arena);
 	in->events = (struct event_list){ .arena = &in->arena };
 	in->findings = (struct event_list){ .arena = &in->arena };
