@@ -276,7 +276,7 @@ go_on_from(struct spool *s, uint64_t floor)
 {
 	uint64_t greatest = cursors_greatest(s);
 
-	if (greatest > s->last_seq && s->events.damage != NULL)
+	if (greatest >= s->next_seq && s->events.damage != NULL)
 		s->events.damage(s->events.arg, "cursors", s->last_seq, greatest,
 		    "events between these numbers were acknowledged, and the spool no longer has them");
 	if (greatest + 1 > floor)
