@@ -1,9 +1,9 @@
 """`aispm-agent spool` with the real binary: what it shows, what it repairs, and the way back from the dead letter."""
 import json
-import os
 import pathlib
+import subprocess
 
-from conftest import record, wait_for
+from conftest import AGENT, record, wait_for
 
 SECRET = "my secret prompt"
 
@@ -151,6 +151,29 @@ def test_an_event_that_a_sink_refused_comes_again_after_replay(site, far):
     assert site.once().returncode == 0
     rows = [r for r in far.rows() if r.get("EventOriginalUid") == guilty]
     assert len(rows) == 1 and rows[0]["EventId"] == refused["id"]
+
+
+def test_a_record_of_more_events_than_a_group_holds_comes_back_whole_through_kills_in_the_middle(site):
+    site.configure(site.file_sink(), max_record="64MiB")
+    site.conf.write_text(site.conf.read_text().replace("agent: {", "agent: {spool: {max_bytes: 64MiB}, "))
+    inner = [record(n) for n in range(40000)]
+    site.append([record(50000), json.dumps({"records": inner})])
+    assert site.once().returncode == 65
+    assert len(site.events()) == 1
+    for wait in (0.05, 0.1, 0.2, 0.3):
+        p = subprocess.Popen([AGENT, "spool", "dead", "--replay", "-c", str(site.conf)], env=site.env, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
+        try:
+            p.wait(wait)
+        except subprocess.TimeoutExpired:
+            p.kill()
+            p.wait()
+    assert spool(site, "dead", "--replay", "-c", str(site.conf)).returncode == 0
+    assert spool(site, "dead", "-c", str(site.conf)).stdout == ""
+    assert site.once().returncode == 0
+    got = [e for e in site.events() if e["EventClass"] == "activity"]
+    assert {e["EventOriginalUid"] for e in got} == {r["correlationId"] for r in inner} | {record(50000)["correlationId"]}
+    assert len({e["EventId"] for e in got}) == 40001
 
 
 def test_usage_is_told(site):
