@@ -107,7 +107,8 @@ static const char *const page_1_options[] = {
 	"\\fBexplain\\fR: also say which mapping matched, which path filled each column, and what was left over.",
 	".TP",
 	"\\fB\\-\\-json\\fR",
-	"\\fBstatus\\fR, \\fBspool stat\\fR: one JSON object.",
+	"\\fBstatus\\fR, \\fBspool stat\\fR, \\fBspool verify\\fR: one JSON object; \\fBspool dead\\fR: one a letter (also where the output is no",
+	"terminal).",
 	".TP",
 	"\\fB\\-\\-detector\\fR \\fIDETECTOR\\fR",
 	"\\fBbacktest\\fR: which detector.",
@@ -117,6 +118,39 @@ static const char *const page_1_options[] = {
 	".TP",
 	"\\fB\\-V\\fR, \\fB\\-\\-version\\fR",
 	"The version, and what it was built with.",
+	NULL
+};
+
+static const char *const page_1_spool[] = {
+	".SH THE SPOOL",
+	"\\fBaispm\\-agent spool\\fR looks at the state directory of the configuration, or at \\fIDIR\\fR: a state directory, or the folder",
+	"\\fIspool\\fR or \\fIdead\\fR in one. All but \\fBrepair\\fR and \\fBdead \\-\\-replay\\fR change nothing and may be used while the agent runs;",
+	"those two refuse then, and say which process it is.",
+	".TP",
+	"\\fBstat\\fR [\\fB\\-\\-json\\fR]",
+	"Segments, bytes, events, what is damaged or set aside, and how far each cursor is.",
+	".TP",
+	"\\fBverify\\fR [\\fB\\-\\-json\\fR]",
+	"Reads everything. Damage is named by file and byte range, and the exit status is 65. A write that was not finished is no damage:",
+	"nothing of it was acknowledged.",
+	".TP",
+	"\\fBrepair\\fR",
+	"Keeps what is whole and cuts the rest, each range into a file of its own with \\fI.bad\\fR in its name, and says what it did and which",
+	"events are lost. The agent goes on over damage by itself; repair makes the spool sound again, and \\fBverify\\fR says so. The files with",
+	"\\fI.bad\\fR may be removed; they count against \\fBagent.spool.max_bytes\\fR and make way when room is needed.",
+	".TP",
+	"\\fBdump\\fR [\\fB\\-\\-from\\fR \\fISEQ\\fR]",
+	"Events that no one has freed yet, as JSON lines with their numbers.",
+	".TP",
+	"\\fBdead\\fR [\\fB\\-\\-match\\fR \\fITEXT\\fR] [\\fB\\-\\-bytes\\fR]",
+	"What was set aside: when, record or event, from which source or sink, id, size, why. Never its text, unless \\fB\\-\\-bytes\\fR asks for the",
+	"raw bytes in base64. \\fITEXT\\fR is part of the source's or sink's name or of the reason, or a whole id: an event's EventId, or of a",
+	"record the first 32 digits of its SHA\\-256.",
+	".TP",
+	"\\fBdead \\-\\-replay\\fR [\\fB\\-\\-match\\fR \\fITEXT\\fR]",
+	"Back into the spool, for the next start of the agent to deliver: records are read anew by the mappings of the configuration and shown to the",
+	"detectors, events go as they are. All sinks get them; what a sink has had already has the same EventId. What cannot be read now either",
+	"stays (65). Letters leave only after the spool is synced.",
 	NULL
 };
 
@@ -254,6 +288,7 @@ put_page_1(FILE *out)
 		snprintf(status, sizeof(status), "%d", e->status);
 		put_item(out, status, "", e->help);
 	}
+	put_lines(out, page_1_spool);
 	put_lines(out, page_1_around);
 	put_messages(out);
 	put_counters(out);

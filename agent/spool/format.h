@@ -81,6 +81,8 @@ enum walk_step {
 
 /* An enum walk_step, or -1: cannot be read, or no memory. */
 int	walk_next(struct walk *, struct group_head *ret, struct buf *payload, struct err *);
+/* After WALK_TAIL: is it what a write leaves that was not finished? It ends too early, or nothing of it came to the disk. */
+bool	walk_tail_is_torn(const struct walk *);
 /* How many numbers the bytes from `from` to `to` may have used at most: what was once given to an entry is given to no other. */
 uint64_t walk_used_numbers(const struct walk *, uint64_t from, uint64_t to);
 
