@@ -31,29 +31,44 @@ score_borrow(struct score *s, const struct score *kin, int64_t t_ms, double x)
 		fast_borrow(&s->fast, &kin->fast, t_ms, (float)x);
 }
 
+/* The longer nothing was said, the smaller a thing is worth a word. */
+static float
+calm_boost(const struct slow *w)
+{
+	return 1 + score_knobs.calm_boost * smaller(1, (float)w->calm / score_knobs.calm_rows);
+}
+
+static void
+use_usual(struct score *s, uint8_t usual_of)
+{
+	for (int i = 0; i < 60; i++)
+		s->usual[i] = usual_of == 1 ? 0 : NAN;
+	s->usual_of = usual_of;
+}
+
 struct score_says
 score_row(struct score *s, int64_t t_ms, uint32_t spacing_ms, double amount, double strict)
 {
 	bool fine = spacing_ms > 0 && spacing_ms <= SCORE_FINE_MS;
 	float x = (float)fmin(fmax(amount, -LARGEST), LARGEST), r = 0, expected = 0;
+	uint8_t usual_of = spacing_ms == 0 ? 0 : fine ? 1 : 2;
 	struct score_says says;
 
+	if (usual_of != s->usual_of && usual_of != 0)
+		use_usual(s, usual_of);
 	if (x < 0)
 		s->negative = 1;
 	if (x != floorf(x))
 		s->fractions = 1;
 	if (!s->negative)
 		r = fast_row(s, t_ms, spacing_ms > 0 ? spacing_ms : SCORE_FINE_MS + 1, x, &expected);
-	if (!fine) {
-		if (s->negative)
-			expected = s->slow.ewma;
-		r = larger(r, slow_row(s, t_ms, true, x));
-	} else if (s->negative) {
+	if (s->negative)
 		expected = s->slow.ewma;
-		r = slow_row(s, t_ms, false, x);
-	}
+	if (!fine || s->negative)
+		r = larger(r, slow_row(s, t_ms, usual_of == 2, x) * calm_boost(&s->slow));
 	r /= (float)strict;
 	says.surprise = r > s->hold ? r : 0;
+	s->slow.calm = says.surprise >= 1 ? 0 : s->slow.calm + (s->slow.calm < UINT32_MAX);
 	s->hold = larger(r, s->hold * (1 - (fine ? score_knobs.fast_hold : score_knobs.slow_hold)));
 	if (s->rows < UINT32_MAX)
 		s->rows++;

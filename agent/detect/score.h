@@ -42,6 +42,7 @@ struct slow {
 	float		shape_var, all_var;	/* variance around the shape of the day, and around the mean */
 	float		shape_sum;		/* of the half hour that is going on */
 	uint16_t	shape_rows, shape_slot;
+	uint32_t	calm;			/* rows since the last alert */
 	float		hold[SLOW_PARTS];
 	struct tail	tail[4];
 };
@@ -50,6 +51,7 @@ struct score {
 	uint32_t	rows;
 	float		hold;
 	uint8_t		fractions, negative;	/* such values were seen */
+	uint8_t		usual_of;		/* what `usual` is now: 0 nothing yet, 1 minutes, 2 half hours */
 	float		usual[60];		/* fine rows: excess of each minute of the hour; others: each half hour of the day */
 	struct fast	fast;
 	struct slow	slow;

@@ -218,14 +218,14 @@ look_at(const struct score *s, int64_t t_ms, bool fine, float x)
 static float
 weigh(struct score *s, const struct look *k, float x)
 {
-	static const float no_least = 0;
+	const float least[4] = { 0, 0, K.lift_least, K.slope_least };
 	struct fast *f = &s->fast;
 	float place[4], d[4], r = 0;
 	bool known = k->usual >= 0;
 
 	for (int i = 0; i < 4; i++) {
 		place[i] = tail_place(k->value[i], LOWEST_Z);
-		d[i] = i >= T_LIFT && !known ? 0 : decades(&f->tail[i], k->value[i], place[i], i >= T_LIFT ? K.lift_least : no_least);
+		d[i] = i >= T_LIFT && !known ? 0 : decades(&f->tail[i], k->value[i], place[i], least[i]);
 	}
 	if (s->rows >= WARM_ROWS) {
 		r = larger(K.w_lift * d[T_LIFT], K.w_slope * d[T_SLOPE]);

@@ -29,12 +29,13 @@
 	KNOB(w_two, 0.9952f, "of two rows'") \
 	KNOB(w_lift, 0.8324f, "of the quick lift over the week") \
 	KNOB(w_slope, 1, "of the slow one") \
-	KNOB(lift_least, 6.6754f, "lift and slope below it are none") \
+	KNOB(lift_least, 6.6754f, "a lift below it is none") \
+	KNOB(slope_least, 4, "a slope below it is none") \
 	KNOB(lift_rate, 0.2f, "") \
 	KNOB(slope_rate, 0.0489f, "") \
 	KNOB(drift_rate, 0.0009f, "how fast lift gets used to a new level") \
 	KNOB(lift_gain, 1.548f, "") \
-	KNOB(slope_gain, 4, "") \
+	KNOB(slope_gain, 2.4f, "") \
 	KNOB(z_most, 7.1897f, "z that counts towards lift and slope") \
 	KNOB(ratio_least, 0.3545f, "ln of observed over expected worth a word") \
 	KNOB(level_floor, 151, "limit, in phi, of what is added to both sides of the level") \
@@ -44,29 +45,31 @@
 	KNOB(fast_scale, 4.1773f, "decades at R = 1") \
 	KNOB(coarse_scale, 7, "the same for rows that are not fine") \
 	KNOB(fast_hold, 0.0764f, "how much of the last R fades a row") \
-	KNOB(long_rate, 0.00278f, "slow head: of mean and deviation") \
-	KNOB(ewma_rate, 0.02269f, "") \
-	KNOB(slow_level_rate, 0.05f, "") \
-	KNOB(share, 0.0042f, "share of rows beyond the quantile where surprise begins") \
+	KNOB(long_rate, 0.003335f, "slow head: of mean and deviation") \
+	KNOB(ewma_rate, 0.04024f, "") \
+	KNOB(slow_level_rate, 0.05475f, "") \
+	KNOB(share, 0.005603f, "share of rows beyond the quantile where surprise begins") \
 	KNOB(slow_forget, 4500, "") \
-	KNOB(slow_most, 3, "decades that a quantile may give") \
-	KNOB(slow_xi_least, 0.04f, "") \
+	KNOB(slow_most, 4.638f, "decades that a quantile may give") \
+	KNOB(slow_xi_least, 0.01253f, "") \
 	KNOB(range_leak, 1e-5f, "how much of the range is forgotten a row") \
-	KNOB(range_least, 0.012f, "ranges outside of the range that count") \
-	KNOB(range_slope, 2, "decades a decade further out") \
-	KNOB(shape_rate, 0.4f, "of a half hour of the day") \
+	KNOB(range_least, 0.01201f, "ranges outside of the range that count") \
+	KNOB(range_slope, 0.959f, "decades a decade further out") \
+	KNOB(shape_rate, 0.1109f, "of a half hour of the day") \
 	KNOB(shape_clip, 400, "variances that one row may add") \
 	KNOB(shape_least, 0.7f, "share of the variance that the shape of the day must explain") \
-	KNOB(move_rate, 0.08f, "of the short mean movement") \
-	KNOB(w_residual, 0.3f, "") \
-	KNOB(w_level, 0.3f, "") \
-	KNOB(w_range, 1.4f, "") \
-	KNOB(w_shape, 0.4f, "") \
-	KNOB(w_move, 0.25f, "") \
-	KNOB(mix, 0.6f, "share of the sum; the rest is the largest part's") \
-	KNOB(warm_rows, 1000, "rows until the slow head is believed whole") \
-	KNOB(part_hold, 0.01f, "how much of a part's last peak fades a row") \
-	KNOB(slow_hold, 0.003f, "of the whole's")
+	KNOB(move_rate, 0.03553f, "of the short mean movement") \
+	KNOB(w_residual, 0.2027f, "") \
+	KNOB(w_level, 0.4099f, "") \
+	KNOB(w_range, 2.033f, "") \
+	KNOB(w_shape, 0.2087f, "") \
+	KNOB(w_move, 0.04385f, "") \
+	KNOB(mix, 0.5222f, "share of the sum; the rest is the largest part's") \
+	KNOB(warm_rows, 1416, "rows until the slow head is believed whole") \
+	KNOB(part_hold, 0.01274f, "how much of a part's last peak fades a row") \
+	KNOB(slow_hold, 0.001379f, "of the whole's") \
+	KNOB(calm_boost, 0.3224f, "how much more is made of surprises when nothing was said for long") \
+	KNOB(calm_rows, 2123, "how long that is")
 
 struct score_knobs {
 #define KNOB(name, value, meaning)	float name;

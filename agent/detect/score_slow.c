@@ -128,11 +128,8 @@ slow_row(struct score *s, int64_t t_ms, bool shaped, float x)
 	float part[SLOW_PARTS] = { 0 }, residual, moved, dev;
 	int half_hour = (int)((t_ms / 1800000) % 48);
 
-	if (s->rows == 0) {
+	if (s->rows == 0)
 		w->mean = w->ewma = w->level = w->low = w->high = w->last = x;
-		for (int i = 0; shaped && i < 48; i++)
-			s->usual[i] = NAN;
-	}
 	dev = larger(w->dev, TINY);
 	residual = fabsf(x - w->ewma);
 	part[P_RESIDUAL] = decades(s, P_RESIDUAL, residual / larger(w->residual, TINY));
