@@ -18,7 +18,7 @@
 
 #define QUIET_WINDOWS	5		/* an episode ends after so many that are usual again */
 #define UPDATE_MS	900000		/* at most one update in this time, and only if the peak doubled */
-#define LONE_CALLER	1.5		/* a caller is noisier than its resource: this surprise, when nothing else is */
+#define LONE_CALLER	1.3		/* a caller is noisier than its resource: this surprise, when nothing else is */
 #define SHARE		0.6		/* a caller or deployment leads if it has this much of the excess */
 #define OWN_SHARE	0.25		/* of the resource's excess, for a caller's own episode beside an open one */
 #define SAME_WINDOWS	2		/* who begins within so many of an episode's first belongs to it */

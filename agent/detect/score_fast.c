@@ -20,6 +20,8 @@
 #define Z_FIVE		1.4f		/* what 5 % and 1 % of rows exceed is at least this */
 #define Z_ONE		2.0f
 #define MEASURE_EVERY	16
+#define NEVER		0.05f		/* rows: less is nothing */
+#define MOST_DECADES	12.0f
 #define WARM_ROWS	60
 #define YOUNG_ROWS	1440.0f
 #define K		score_knobs
@@ -167,15 +169,18 @@ noise_learn(struct score *s, float x, float expected)
 static float
 decades(const struct tail *t, float v, float place, float least)
 {
-	float one = larger(t->high, Z_ONE), five = larger(t->low, Z_FIVE), xi, s, seen;
+	float one = larger(t->high, Z_ONE), five = larger(t->low, Z_FIVE), xi, s, seen, above;
 
 	if (v < least || v <= one || t->total <= 0)
 		return 0;
 	xi = K.xi_times * (one - five) / 1.609f;
 	xi = smaller(larger(xi, K.xi_least), K.xi_most);
 	s = 2 + 0.434f * (v - one) / xi;
-	seen = K.seen_most - log10f((tail_above(t, place) + 0.3f) / tail_rows(t));
-	return smaller(s, seen);
+	above = tail_above(t, place);
+	seen = K.seen_most - log10f((above + 0.3f) / tail_rows(t));
+	if (s <= seen)
+		return s;
+	return above > NEVER ? seen : smaller(seen + 0.5f * (s - seen), MOST_DECADES);	/* of what was never seen the tail is half believed */
 }
 
 struct look {
