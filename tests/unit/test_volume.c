@@ -490,8 +490,9 @@ a_flood_of_made_up_callers_does_not_drive_out_those_long_known(void **state)
 	(void)state;
 	open_bench(&b, "detectors: {volume: {max_series: 100}}");
 	ordinary(&b, MONDAY, flood);
-	for (int64_t t = flood; t < surge; t += MINUTE) {
-		ordinary(&b, t, t + MINUTE);
+	for (int64_t t = flood; t < surge; t += MINUTE) {	/* bo is away while they come */
+		calls(&b, t, 20, "chat", "ana");
+		calls(&b, t, 20, "chat", "cem");
 		for (int i = 0; i < 100; i++) {		/* each of them often enough for a series */
 			char name[32];
 
