@@ -11,6 +11,7 @@
 #include "run/backtest.h"
 
 #include <fcntl.h>
+#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -79,7 +80,7 @@ row(struct rows *r, struct slice line)
 {
 	struct slice time, value;
 	struct score_says says;
-	struct plot_row seen;
+	uint32_t spacing_ms;
 	int64_t t_ms;
 	double x;
 
@@ -89,7 +90,8 @@ row(struct rows *r, struct slice line)
 		return wrong(r, "the timestamp cannot be read", "RFC 3339, or YYYY-MM-DD HH:MM:SS in UTC");
 	if (!csv_number(value, &x))
 		return wrong(r, "the value is no number", "a finite decimal number");
-	says = score_row(&r->score, t_ms, score_spacing(&r->spacing, t_ms), x, r->strict);
+	spacing_ms = score_spacing(&r->spacing, t_ms);
+	says = score_row(&r->score, t_ms, spacing_ms, x, r->strict);
 	buf_put_slice(&r->out, time);
 	buf_putc(&r->out, ',');
 	buf_put_slice(&r->out, value);
@@ -98,7 +100,9 @@ row(struct rows *r, struct slice line)
 	buf_put(&r->out, says.surprise >= 1 ? ",1\n" : ",0\n", 3);
 	r->rows++;
 	if (r->plot != NULL) {
-		seen = (struct plot_row){ t_ms, x, says.usual_low, says.usual_high, says.surprise >= 1 };
+		struct plot_row seen = { t_ms, x, NAN, NAN, says.surprise >= 1 };
+
+		(void)score_range(&r->score, spacing_ms, says.expected, &seen.low, &seen.high);
 		plot_add(r->plot, &seen);
 	}
 	return r->out.n >= WRITE_BYTES ? flush_rows(r) : 0;
