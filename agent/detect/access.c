@@ -117,6 +117,7 @@ close_access(void *state)
 	lru_close(&a->resources);
 	free(a->calls);
 	free(a->ops);
+	free(a->agents);
 	free(a);
 }
 
@@ -134,7 +135,8 @@ open_access(void **ret, const struct conf *conf, struct err *err)
 	random_bytes(a->key, sizeof(a->key));
 	a->calls = calloc(CALLS_SEEN, sizeof(*a->calls));
 	a->ops = calloc(OPS_SEEN, sizeof(*a->ops));
-	if (a->calls == NULL || a->ops == NULL ||
+	a->agents = calloc(AGENTS_SEEN, sizeof(*a->agents));
+	if (a->calls == NULL || a->ops == NULL || a->agents == NULL ||
 	    !lru_open(&a->callers, sizeof(struct caller), (uint32_t)conf_count(conf, "max_callers")) ||
 	    !lru_open(&a->facts, sizeof(struct fact), FACTS) || !lru_open(&a->resources, sizeof(struct resource), RESOURCES_MAX)) {
 		close_access(a);

@@ -140,6 +140,7 @@ forget(struct access *a)
 	empty(&a->resources);
 	memset(a->calls, 0, CALLS_SEEN * sizeof(*a->calls));
 	memset(a->ops, 0, OPS_SEEN * sizeof(*a->ops));
+	memset(a->agents, 0, AGENTS_SEEN * sizeof(*a->agents));
 }
 
 int

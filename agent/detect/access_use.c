@@ -49,15 +49,15 @@ rule_breadth(struct rules *x, const struct breadth *b, uint16_t *peak)
 	bool stranger = !caller_is_grown(x->a, x->c), common = fact_callers(x->a, b->dim, x->s->dim[b->dim]) >= 3;
 
 	(void)known_of(x->c, b->dim, &most);
-	limit = rule_least(x, stranger && common ? b->stranger_least : b->least, stranger ? 0 : *peak, b->times);
+	limit = rule_least(x, stranger && common ? b->stranger_least : b->least, *peak, b->times);
 	if (limit > most && *peak < most)
 		limit = most;
 	if (n >= limit) {
 		h.observed = n;
-		h.baseline = stranger ? b->least - 1 : *peak;
+		h.baseline = *peak == 0 ? b->least - 1 : *peak;
 		h.points = 1.0 * n / limit;
 		h.start_ms = (int64_t)x->s->sec * 1000;
-		if (stranger)
+		if (*peak == 0)
 			snprintf(h.reason, sizeof(h.reason), "%u %s within %u minutes", n, b->what, b->span);
 		else
 			snprintf(h.reason, sizeof(h.reason), "%u %s within %u minutes, at most %u before", n, b->what, b->span, (unsigned)*peak);
