@@ -64,7 +64,7 @@ def with_source(site, *sinks, what):
 
 
 def agent_id(site):
-    return next(p for p in (site.path / "state").iterdir() if "id" in p.name).read_text().strip()
+    return (site.path / "state" / "agent_id").read_text().strip()
 
 
 def uids(events):
