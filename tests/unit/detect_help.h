@@ -139,7 +139,7 @@ bench_first(const struct bench *b, const char *type)
 	for (size_t i = 0; i < b->nfound; i++)
 		print_message("found instead: %s: %s\n", b->found[i].type, b->found[i].message);
 	fail_msg("no %s", type);
-	return NULL;
+	abort();
 }
 
 static inline void
