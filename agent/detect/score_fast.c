@@ -23,6 +23,7 @@
 #define NEVER		0.05f		/* rows: less is nothing */
 #define MOST_DECADES	12.0f
 #define WARM_ROWS	60
+#define LEAST_SCALE	1e-4f
 #define YOUNG_ROWS	1440
 #define YOUNG_SEEN	1.3f
 #define K		score_knobs
@@ -45,13 +46,13 @@ slot_get(const struct fast *f, int32_t no)
 {
 	uint16_t code = f->slot[slot_index(no)];
 
-	return code == 0 ? -1 : expm1f((float)(code - 1) / CODE_PER_LN);
+	return code == 0 ? -1 : f->slot_scale * expm1f((float)(code - 1) / CODE_PER_LN);
 }
 
 static void
 slot_set(struct fast *f, int32_t no, float v)
 {
-	float code = 1.5f + CODE_PER_LN * log1pf(v > 0 ? v : 0);
+	float code = 1.5f + CODE_PER_LN * log1pf(v > 0 ? v / f->slot_scale : 0);
 
 	f->slot[slot_index(no)] = code < 65535 ? (uint16_t)code : 65535;
 }
@@ -293,6 +294,7 @@ fast_init(struct fast *f)
 	f->phi = 1;
 	f->sigma2 = 0.04f;
 	f->slot_no = -1;
+	f->slot_scale = 1;
 	f->before = f->here = f->after = -1;
 }
 
@@ -336,17 +338,15 @@ fast_gap(struct score *s, int64_t t_ms, uint32_t n)
 void
 fast_borrow(struct fast *f, const struct fast *kin, int64_t t_ms, float x)
 {
-	float usual = slot_usual(kin, (int32_t)(t_ms / SLOT_MS)), scale;
+	float usual = slot_usual(kin, (int32_t)(t_ms / SLOT_MS));
 
 	f->phi = kin->phi;
 	f->sigma2 = larger(kin->sigma2, 0.04f);
 	memcpy(f->tail, kin->tail, sizeof(f->tail));
 	if (usual <= 0 || x <= 0)
 		return;
-	scale = smaller(x / usual, 1);
-	for (int32_t i = 0; i < SCORE_SLOTS; i++)
-		if (kin->slot[slot_index(i)] != 0)
-			slot_set(f, i, scale * slot_get(kin, i));
+	f->slot_scale = kin->slot_scale * smaller(larger(x / usual, LEAST_SCALE), 1);
+	memcpy(f->slot, kin->slot, sizeof(f->slot));
 }
 
 float

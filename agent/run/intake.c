@@ -38,6 +38,7 @@
 #define TEND_MS		200
 #define RETRY_MS	1000
 #define CHECKPOINT_MS	60000
+#define CHECKPOINT_TIMES	50	/* but saving takes at most one part of so many */
 #define ARENA_BYTES	(256u << 10)
 #define ARENA_MAX_BYTES	(512u << 20)
 
@@ -357,7 +358,7 @@ tend(void *arg)
 		note(INTERNAL, N_TEXT("what", "spool"), N_TEXT("why", err.text));
 	if (in->stuck && commit(in) == 0)
 		resume_sources(in);
-	if (clock_mono_ms() - in->checkpoint_ms >= CHECKPOINT_MS && commit(in) == 0)
+	if (clock_mono_ms() - in->checkpoint_ms >= CHECKPOINT_MS + CHECKPOINT_TIMES * in->saving_ms && commit(in) == 0)
 		intake_save(in);
 	detect_count(in->detect);
 	count_spool(in);

@@ -44,6 +44,7 @@ struct intake {
 	size_t			 entries_cap;
 	bool			 stuck;		/* the group could not be committed; sources stand still */
 	uint64_t		 committed_ms, checkpoint_ms;
+	uint64_t		 saving_ms;	/* how long the last save of the detectors' state took */
 	uint64_t		 unsaved_bytes;	/* spooled since the detectors' state was saved */
 	struct loop_timer	*commit_timer, *tend_timer;
 	pthread_t		 thread;
