@@ -148,10 +148,8 @@ struct resource {
 	uint16_t	first_day, last_day;
 	uint32_t	calls, auth_calls[4];
 	uint32_t	secret_min;		/* when a key was last read, made or renewed */
-	unsigned char	secret_id[16];
 	char		secret_by[64];
 	struct known	key_net[NETS];		/* networks that used its keys */
-	uint32_t	said_secret_min;
 	struct mark	marks[MARKS];
 };
 

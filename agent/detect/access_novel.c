@@ -253,7 +253,7 @@ weigh_silence(struct rules *x, struct weighing *w)
 		c->gap_calls = 0;
 		c->gaps += c->gaps < UINT8_MAX;
 	}
-	if (c->gap_end_min == 0 || c->gaps > 2 || x->s->min > c->gap_end_min + 2 * HOUR)
+	if (c->gap_end_min == 0 || c->gaps > 1 || x->s->min > c->gap_end_min + 2 * HOUR)
 		return;
 	c->gap_calls += c->gap_calls < UINT8_MAX && x->s->op == OP_INVOKE;
 	weigh(w, N_DORMANT, c->gap_calls >= 5 ? 1 : 0.4);
@@ -276,9 +276,9 @@ weigh_stranger(struct rules *x, struct weighing *w)
 	if (s->agent_kind == AGENT_HTTP && !fact_is_common(x->a, D_AGENT, s->dim[D_AGENT], s->day))
 		weigh(w, N_HTTP, 0.4);
 	if (s->dim[D_REGION] != 0 && fact_callers(x->a, D_REGION, s->dim[D_REGION]) == 0)
-		weigh(w, N_REGION, 0.3);
+		weigh(w, N_REGION, 0.2);
 	if (s->op == OP_RECON)
-		weigh(w, N_RECON, 0.2);
+		weigh(w, N_RECON, 0.15);
 	if (s->op == OP_SECRET)
 		weigh(w, N_SECRET, 0.3);
 	if (s->denied)
@@ -346,7 +346,7 @@ add_up(struct rules *x, const struct weighing *w, bool grown)
 		c->novel_signs |= 1u << i;
 		if (p > best) {
 			best = p;
-			h.behaviour = grown || i == N_AUTH ? signs[i].behaviour : B_NEW_CALLER;
+			h.behaviour = grown || i == N_AUTH || i == N_DORMANT ? signs[i].behaviour : B_NEW_CALLER;
 		}
 	}
 	if (fresh == 0 || (c->novel_points + 1e-6) * x->a->loud < 1)
@@ -463,10 +463,11 @@ rule_novelty(struct rules *x)
 		weigh_agent(x, &w);
 		weigh_action(x, &w);
 		weigh_hours(x, &w);
-		weigh_silence(x, &w);
 	} else {
 		weigh_stranger(x, &w);
 	}
+	if (x->c->active_days >= 2)
+		weigh_silence(x, &w);
 	weigh_auth(x, &w);
 	add_up(x, &w, grown);
 }

@@ -25,6 +25,7 @@ struct fast {
 	float		last_z, lift, slope, drift;
 	float		slot_sum;
 	float		before, here, after;	/* usual of the half hours around, decoded; negative: never seen */
+	float		slot_scale;		/* what the coded ones are times: a borrowed week is larger */
 	uint16_t	slot_rows;
 	uint16_t	alarm;			/* rows in which large values still belong to the last alarm */
 	int32_t		slot_no;		/* half hours since 1970 of slot_sum; -1: none */

@@ -23,7 +23,9 @@
 #define NEVER		0.05f		/* rows: less is nothing */
 #define MOST_DECADES	12.0f
 #define WARM_ROWS	60
-#define YOUNG_ROWS	1440.0f
+#define LEAST_SCALE	1e-4f
+#define YOUNG_ROWS	1440
+#define YOUNG_SEEN	1.3f
 #define K		score_knobs
 
 enum { T_ROW, T_TWO, T_LIFT, T_SLOPE };
@@ -44,13 +46,13 @@ slot_get(const struct fast *f, int32_t no)
 {
 	uint16_t code = f->slot[slot_index(no)];
 
-	return code == 0 ? -1 : expm1f((float)(code - 1) / CODE_PER_LN);
+	return code == 0 ? -1 : f->slot_scale * expm1f((float)(code - 1) / CODE_PER_LN);
 }
 
 static void
 slot_set(struct fast *f, int32_t no, float v)
 {
-	float code = 1.5f + CODE_PER_LN * log1pf(v > 0 ? v : 0);
+	float code = 1.5f + CODE_PER_LN * log1pf(v > 0 ? v / f->slot_scale : 0);
 
 	f->slot[slot_index(no)] = code < 65535 ? (uint16_t)code : 65535;
 }
@@ -88,7 +90,14 @@ slot_enter(struct fast *f, int32_t no)
 	f->after = slot_usual(f, no + 1);
 }
 
-/* Usual of this moment, between the middles of two half hours; -1 where nothing is known. */
+/* Between `here` and `there` lies an edge, where the other neighbour is as high as `here`: not a slope. */
+static bool
+is_step(float here, float there, float other)
+{
+	return (there > K.step_least * here || here > K.step_least * there) && other < 1.5f * here && here < 1.5f * other;
+}
+
+/* Usual of this moment, between the middles of two half hours unless there is a step between them; -1 where nothing is known. */
 static float
 usual_at(const struct fast *f, int64_t t_ms)
 {
@@ -97,7 +106,9 @@ usual_at(const struct fast *f, int64_t t_ms)
 
 	if (f->here < 0)
 		return there;
-	return there < 0 ? f->here : f->here + fabsf(part) * (there - f->here);
+	if (there < 0 || is_step(f->here, there, part < 0 ? f->after : f->before))
+		return f->here;
+	return f->here + fabsf(part) * (there - f->here);
 }
 
 /* ---- noise -------------------------------------------------------------------------- */
@@ -167,7 +178,7 @@ noise_learn(struct score *s, float x, float expected)
 
 /* Decades: 2 where 1 % of rows lie, growing with an exponential tail, and no more than how rarely such a value was seen allows. */
 static float
-decades(const struct tail *t, float v, float place, float least)
+decades(const struct tail *t, float v, float place, float least, bool young)
 {
 	float one = larger(t->high, Z_ONE), five = larger(t->low, Z_FIVE), xi, s, seen, above;
 
@@ -177,14 +188,14 @@ decades(const struct tail *t, float v, float place, float least)
 	xi = smaller(larger(xi, K.xi_least), K.xi_most);
 	s = 2 + 0.434f * (v - one) / xi;
 	above = tail_above(t, place);
-	seen = K.seen_most - log10f((above + 0.3f) / tail_rows(t));
+	seen = (young ? smaller(K.seen_most, YOUNG_SEEN) : K.seen_most) - log10f((above + 0.3f) / tail_rows(t));
 	if (s <= seen)
 		return s;
-	return above > NEVER ? seen : smaller(seen + 0.5f * (s - seen), MOST_DECADES);	/* of what was never seen the tail is half believed */
+	return above > NEVER || young ? seen : smaller(seen + 0.5f * (s - seen), MOST_DECADES);	/* of what was never seen the tail is half believed */
 }
 
 struct look {
-	float	usual, level_floor, level, minute, expected, base;
+	float	usual, step, level_floor, level, minute, expected, base;
 	float	value[4], z_week;
 };
 
@@ -200,8 +211,8 @@ look_at(const struct score *s, int64_t t_ms, bool fine, float x)
 	k.level = f->mean;
 	if (k.usual >= 0) {
 		k.level = larger(0, (k.usual + k.level_floor) * expf(f->level) - k.level_floor);
-		/* A half hour may begin with a step, so its own usual too. */
-		most = larger(k.usual, smaller(f->here, 2 * k.usual)) * expf(smaller(0, larger(f->level, -K.level_least)));
+		k.step = larger(k.usual, smaller(f->here, 2 * k.usual));	/* a half hour may begin with a step */
+		most = k.step * expf(smaller(0, larger(f->level, -K.level_least)));
 		k.base = larger(larger(k.base, k.level), most);
 	}
 	if (fine) {
@@ -214,7 +225,7 @@ look_at(const struct score *s, int64_t t_ms, bool fine, float x)
 	k.value[T_ROW] = z - flat(k.expected, f->phi, sigma);
 	k.value[T_TWO] = 0.7071f * (k.value[T_ROW] + f->last_z);
 	if (k.usual >= 0)
-		k.z_week = smaller(z - flat(k.usual + k.minute, f->phi, sigma), K.z_most);
+		k.z_week = smaller(z - flat(k.step + k.minute, f->phi, sigma), K.z_most);
 	k.value[T_LIFT] = (f->lift + K.lift_rate * (k.z_week - f->lift) - f->drift) * K.lift_gain;
 	k.value[T_SLOPE] = (f->slope + K.slope_rate * (k.z_week - f->slope) - f->drift) * K.slope_gain;
 	return k;
@@ -230,7 +241,7 @@ weigh(struct score *s, const struct look *k, float x)
 
 	for (int i = 0; i < 4; i++) {
 		place[i] = tail_place(k->value[i], LOWEST_Z);
-		d[i] = i >= T_LIFT && !known ? 0 : decades(&f->tail[i], k->value[i], place[i], least[i]);
+		d[i] = i >= T_LIFT && !known ? 0 : decades(&f->tail[i], k->value[i], place[i], least[i], s->rows < YOUNG_ROWS);
 	}
 	if (s->rows >= WARM_ROWS) {
 		r = larger(K.w_lift * d[T_LIFT], K.w_slope * d[T_SLOPE]);
@@ -283,6 +294,7 @@ fast_init(struct fast *f)
 	f->phi = 1;
 	f->sigma2 = 0.04f;
 	f->slot_no = -1;
+	f->slot_scale = 1;
 	f->before = f->here = f->after = -1;
 }
 
@@ -301,7 +313,7 @@ fast_row(struct score *s, int64_t t_ms, uint32_t spacing_ms, float x, float *ret
 	learn(s, &k, t_ms, fine, x);
 	*ret_expected = k.expected;
 	/* In its first day a series is not trusted whole: only what is plain is said. */
-	return r / (fine ? K.fast_scale : K.coarse_scale) * smaller(1, 0.6f + 0.4f * (float)s->rows / YOUNG_ROWS);
+	return r / (fine ? K.fast_scale : K.coarse_scale) * smaller(1, 0.6f + 0.4f * (float)s->rows / (float)YOUNG_ROWS);
 }
 
 void
@@ -326,17 +338,15 @@ fast_gap(struct score *s, int64_t t_ms, uint32_t n)
 void
 fast_borrow(struct fast *f, const struct fast *kin, int64_t t_ms, float x)
 {
-	float usual = slot_usual(kin, (int32_t)(t_ms / SLOT_MS)), scale;
+	float usual = slot_usual(kin, (int32_t)(t_ms / SLOT_MS));
 
 	f->phi = kin->phi;
 	f->sigma2 = larger(kin->sigma2, 0.04f);
 	memcpy(f->tail, kin->tail, sizeof(f->tail));
 	if (usual <= 0 || x <= 0)
 		return;
-	scale = smaller(x / usual, 1);
-	for (int32_t i = 0; i < SCORE_SLOTS; i++)
-		if (kin->slot[slot_index(i)] != 0)
-			slot_set(f, i, scale * slot_get(kin, i));
+	f->slot_scale = kin->slot_scale * smaller(larger(x / usual, LEAST_SCALE), 1);
+	memcpy(f->slot, kin->slot, sizeof(f->slot));
 }
 
 float

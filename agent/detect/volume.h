@@ -78,7 +78,8 @@ struct episode {
 	enum metric	metric;
 	int64_t		start_window, last_window, last_said_window;
 	double		peak, peak_said, total, expected, usual_low, usual_high, score, share;
-	uint32_t	updates, quiet;
+	double		root_sum[METRICS];	/* of the resource since the start, over root_windows */
+	uint32_t	root_windows, updates, quiet;
 	struct { uint32_t entity; enum metric metric; double observed; } also[EPISODE_ALSO];
 	uint32_t	nalso;
 };

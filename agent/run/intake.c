@@ -39,6 +39,7 @@
 #define TEND_MS		200
 #define RETRY_MS	1000
 #define CHECKPOINT_MS	60000
+#define CHECKPOINT_TIMES	50	/* but saving takes at most one part of so many */
 #define ARENA_BYTES	(256u << 10)
 #define ARENA_MAX_BYTES	(512u << 20)
 
@@ -333,7 +334,7 @@ tend(void *arg)
 		note(INTERNAL, N_TEXT("what", "spool"), N_TEXT("why", err.text));
 	if (in->stuck && commit(in) == 0)
 		resume_sources(in);
-	if (clock_mono_ms() - in->checkpoint_ms >= CHECKPOINT_MS) {
+	if (clock_mono_ms() - in->checkpoint_ms >= CHECKPOINT_MS + CHECKPOINT_TIMES * in->saving_ms) {
 		if (commit(in) == 0)
 			intake_save(in);
 		else

@@ -46,6 +46,7 @@ struct intake {
 	bool			 stuck;		/* the group could not be committed; sources stand still */
 	uint64_t		 committed_ms, checkpoint_ms, heartbeat_ms;
 	uint64_t		 heartbeat_every_ms;	/* 0: none */
+	uint64_t		 saving_ms;	/* how long the last save of the detectors' state took */
 	uint64_t		 unsaved_bytes;	/* spooled since the detectors' state was saved */
 	struct loop_timer	*commit_timer, *tend_timer;
 	pthread_t		 thread;

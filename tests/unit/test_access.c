@@ -25,6 +25,8 @@ static const struct who key = {
 	.more = "{\"CallerIpMasked\":\"192.0.2.***\"}",
 };
 
+static const char *named;		/* TargetResourceName of an operation, ActorUsername of a call */
+
 static void
 act(struct bench *b, const struct who *w, int64_t t_ms, const char *op, bool invoke, int status, const char *result)
 {
@@ -48,6 +50,7 @@ act(struct bench *b, const struct who *w, int64_t t_ms, const char *op, bool inv
 	event_set_text(&e, F_AdditionalFields, slice_of(w->more));
 	if (status > 0)
 		event_set_number(&e, F_HttpStatusCode, status);
+	event_set_text(&e, invoke ? F_ActorUsername : F_TargetResourceName, slice_of(named));
 	if (invoke) {
 		event_set_text(&e, F_AiModelName, slice_of(w->model));
 		event_set_number(&e, F_RequestCount, 1);
@@ -300,7 +303,7 @@ many_models_and_many_regions_are_found_and_a_gateway_is_not(void **state)
 {
 	static const char *const regions[] = { "eu-west-1", "eu-west-3", "sa-east-1", "ap-south-1" };
 	struct who w = bob;
-	char model[16];
+	char model[32];
 	struct bench b;
 
 	(void)state;
@@ -399,6 +402,27 @@ a_key_used_from_elsewhere_after_it_was_read_is_found(void **state)
 	f = bench_first(&b, "access.key_after_listing");
 	assert_string_equal(f->severity, "High");
 	assert_non_null(strstr(f->reason, "\"mallory\""));
+	bench_close(&b);
+}
+
+static void
+a_key_just_made_and_used_from_elsewhere_is_found(void **state)
+{
+	struct who admin = { .actor = "arn:aws:iam::1:user/admin", .ip = "203.0.113.9", .cloud = "AWS", .account = "1" };
+	struct who w = { .actor = "arn:aws:iam::1:user/BedrockAPIKey-1", .ip = "203.0.113.10", .cloud = "AWS", .account = "1", .region = "us-east-1", .model = "m1",
+		.more = "{\"AuthKind\":\"api_key\",\"EventSource\":\"bedrock.amazonaws.com\"}" };
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, "access", "");
+	named = "BedrockAPIKey-1";
+	act(&b, &admin, NOON(0), "CreateServiceSpecificCredential", false, 0, "Success");
+	call(&b, &w, NOON(0) + MINUTE);			/* where the maker is */
+	bench_is_quiet(&b);
+	w.ip = "91.240.118.4";
+	call(&b, &w, NOON(0) + 10 * MINUTE);
+	named = NULL;
+	bench_first(&b, "access.key_after_listing");
 	bench_close(&b);
 }
 
@@ -835,6 +859,7 @@ main(void)
 		cmocka_unit_test(a_night_call_of_a_day_worker_is_found_after_four_weeks),
 		cmocka_unit_test(a_dormant_caller_is_found_when_it_is_back),
 		cmocka_unit_test(a_key_used_from_elsewhere_after_it_was_read_is_found),
+		cmocka_unit_test(a_key_just_made_and_used_from_elsewhere_is_found),
 		cmocka_unit_test(a_call_without_the_usual_guardrail_is_found),
 		cmocka_unit_test(repeated_blocks_are_found),
 		cmocka_unit_test(calls_of_one_length_in_great_number_are_found),

@@ -151,8 +151,15 @@ google_and_microsoft_365(void **state)
 	see(&b, (struct op){ .cloud = "GCP", .name = "SetIamPolicy", .target = "projects/p", .type = "other",
 	    .body = "{\"policy\":{\"bindings\":[{\"role\":\"roles/aiplatform.user\",\"members\":[\"allUsers\"]}]}}" });
 	assert_string_equal(last(&b)->severity, "Critical");
+	see(&b, (struct op){ .cloud = "GCP", .name = "SetIamPolicy", .target = "projects/q", .type = "other", .actor = "z",
+	    .extra = "\"PolicyDelta\":{\"bindingDeltas\":[{\"action\":\"REMOVE\",\"role\":\"roles/owner\",\"member\":\"user:x\"}]}" });
+	assert_string_equal(last(&b)->severity, "Medium");
+	see(&b, (struct op){ .cloud = "GCP", .name = "SetIamPolicy", .target = "projects/r", .type = "other", .actor = "y",
+	    .extra = "\"PolicyDelta\":{\"bindingDeltas\":[{\"action\":\"ADD\",\"role\":\"roles/owner\",\"member\":\"user:x\"}]}" });
+	assert_string_equal(last(&b)->severity, "High");
+	see(&b, (struct op){ .cloud = "GCP", .name = "v1.compute.instances.delete", .target = "projects/p/zones/z/instances/i", .type = "other" });
 	see(&b, (struct op){ .cloud = "GCP", .name = "google.cloud.aiplatform.v1.PredictionService.Predict", .type = "gcp_vertex_ai" });
-	assert_int_equal(b.nfound, 2);
+	assert_int_equal(b.nfound, 4);
 	see(&b, (struct op){ .cloud = "Microsoft365", .name = "BotUpdateOperation-BotAuthUpdate", .target = "bot", .type = "copilot_studio", .actor = "m" });
 	assert_string_equal(last(&b)->severity, "High");
 	bench_close(&b);

@@ -616,7 +616,7 @@ what_no_resource_shows_the_sum_of_all_does(void **state)
 		if (t == surge)
 			b.nfound = 0;
 		for (int r = 0; r < 12; r++) {
-			char name[8];
+			char name[16];
 
 			snprintf(name, sizeof(name), "r%d", r);
 			calls_on(&b, t, noisy(&b, now ? 12 : 2), name, "ana", 200);
