@@ -17,7 +17,7 @@ class Receiver:
     def __init__(self, family=socket.AF_INET, address=("127.0.0.1", 0), context=None, limit=None, reading=True):
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096 if not reading else 1 << 20)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096 if limit or not reading else 1 << 20)
         self.socket.bind(address)
         self.socket.listen(8)
         self.address = self.socket.getsockname()
