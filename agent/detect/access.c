@@ -90,10 +90,8 @@ see(void *state, const struct event *e, struct event_list *say, struct err *err)
 		return 0;
 	event_time_see(&a->time, (int64_t)s.sec * 1000);
 	a->seen++;
-	if (a->first_min == 0 || (s.min < a->first_min && a->first_min - s.min < 1440)) {
+	if (a->first_min == 0 || (s.min < a->first_min && a->first_min - s.min < 1440))
 		a->first_min = s.min;
-		a->first_day = s.day;
-	}
 	a->late += (int64_t)s.min + LATE_MIN < a->time.now_ms / 60000;
 	x.s = &s;
 	x.c = learn_caller(a, &s);

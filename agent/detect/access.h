@@ -103,7 +103,7 @@ struct mark { uint32_t min; uint8_t behaviour; };	/* a finding, for chains; beha
 
 struct caller {
 	struct lru_node	node;
-	uint8_t		kind, hour_max_seen;
+	uint8_t		kind;
 	uint16_t	first_day, last_day, active_days;
 	uint32_t	first_min, last_min, calls;
 	struct known	known[KNOWN_ALL];
@@ -171,8 +171,7 @@ struct access {
 	/* state */
 	unsigned char	key[16];		/* of all hashes, saved with them */
 	struct event_time time;
-	uint16_t	first_day;
-	uint32_t	first_min;
+	uint32_t	first_min;		/* of the estate */
 	struct lru	callers, facts, resources;
 	struct rate	rates[CALLER_SOURCE + 1];
 	uint64_t	*calls;			/* ids of calls counted lately */

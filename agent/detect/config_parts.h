@@ -107,7 +107,7 @@ struct config {
 	struct lru	ops, objects, tops;	/* tops: marks of whole resources and actors */
 	size_t		state_bytes;
 	struct comparer	*compare;
-	uint64_t	seen, findings, forgotten;
+	uint64_t	seen, findings;
 	/* while one event is seen */
 	struct event_list *say;
 	struct err	*err;

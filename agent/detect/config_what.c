@@ -22,19 +22,10 @@ static const struct change_row rows[] = {
 /* Members of AdditionalFields that hold what was asked for, the best first; of an answer only where nothing was asked. */
 static const char *const bodies[] = { "PolicyDelta", "RequestBody", "Change", "Changes", "ResponseBody" };
 
-/* Types of the inventory, and the kind of object that changes of them have in config_changes.tbl. */
 static const struct { const char *type, *kind; } inventory[] = {
-	{ "microsoft.cognitiveservices/accounts", "account" },
-	{ "microsoft.cognitiveservices/accounts/deployments", "deployment" },
-	{ "microsoft.cognitiveservices/accounts/raipolicies", "content_filter" },
-	{ "microsoft.cognitiveservices/accounts/defenderforaisettings", "defender_setting" },
-	{ "microsoft.cognitiveservices/accounts/privateendpointconnections", "private_endpoint" },
-	{ "microsoft.machinelearningservices/workspaces", "workspace" },
-	{ "microsoft.machinelearningservices/workspaces/*endpoints*", "endpoint" },
-	{ "microsoft.*/connections", "connection" },
-	{ "microsoft.insights/diagnosticsettings", "diagnostics" },
-	{ "microsoft.authorization/roleassignments", "role" },
-	{ "microsoft.security/pricings", "defender_plan" },
+#define INVENTORY(type, kind)	{ type, kind },
+#include "detect/config_inventory.tbl"
+#undef INVENTORY
 };
 
 uint64_t
