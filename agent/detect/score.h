@@ -28,6 +28,7 @@ struct fast {
 	float		slot_scale;		/* what the coded ones are times: a borrowed week is larger */
 	uint16_t	slot_rows;
 	uint16_t	alarm;			/* rows in which large values still belong to the last alarm */
+	uint32_t	exact;			/* 1: this half hour was seen in earlier weeks, not only its like on other days */
 	int32_t		slot_no;		/* half hours since 1970 of slot_sum; -1: none */
 	struct tail	tail[4];		/* of z, of two rows' z, of lift and slope */
 	uint16_t	slot[SCORE_SLOTS];	/* usual of each half hour of the week, coded; 0: never seen */
