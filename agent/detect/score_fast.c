@@ -309,9 +309,8 @@ fast_init(struct fast *f)
 }
 
 float
-fast_row(struct score *s, int64_t t_ms, uint32_t spacing_ms, float x, float *ret_expected)
+fast_row(struct score *s, int64_t t_ms, bool fine, float x, float *ret_expected)
 {
-	bool fine = spacing_ms <= SCORE_FINE_MS;
 	int32_t no = (int32_t)(t_ms / SLOT_MS);
 	struct look k;
 	float r;

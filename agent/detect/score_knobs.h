@@ -90,7 +90,7 @@ static const struct score_knobs score_knobs = {
 #endif
 
 /* R of a row, before any hold; *ret_expected what the head would have taken for ordinary. */
-float	fast_row(struct score *, int64_t t_ms, uint32_t spacing_ms, float x, float *ret_expected);
+float	fast_row(struct score *, int64_t t_ms, bool fine, float x, float *ret_expected);
 void	fast_gap(struct score *, int64_t t_ms, uint32_t n);
 void	fast_init(struct fast *);
 void	fast_borrow(struct fast *, const struct fast *kin, int64_t t_ms, float x);

@@ -32,7 +32,7 @@ tune_run(int n, const double *t_s, const double *x, float *ret_surprise)
 
 	if (s == NULL)
 		abort();
-	score_init(s);
+	score_init(s, SCORE_FINE_MS);
 	for (int i = 0; i < n; i++) {
 		int64_t t_ms = (int64_t)(t_s[i] * 1000);
 
