@@ -494,7 +494,7 @@ a_flood_of_made_up_callers_does_not_drive_out_those_long_known(void **state)
 		calls(&b, t, 20, "chat", "ana");
 		calls(&b, t, 20, "chat", "cem");
 		for (int i = 0; i < 100; i++) {		/* each of them often enough for a series */
-			char name[32];
+			char name[64];
 
 			snprintf(name, sizeof(name), "flood%lld-%d", (long long)(t / (5 * MINUTE)), i);
 			call_on(&b, t, "A", "chat", name, fresh_uid(&b), 200);
@@ -616,7 +616,7 @@ what_no_resource_shows_the_sum_of_all_does(void **state)
 		if (t == surge)
 			b.nfound = 0;
 		for (int r = 0; r < 12; r++) {
-			char name[8];
+			char name[16];
 
 			snprintf(name, sizeof(name), "r%d", r);
 			calls_on(&b, t, noisy(&b, now ? 12 : 2), name, "ana", 200);
