@@ -27,9 +27,10 @@ since_long_ago(int64_t t_ms)
 }
 
 void
-score_init(struct score *s)
+score_init(struct score *s, uint32_t fine_ms)
 {
 	memset(s, 0, sizeof(*s));
+	s->fine_ms = fine_ms;
 	fast_init(&s->fast);
 }
 
@@ -58,7 +59,7 @@ use_usual(struct score *s, uint8_t usual_of)
 struct score_says
 score_row(struct score *s, int64_t t_ms, uint32_t spacing_ms, double amount, double strict)
 {
-	bool fine = spacing_ms > 0 && spacing_ms <= SCORE_FINE_MS;
+	bool fine = spacing_ms > 0 && spacing_ms <= s->fine_ms;
 	float x = (float)fmin(fmax(amount, -LARGEST), LARGEST), r = 0, expected = 0;
 	uint8_t usual_of = spacing_ms == 0 ? 0 : fine ? 1 : 2;
 	struct score_says says;
@@ -71,7 +72,7 @@ score_row(struct score *s, int64_t t_ms, uint32_t spacing_ms, double amount, dou
 	if (x != floorf(x))
 		s->fractions = 1;
 	if (!s->negative)
-		r = fast_row(s, t_ms, spacing_ms > 0 ? spacing_ms : SCORE_FINE_MS + 1, x, &expected);
+		r = fast_row(s, t_ms, fine, x, &expected);
 	if (s->negative)
 		expected = s->slow.ewma;
 	if (!fine || s->negative)
@@ -90,7 +91,7 @@ score_row(struct score *s, int64_t t_ms, uint32_t spacing_ms, double amount, dou
 void
 score_gap(struct score *s, int64_t t_ms, uint32_t spacing_ms, uint32_t n)
 {
-	bool fine = spacing_ms <= SCORE_FINE_MS;
+	bool fine = spacing_ms <= s->fine_ms;
 
 	fast_gap(s, since_long_ago(t_ms), n);
 	s->hold *= powf(1 - (fine ? score_knobs.fast_hold : score_knobs.slow_hold), (float)n);
@@ -111,7 +112,7 @@ score_range(const struct score *s, uint32_t spacing_ms, double expected, double 
 
 	if (s->rows < KNOWN_ROWS)
 		return false;
-	if (s->negative || spacing_ms == 0 || spacing_ms > SCORE_FINE_MS) {
+	if (s->negative || spacing_ms == 0 || spacing_ms > s->fine_ms) {
 		low = (float)expected - 2 * s->slow.residual;
 		high = (float)expected + 2 * s->slow.residual;
 		low = s->negative ? low : larger(low, 0);

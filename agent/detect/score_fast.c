@@ -85,6 +85,7 @@ slot_enter(struct fast *f, int32_t no)
 	f->slot_sum = 0;
 	f->slot_rows = 0;
 	f->slot_no = no;
+	f->exact = slot_get(f, no) >= 0;
 	f->before = slot_usual(f, no - 1);
 	f->here = slot_usual(f, no);
 	f->after = slot_usual(f, no + 1);
@@ -95,6 +96,15 @@ static bool
 is_step(float here, float there, float other)
 {
 	return (there > K.step_least * here || here > K.step_least * there) && other < 1.5f * here && here < 1.5f * other;
+}
+
+/* Around an edge, as of a weekly job, its minute is not known: the higher side of it is usual then, whatever the level is; else 0. */
+static float
+edge(const struct fast *f, float usual)
+{
+	float most = larger(f->here, larger(f->before, f->after)), least = smaller(f->here, smaller(f->before, f->after));
+
+	return least >= 0 && most > K.step_least * least ? smaller(most, K.step_most * usual) : 0;
 }
 
 /* Usual of this moment, between the middles of two half hours unless there is a step between them; -1 where nothing is known. */
@@ -195,7 +205,7 @@ decades(const struct tail *t, float v, float place, float least, bool young)
 }
 
 struct look {
-	float	usual, step, level_floor, level, minute, expected, base;
+	float	usual, level_floor, level, minute, expected, base;
 	float	value[4], z_week;
 };
 
@@ -211,9 +221,8 @@ look_at(const struct score *s, int64_t t_ms, bool fine, float x)
 	k.level = f->mean;
 	if (k.usual >= 0) {
 		k.level = larger(0, (k.usual + k.level_floor) * expf(f->level) - k.level_floor);
-		k.step = larger(k.usual, smaller(f->here, 2 * k.usual));	/* a half hour may begin with a step */
-		most = k.step * expf(smaller(0, larger(f->level, -K.level_least)));
-		k.base = larger(larger(k.base, k.level), most);
+		most = k.usual * expf(smaller(0, larger(f->level, -K.level_least)));
+		k.base = larger(larger(k.base, k.level), larger(most, edge(f, k.usual)));
 	}
 	if (fine) {
 		const float mean = f->mean;
@@ -224,8 +233,8 @@ look_at(const struct score *s, int64_t t_ms, bool fine, float x)
 	k.expected = k.base + k.minute;
 	k.value[T_ROW] = z - flat(k.expected, f->phi, sigma);
 	k.value[T_TWO] = 0.7071f * (k.value[T_ROW] + f->last_z);
-	if (k.usual >= 0)
-		k.z_week = smaller(z - flat(k.step + k.minute, f->phi, sigma), K.z_most);
+	if (k.usual >= 0 && f->exact)
+		k.z_week = smaller(z - flat(k.usual + k.minute, f->phi, sigma), K.z_most);
 	k.value[T_LIFT] = (f->lift + K.lift_rate * (k.z_week - f->lift) - f->drift) * K.lift_gain;
 	k.value[T_SLOPE] = (f->slope + K.slope_rate * (k.z_week - f->slope) - f->drift) * K.slope_gain;
 	return k;
@@ -237,7 +246,7 @@ weigh(struct score *s, const struct look *k, float x)
 	const float least[4] = { 0, 0, K.lift_least, K.slope_least };
 	struct fast *f = &s->fast;
 	float place[4], d[4], r = 0;
-	bool known = k->usual >= 0;
+	bool known = k->usual >= 0 && f->exact;
 
 	for (int i = 0; i < 4; i++) {
 		place[i] = tail_place(k->value[i], LOWEST_Z);
@@ -282,7 +291,8 @@ learn(struct score *s, const struct look *k, int64_t t_ms, bool fine, float x)
 		f->slot_rows++;
 	f->lift += K.lift_rate * (k->z_week - f->lift);
 	f->slope += K.slope_rate * (k->z_week - f->slope);
-	f->drift += K.drift_rate * (smaller(larger(k->z_week, -4), 4) - f->drift);
+	if (f->exact)
+		f->drift += K.drift_rate * (smaller(larger(k->z_week, -4), 4) - f->drift);
 	f->last_z = k->value[T_ROW];
 }
 
@@ -299,9 +309,8 @@ fast_init(struct fast *f)
 }
 
 float
-fast_row(struct score *s, int64_t t_ms, uint32_t spacing_ms, float x, float *ret_expected)
+fast_row(struct score *s, int64_t t_ms, bool fine, float x, float *ret_expected)
 {
-	bool fine = spacing_ms <= SCORE_FINE_MS;
 	int32_t no = (int32_t)(t_ms / SLOT_MS);
 	struct look k;
 	float r;

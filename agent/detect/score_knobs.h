@@ -14,7 +14,8 @@
 	KNOB(level_rate, 0.1882f, "of the level against the week") \
 	KNOB(level_least, 1.117f, "a level is believed to be at most e^-x of the usual") \
 	KNOB(slot_rate, 0.4507f, "how much of a new week a half hour learns") \
-	KNOB(step_least, 4, "half hours that differ by more are a step, not a slope") \
+	KNOB(step_least, 3, "half hours that differ by more are a step, not a slope") \
+	KNOB(step_most, 3, "within a half hour its neighbours' usual counts up to so many times its own") \
 	KNOB(minute_rate, 0.0964f, "of the excess of a minute of the hour") \
 	KNOB(minute_least, 1.403f, "deviations of excess that are not counted") \
 	KNOB(noise_rate, 0.0013f, "of the noise regression") \
@@ -89,7 +90,7 @@ static const struct score_knobs score_knobs = {
 #endif
 
 /* R of a row, before any hold; *ret_expected what the head would have taken for ordinary. */
-float	fast_row(struct score *, int64_t t_ms, uint32_t spacing_ms, float x, float *ret_expected);
+float	fast_row(struct score *, int64_t t_ms, bool fine, float x, float *ret_expected);
 void	fast_gap(struct score *, int64_t t_ms, uint32_t n);
 void	fast_init(struct fast *);
 void	fast_borrow(struct fast *, const struct fast *kin, int64_t t_ms, float x);

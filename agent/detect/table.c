@@ -325,7 +325,7 @@ table_score(struct volume *v, uint32_t slot, enum metric m, int64_t t_ms, double
 	if (e->score[m] == NULL)
 		return NULL;
 	v->nscores++;
-	score_init(e->score[m]);
+	score_init(e->score[m], v->window_ms);
 	from = kin(v, e, m);
 	if (from != NULL)
 		score_borrow(e->score[m], from, t_ms, x);

@@ -61,7 +61,7 @@ time_rows(uint32_t spacing_ms)
 	static struct score s;
 	double begin, sum = 0;
 
-	score_init(&s);
+	score_init(&s, SCORE_FINE_MS);
 	begin = cpu_s();
 	for (int i = 0; i < ROWS; i++)
 		sum += score_row(&s, MONDAY + (int64_t)i * spacing_ms, spacing_ms, 50 + next() % 20 + (i / 720 % 2) * 100, 1).surprise;

@@ -30,7 +30,7 @@ static void
 begin(struct run *r, int64_t step_ms)
 {
 	memset(r, 0, sizeof(*r));
-	score_init(&r->score);
+	score_init(&r->score, SCORE_FINE_MS);
 	r->random = 4711;
 	r->now_ms = MONDAY;
 	r->step_ms = step_ms;
@@ -196,6 +196,22 @@ a_slow_ramp_is_seen_before_its_end(void **state)
 	assert_true(r.alerts > 0);
 }
 
+/* A detector that counts calls in windows of five minutes is no worse off than one with minutes. */
+static void
+a_surge_in_longer_windows_is_seen_where_calls_are_counted(void **state)
+{
+	struct run r;
+
+	(void)state;
+	begin(&r, 5 * MINUTE);
+	score_init(&r.score, 5 * MINUTE);
+	days(&r, MONDAY + 10 * DAY, steady);
+	r.alerts = 0;
+	row(&r, noisy(&r, 120));
+	row(&r, noisy(&r, 120));
+	assert_true(r.alerts > 0);
+}
+
 static void
 coarse_rows_are_watched_in_both_directions(void **state)
 {
@@ -272,7 +288,7 @@ no_input_breaks_it(void **state)
 			print_message("row %d: score %g, expected %g, surprise %g\n", i, says.score, says.expected, says.surprise);
 		assert_true(says.score >= 0 && says.score <= 1 && isfinite(says.expected) && isfinite(says.surprise));
 		if (next(&r) % 5000 == 0)
-			score_init(&r.score);
+			score_init(&r.score, SCORE_FINE_MS);
 	}
 }
 
@@ -286,7 +302,7 @@ a_new_series_takes_noise_and_rhythm_of_its_kin(void **state)
 	(void)state;
 	begin(&kin, MINUTE);
 	days(&kin, MONDAY + 8 * DAY + 11 * HOUR, office);
-	score_init(&own);
+	score_init(&own, SCORE_FINE_MS);
 	score_borrow(&own, &kin.score, kin.now_ms, 6);
 	usual_noon = score_usual(&own, MONDAY + 9 * DAY + 12 * HOUR);
 	usual_night = score_usual(&own, MONDAY + 9 * DAY + 2 * HOUR);
@@ -344,6 +360,7 @@ main(void)
 		cmocka_unit_test(a_weekly_job_is_surprising_once_and_becomes_ordinary),
 		cmocka_unit_test(use_at_night_is_seen_where_nights_are_empty),
 		cmocka_unit_test(a_slow_ramp_is_seen_before_its_end),
+		cmocka_unit_test(a_surge_in_longer_windows_is_seen_where_calls_are_counted),
 		cmocka_unit_test(coarse_rows_are_watched_in_both_directions),
 		cmocka_unit_test(a_day_of_another_shape_is_seen_though_no_value_is_new),
 		cmocka_unit_test(copying_the_state_is_saving_it),

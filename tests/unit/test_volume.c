@@ -494,7 +494,7 @@ a_flood_of_made_up_callers_does_not_drive_out_those_long_known(void **state)
 		calls(&b, t, 20, "chat", "ana");
 		calls(&b, t, 20, "chat", "cem");
 		for (int i = 0; i < 100; i++) {		/* each of them often enough for a series */
-			char name[48];
+			char name[64];
 
 			snprintf(name, sizeof(name), "flood%lld-%d", (long long)(t / (5 * MINUTE)), i);
 			call_on(&b, t, "A", "chat", name, fresh_uid(&b), 200);
