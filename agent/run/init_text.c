@@ -91,7 +91,7 @@ static void
 put_hub(struct buf *out, const struct init_wish *w, size_t i)
 {
 	const char *hub = w->hubs.v[i], *slash = strrchr(hub, '/');
-	char name[16];
+	char name[32];
 
 	snprintf(name, sizeof(name), "hub%.0zu", i == 0 ? 0 : i + 1);
 	buf_puts(out, i == 0 ? "  # The identity needs the role Azure Event Hubs Data Receiver on the hub.\n" : "");
