@@ -105,6 +105,8 @@ score_entity(struct volume *v, uint32_t slot, int64_t window)
 		if (s == NULL)
 			continue;
 		p.says = score_row(s, window * v->window_ms, v->window_ms, sum[m], v->strict);
+		if (m == M_REQUESTS && e->kind != E_CALLER)
+			chart_row(v, slot, window, sum[m], s, &p.says);
 		p.share = sum[M_REQUESTS] > 0 ? sum[M_REFUSED] / sum[M_REQUESTS] : 0;
 		if (worth(v, s, &p) && v->nsurprises < MAX_SURPRISES)
 			v->surprises[v->nsurprises++] = p;
@@ -432,4 +434,5 @@ const struct detector_kind detector_kind_volume = {
 	.save = volume_save,
 	.restore = volume_restore,
 	.count = figures,
+	.charts = volume_charts,
 };

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/slice.h"
+#include "detect/detect.h"
 #include "detect/score.h"
 #include "model/event.h"
 
@@ -84,6 +85,16 @@ struct episode {
 	uint32_t	nalso;
 };
 
+/* chart.c: the last windows of a busy series. */
+struct chart_point { int64_t window; float value, low, high; bool alert; };
+struct chart {
+	uint32_t	slot;
+	uint64_t	hash;			/* of the entity at that slot; 0: free */
+	float		weight;
+	int64_t		newest;
+	struct chart_point points[DETECT_POINTS];
+};
+
 /* Windows [from, to). */
 struct span { int64_t from, to; };
 
@@ -117,12 +128,17 @@ struct volume {
 	uint32_t	nepisodes;
 	struct surprise	*surprises;
 	uint32_t	nsurprises;
+	struct chart	charts[DETECT_CHARTS];
 	/* counts */
 	uint64_t	seen, findings, evicted, late, refused;
 };
 
 #define MAX_EPISODES	1024
 #define MAX_SURPRISES	4096
+
+/* ---- chart.c ---- */
+void	chart_row(struct volume *, uint32_t slot, int64_t window, double observed, const struct score *, const struct score_says *);
+size_t	volume_charts(void *state, struct detect_chart *ret, size_t max);
 
 /* ---- table.c: who is counted ---- */
 struct err;

@@ -27,6 +27,8 @@ struct group {
 	bool			 letters;	/* the dead letter must be synced with it */
 };
 
+struct detect_chart;
+
 struct intake {
 	struct world		 world;
 	struct loop		*loop;
@@ -53,6 +55,10 @@ struct intake {
 	bool			 started, threaded;
 	_Atomic bool		 stop, drained;
 	_Atomic uint64_t	 set_aside;
+	pthread_mutex_t		 charts_lock;	/* of the three below, which the status page takes */
+	struct detect_chart	*charts;	/* DETECT_CHARTS of them */
+	size_t			 ncharts;
+	uint64_t		 wanted_ms;	/* when they were asked for; nobody asks: nothing is made */
 };
 
 /* intake_group.c */
