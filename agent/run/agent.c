@@ -73,6 +73,17 @@ tell_systemd(const char *state)
 #endif
 }
 
+/* Delivery may go on for drain_timeout, which the unit cannot know; the rest is for saving what the detectors know. */
+static void
+tell_stopping(const struct agent *a)
+{
+	char text[96];
+
+	snprintf(text, sizeof(text), "STOPPING=1\nEXTEND_TIMEOUT_USEC=%llu",
+	    ((unsigned long long)conf_ms(conf_block(a->conf, "agent"), "drain_timeout") + 60000) * 1000);
+	tell_systemd(text);
+}
+
 static int
 status_of(const struct err *err)
 {
@@ -505,7 +516,7 @@ run(struct agent *a)
 	}
 	tell_systemd("READY=1");
 	loop_run(a->loop);
-	tell_systemd("STOPPING=1");
+	tell_stopping(a);
 	intake_stop(a->intake);
 	if (a->options->once && a->exit_status == 0)
 		a->exit_status = deliver_stop(a->deliver, 5000) ? 0 : EX_UNAVAILABLE;
