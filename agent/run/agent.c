@@ -260,9 +260,14 @@ start(struct agent *a, struct err *err)
 		return -1;
 	if (conf_blocks(a->conf, "sources") == 0 || conf_blocks(a->conf, "sinks") == 0)
 		note(NOTHING_TO_DO);
+	return 0;
+}
+
+static void
+tell_start(const struct agent *a)
+{
 	note(START, N_TEXT("version", PACKAGE_VERSION), N_NUMBER("sources", conf_blocks(a->conf, "sources")),
 	    N_NUMBER("sinks", conf_blocks(a->conf, "sinks")), N_TEXT("agent", a->agent_id));
-	return 0;
 }
 
 /* ---- what the page asks ----------------------------------------------------- */
@@ -481,11 +486,12 @@ load(struct agent *a)
 	return rc;
 }
 
-/* Where --once ended: 0 all acknowledged, 65 some set aside, 69 not in time. */
+/* Where --once ended: 0 all acknowledged, 65 some set aside, 69 not in time or a service away, 74 a file that could not be read. */
 static int
 once_status(struct agent *a)
 {
 	uint64_t aside = intake_set_aside(a->intake) + deliver_set_aside(a->deliver);
+	const int troubled = intake_troubled(a->intake);
 
 	if (a->exit_status == EX_UNAVAILABLE) {
 		note(TIMEOUT);
@@ -495,6 +501,10 @@ once_status(struct agent *a)
 		fprintf(stderr, "aispm-agent: %llu records or events were set aside in the dead letter; "
 		    "aispm-agent spool dead lists them with their reasons\n", (unsigned long long)aside);
 		return EX_DATAERR;
+	}
+	if (troubled != 0) {
+		fprintf(stderr, "aispm-agent: what could be read is delivered, but a source could not read all of it; see the lines above\n");
+		return troubled;
 	}
 	note(DRAINED);
 	return 0;
@@ -570,6 +580,7 @@ agent_main(const struct agent_options *options)
 		status = status_of(&err);
 		goto out;
 	}
+	tell_start(&a);
 	run(&a);
 	status = a.exit_status;
 out:
