@@ -29,6 +29,7 @@
 #include "base/note.h"
 #include "base/stat.h"
 #include "run/agent.h"
+#include "run/cli.h"
 #include "run/settings.h"
 #include "run/web.h"
 #include "spool/dead.h"
@@ -82,20 +83,6 @@ tell_stopping(const struct agent *a)
 	snprintf(text, sizeof(text), "STOPPING=1\nEXTEND_TIMEOUT_USEC=%llu",
 	    ((unsigned long long)conf_ms(conf_block(a->conf, "agent"), "drain_timeout") + 60000) * 1000);
 	tell_systemd(text);
-}
-
-static int
-status_of(const struct err *err)
-{
-	switch (err->kind) {
-	case ERR_CONFIG:
-	case ERR_DENIED:
-		return EX_CONFIG;
-	case ERR_DATA:
-		return EX_DATAERR;
-	default:
-		return EX_IOERR;
-	}
 }
 
 /* ---- between the threads --------------------------------------------------- */
@@ -335,7 +322,7 @@ swap(struct agent *a, struct conf *conf, struct intake *intake, struct deliver *
 	stat_set(a->spool_stats, STAT_SPOOL_MAX_BYTES, limits.total_bytes);
 	if (spool_set_limits(a->spool, &limits, &err) != 0 || start(a, &err) != 0) {
 		note(INTERNAL, N_TEXT("what", "reload"), N_TEXT("why", err.text));
-		a->exit_status = status_of(&err);
+		a->exit_status = cli_exit_of(&err, EX_IOERR);
 		a->stopping = true;
 		loop_stop(a->loop);
 	} else {
@@ -577,7 +564,7 @@ agent_main(const struct agent_options *options)
 	if (a.state_dir == NULL || open_main_loop(&a, &err) != 0 || open_stores(&a, &err) != 0 ||
 	    assemble(&a, a.conf, &a.intake, &a.deliver, &err) != 0 || start(&a, &err) != 0) {
 		fprintf(stderr, "aispm-agent: %s\n", err.text);
-		status = status_of(&err);
+		status = cli_exit_of(&err, EX_IOERR);
 		goto out;
 	}
 	tell_start(&a);

@@ -85,6 +85,8 @@ int	spool_keep_cursors(struct spool *, const char *const *names, size_t n,
 int	spool_stat_print(const char *dir, bool json, struct err *);
 /* 0 sound; 1 damage was found and printed. */
 int	spool_verify_print(const char *dir, bool json, struct err *);
+/* False: it is not, or cannot be read; err says which. */
+bool	spool_is_sound(const char *dir, struct err *);
 /* Cuts what is damaged, each range into a file of its own with .bad in its name; prints what it did. Takes the lock. */
 int	spool_repair_print(const char *dir, struct err *);
 int	spool_dump(const char *dir, uint64_t from_seq,

@@ -386,3 +386,22 @@ def test_a_far_side_that_refuses_everything_does_not_empty_the_spool_into_the_de
     assert "one after another were refused" in site.log()
     sets = [json.loads(x) for x in site.run("spool", "dead", str(site.path / "state" / "dead"), "--json").stdout.splitlines()]
     assert len(sets) == 100
+
+
+def test_what_cannot_be_read_is_65_whatever_reads_it(site):
+    for args in (["explain", "/nowhere"], ["backtest", "--detector", "volume", "/nowhere"], ["backtest", "--detector", "config", "/nowhere"],
+                 ["spool", "verify", "/nowhere"], ["spool", "stat", str(site.path)]):
+        assert site.run(*args).returncode == 65, args
+
+
+def test_check_tells_of_a_damaged_spool(site):
+    site.configure(site.file_sink())
+    site.append([record(n) for n in range(50)])
+    assert site.once().returncode == 0
+    assert site.run("check", "-c", str(site.conf)).returncode == 0
+    segment = sorted((site.path / "state" / "spool").glob("*.seg"))[0]
+    raw = bytearray(segment.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    segment.write_bytes(raw)
+    done = site.run("check", "-c", str(site.conf))
+    assert done.returncode == 65 and "spool verify" in done.stdout
