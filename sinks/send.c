@@ -385,7 +385,7 @@ init_flights(struct send *s)
 	s->limit = s->sink.kind->max_in_flight + 1;	/* one more fills meanwhile */
 	assert(s->limit <= MAX_FLIGHTS);
 	for (size_t i = 0; i < s->limit; i++) {
-		buf_init(&s->flights[i].batch.bytes, s->max_bytes - strlen(s->sink.kind->close_bytes));
+		buf_init(&s->flights[i].batch.bytes, s->sink.kind->max_bytes);
 		buf_init(&s->flights[i].part.bytes, s->max_bytes + 64);
 		buf_init(&s->flights[i].made, MADE_BYTES);
 	}
@@ -507,10 +507,4 @@ uint64_t
 send_set_aside(const struct send *s)
 {
 	return s->set_aside;
-}
-
-const char *
-send_name(const struct send *s)
-{
-	return s->name;
 }

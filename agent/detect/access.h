@@ -53,7 +53,7 @@ struct sight {
 	uint32_t		 sec, min;
 	uint16_t		 day;
 	uint8_t			 hour;
-	uint64_t		 caller, source, resource, account, call;	/* keyed; 0: not told */
+	uint64_t		 caller, source, resource, call;	/* keyed; 0: not told */
 	enum caller_kind	 kind;		/* KEY and SOURCE; of a named caller access_kind tells */
 	bool			 unnamed;	/* no actor: the keys of a resource, or an address alone */
 	char			 who[256];	/* what makes the caller's key, for series names */

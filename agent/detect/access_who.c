@@ -138,7 +138,6 @@ take_who(struct access *a, const struct event *e, struct sight *s)
 	s->top = top_resource(event_text(e, F_TargetResourceId));
 	s->own = is_own(s->top);
 	s->resource = access_hash(a, "resource", s->top);
-	s->account = access_hash(a, "account", event_text(e, F_CloudAccountId));
 	s->source = s->place.net[0] != '\0' ? access_hash(a, "source", event_text(e, F_SrcIpAddr)) : 0;
 	s->kind = CALLER_UNKNOWN;
 	if (who.n == 0) {

@@ -79,6 +79,7 @@ count_spool(struct intake *in)
 	stat_set(in->world.spool_stats, STAT_SPOOL_DURABLE_SEQ, spool_durable_seq(in->world.spool));
 	stat_set(in->world.spool_stats, STAT_SPOOL_LOST, spool_lost(in->world.spool));
 	stat_set(in->world.spool_stats, STAT_SPOOL_DEAD_BYTES, dead_bytes(in->world.dead));
+	stat_set(in->world.spool_stats, STAT_SPOOL_DEAD_ENTRIES, dead_letters(in->world.dead));
 }
 
 static void
@@ -161,7 +162,6 @@ bury(struct intake *in, struct source *s, const struct record *r, const char *wh
 	in->group.letters = true;
 	atomic_fetch_add(&in->set_aside, 1);
 	stat_add(s->stats, STAT_SOURCE_DEAD, 1);
-	stat_add(in->world.spool_stats, STAT_SPOOL_DEAD_ENTRIES, 1);
 	note(DEAD_RECORD, N_TEXT("source", s->name), N_TEXT("why", why));
 	return 0;
 }
