@@ -11,7 +11,7 @@ const kusto = Kusto.Language, symbols = kusto.Symbols;
 const given = JSON.parse(fs.readFileSync(0, "utf8"));
 const members = Object.entries(given.tables).map(([name, columns]) => new symbols.TableSymbol.$ctor7(name, columns, null));
 for (const f of given.functions)
-	members.push(new symbols.FunctionSymbol.$ctor13(f.name, f.parameters, f.body, null));
+	members.push(new symbols.FunctionSymbol.$ctor16(f.name, f.parameters, f.body, null));
 const globals = kusto.GlobalState.Default.WithDatabase(new symbols.DatabaseSymbol.$ctor3("workspace", null, members, false));
 
 const answer = {};

@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import subprocess
+import tempfile
 
 import duckdb_kql
 import duckdb_kql.engine
@@ -79,7 +80,13 @@ class Workspace:
                 rows.append(self.row(dict(e, TimeGenerated=at.isoformat())) + [came + delay])
                 self.arrivals.append((came + delay, e["EventClass"]))
         if rows:
-            self.con.executemany(f"INSERT INTO Raw VALUES ({', '.join('?' * (len(COLUMNS) + 1))})", rows)
+            names = [name for name, _ in COLUMNS] + ["IngestionTime"]
+            with tempfile.NamedTemporaryFile("w", suffix=".ndjson") as f:
+                for row in rows:
+                    f.write(json.dumps(dict(zip(names, row)), default=str) + "\n")
+                f.flush()
+                kinds = ", ".join(f"'{n}': '{t}'" for n, t in [(n, TYPES[k]) for n, k in COLUMNS] + [("IngestionTime", "TIMESTAMP")])
+                self.con.execute(f"INSERT INTO Raw SELECT * FROM read_json('{f.name}', format='newline_delimited', columns={{{kinds}}})")
         self.schema = None
 
     @staticmethod
@@ -88,7 +95,7 @@ class Workspace:
         def value(name, kind):
             v = e.get(name)
             if kind == "dynamic":
-                return None if v is None else json.dumps(v)
+                return v
             if kind == "datetime":
                 return None if v is None else time_of(v)
             return "" if v is None and kind == "string" else v
