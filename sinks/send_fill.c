@@ -423,6 +423,7 @@ read_entry(struct send *s, struct err *err)
 		s->entry = SLICE_NONE;
 	if (got == -1 && err->kind == ERR_LOST) {
 		note(SPOOL_DAMAGE, N_TEXT("sink", s->name), N_TEXT("why", err->text));
+		*err = (struct err){ 0 };		/* told; nothing is wrong with what follows */
 		return read_entry(s, err);
 	}
 	return got;

@@ -154,6 +154,15 @@ def unit_suites(variant):
     return [Suite(f"unit/{p.name}[{variant}]", [str(p)], env=env, timeout=300) for p in programs]
 
 
+def driver_suites(variant):
+    """Scenarios with each compiler; torture only with sanitizers, which see what it does."""
+    tests = BUILD / variant / "tests"
+    rows = [("scenario", 300)] + ([("torture", 14400 if LONG else 600)] if variant == "san" else [])
+    env = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
+    return [Suite(f"{name}[{variant}]", [str(tests / name / name), str(TOP / "tests" / "scenario")], env=env, timeout=limit)
+            for name, limit in rows if (tests / name / name).exists()]
+
+
 def pytest_suite(python, name, folder, variant="gcc", timeout=900):
     report = OUT / f"{name.replace('/', '-')}.xml"
     return Suite(name, [str(python), "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", str(TOP / "tests" / folder),
@@ -169,12 +178,12 @@ def suites(python):
         if program.is_file() and os.access(program, os.X_OK) and "." not in program.name:
             found.append(Suite(f"fuzz/{program.name}", [sys.executable, str(TOP / "tests" / "fuzz" / "corpus.py"), str(program)],
                                timeout=3600 if LONG else 300))
-    scenario = BUILD / "san" / "tests" / "scenario" / "scenario"
-    if scenario.exists():
-        found.append(Suite("scenario", [str(scenario), str(TOP / "tests" / "scenario")], timeout=300))
+    for variant in ("gcc", "san", "clang"):
+        found += driver_suites(variant)
     if python is not None:
         found.append(pytest_suite(python, "formats", "formats"))
-        found.append(pytest_suite(python, "system", "system", timeout=5400 if LONG else 1200))
+        for file in sorted((TOP / "tests" / "system").glob("test_*.py")):
+            found.append(pytest_suite(python, f"system/{file.stem[5:]}", f"system/{file.name}", timeout=5400 if LONG else 1200))
     return found
 
 

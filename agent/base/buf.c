@@ -293,20 +293,18 @@ buf_put_base64(struct buf *b, const void *p, size_t n, bool url)
 	}
 }
 
-/* A sign's six bits, or 64. */
-static unsigned
-base64_bits(unsigned char sign)
-{
-	if (sign >= 'A' && sign <= 'Z')
-		return sign - 'A';
-	if (sign >= 'a' && sign <= 'z')
-		return sign - 'a' + 26;
-	if (sign >= '0' && sign <= '9')
-		return sign - '0' + 52;
-	if (sign == '+' || sign == '-')
-		return 62;
-	return sign == '/' || sign == '_' ? 63 : 64;
-}
+/* A sign's six bits and one, or 0. */
+static const unsigned char base64_bits[256] = {
+	['A'] = 1, ['B'] = 2, ['C'] = 3, ['D'] = 4, ['E'] = 5, ['F'] = 6, ['G'] = 7, ['H'] = 8,
+	['I'] = 9, ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14, ['O'] = 15, ['P'] = 16,
+	['Q'] = 17, ['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21, ['V'] = 22, ['W'] = 23, ['X'] = 24,
+	['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28, ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32,
+	['g'] = 33, ['h'] = 34, ['i'] = 35, ['j'] = 36, ['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40,
+	['o'] = 41, ['p'] = 42, ['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48,
+	['w'] = 49, ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56,
+	['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['+'] = 63, ['/'] = 64,
+	['-'] = 63, ['_'] = 64,
+};
 
 bool
 buf_put_unbase64(struct buf *b, struct slice text)
@@ -320,13 +318,13 @@ buf_put_unbase64(struct buf *b, struct slice text)
 		return false;
 	n = b->n;
 	for (size_t i = 0; i < text.n; i++) {
-		unsigned six = base64_bits((unsigned char)text.p[i]);
+		unsigned six = base64_bits[(unsigned char)text.p[i]];
 
-		if (six > 63) {
+		if (six == 0) {
 			b->n = n;
 			return false;
 		}
-		bits = bits << 6 | six;
+		bits = bits << 6 | (six - 1);
 		if (i % 4 > 0)
 			b->p[b->n++] = (char)(bits >> (6 - i % 4 * 2) & 255);
 	}

@@ -40,6 +40,7 @@ void	decode_ctx_allow(struct decode_ctx *, uint32_t max_events);
 struct decode_count {
 	uint32_t	events;
 	uint32_t	unknown;	/* inner records that no mapping knew */
+	uint32_t	passed;		/* elements that make no event by their mapping's each_when */
 };
 
 /*

@@ -60,23 +60,31 @@ value_text(struct decode_ctx *c, uint32_t at, struct slice *ret)
 	return true;
 }
 
-static struct val
-column(const struct event *e, enum field f)
+/* Member by member: a whole `struct val` copied and read at once stalls. */
+static void
+take_column(const struct event *e, enum field f, struct val *ret)
 {
 	const union field_value *v = &e->v[f];
 
+	ret->lasting = true;
 	switch (field_rows[f].type) {
 	case FIELD_TIME:
-		return (struct val){ .kind = VAL_TIME, .number = v->number };
+		ret->kind = VAL_TIME;
+		ret->number = v->number;
+		return;
 	case FIELD_INT:
 	case FIELD_LONG:
-		return (struct val){ .kind = VAL_INT, .number = v->number };
+		ret->kind = VAL_INT;
+		ret->number = v->number;
+		return;
 	case FIELD_REAL:
-		return (struct val){ .kind = VAL_REAL, .real = v->real };
-	case FIELD_JSON:
-		return (struct val){ .kind = VAL_JSON, .text = v->text, .lasting = true };
+		ret->kind = VAL_REAL;
+		ret->real = v->real;
+		return;
 	default:
-		return (struct val){ .kind = VAL_TEXT, .text = v->text, .lasting = true };
+		ret->kind = field_rows[f].type == FIELD_JSON ? VAL_JSON : VAL_TEXT;
+		ret->text.p = v->text.p;
+		ret->text.n = v->text.n;
 	}
 }
 
@@ -93,7 +101,7 @@ fill_in(struct decode_ctx *c, const struct event *e, const struct ref *ref, stru
 		if (e == NULL || !event_has(e, ref->field))
 			return false;
 		ret->has_value = false;
-		ret->val = column(e, ref->field);
+		take_column(e, ref->field, &ret->val);
 		return true;
 	default:
 		ret->has_value = false;
@@ -105,18 +113,23 @@ fill_in(struct decode_ctx *c, const struct event *e, const struct ref *ref, stru
 /* ---- tests -------------------------------------------------------------------------------- */
 
 static bool
+is_there(const struct decode_ctx *c, const struct event *e, const struct ref *ref)
+{
+	if (ref->kind == REF_PATH)
+		return walk_get(c, ref->node) != 0;
+	return ref->kind == REF_ARRIVAL || (e != NULL && event_has(e, ref->field));
+}
+
+static bool
 test_holds(struct decode_ctx *c, const struct event *e, const struct test *t)
 {
-	struct in in;
+	bool there = is_there(c, e, &t->ref), lasting;
 	struct slice s;
-	bool lasting, there;
+	struct in in;
 
-	if (t->ref.kind == REF_PATH && walk_get(c, t->ref.node) == 0)
-		return t->kind == TEST_ABSENT;
-	there = fill_in(c, e, &t->ref, &in);
 	if (t->kind != TEST_TEXTS)
 		return there == (t->kind == TEST_PRESENT);
-	if (!there || !in_text(c, &in, &s, &lasting))
+	if (!there || !fill_in(c, e, &t->ref, &in) || !in_text(c, &in, &s, &lasting))
 		return false;
 	for (uint32_t i = 0; i < t->n; i++)
 		if (pattern_fits(&t->v[i], s))
@@ -308,8 +321,12 @@ see_element(void *arg)
 	uint32_t index = e->n++;
 	const struct shape *shape;
 
-	if (f->neach_when > 0 && !shapes_fit(e->c, f->each_when, f->neach_when, &shape))
+	if (f->neach_when > 0 && !shapes_fit(e->c, f->each_when, f->neach_when, &shape)) {
+		e->c->count.passed++;
+		if (e->c->why != NULL)
+			why_passed(e->c, index);
 		return;
+	}
 	if (e->c->why != NULL)
 		why_event(e->c, index, e->shape);
 	(void)fill_event(e->c, index);

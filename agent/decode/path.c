@@ -408,7 +408,7 @@ trie_key(const struct trie *t, uint32_t node, struct slice key)
 	uint64_t hash = fold_hash(node, key);
 
 	for (uint32_t i = (uint32_t)hash & t->key_mask; t->keys[i].child != 0; i = (i + 1) & t->key_mask)
-		if (t->keys[i].hash == hash && t->nodes[t->keys[i].child].parent == node &&
+		if (t->keys[i].hash == hash && t->keys[i].parent == node &&
 		    fold_is(slice_make(t->keys[i].key, t->keys[i].key_n), key))
 			return t->keys[i].child;
 	return 0;
@@ -427,7 +427,7 @@ step_key(struct trie *t, uint32_t node, struct slice key)
 	child = new_node(t, node);
 	if (child == 0)
 		return 0;
-	put_key(t, (struct key_slot){ .hash = fold_hash(node, key), .child = child, .key = key.p, .key_n = (uint32_t)key.n });
+	put_key(t, (struct key_slot){ .hash = fold_hash(node, key), .parent = node, .child = child, .key = key.p, .key_n = (uint32_t)key.n });
 	t->nkeys++;
 	t->nodes[node].in_object = true;
 	return child;

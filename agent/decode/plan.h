@@ -85,7 +85,7 @@ struct node {
 
 struct key_slot {			/* child = keys[hash(parent, key)] */
 	uint64_t	 hash;
-	uint32_t	 child, key_n;
+	uint32_t	 parent, child, key_n;
 	const char	*key;		/* lower-cased */
 };
 
@@ -521,6 +521,7 @@ void	unknown_members(struct decode_ctx *, uint32_t at, struct buf *out);
 
 void	why_start(struct decode_ctx *);			/* a new inner record */
 void	why_event(struct decode_ctx *, uint32_t index, const struct shape *);
+void	why_passed(struct decode_ctx *, uint32_t index);
 void	why_column(struct decode_ctx *, const struct event *, const struct rule *, const struct val *);
 void	why_withheld(struct decode_ctx *, const struct withheld *, const struct ref *, uint32_t at);
 void	why_envelope(struct decode_ctx *, const struct envelope *);

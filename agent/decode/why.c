@@ -99,6 +99,13 @@ put_source(struct decode_ctx *c)
 }
 
 void
+why_passed(struct decode_ctx *c, uint32_t index)
+{
+	buf_printf(c->why, "family   %s (%s:%u) element %" PRIu32 " makes no event: each_when\n", c->family->name_text, c->family->file,
+	    c->family->line, index + 1);
+}
+
+void
 why_column(struct decode_ctx *c, const struct event *e, const struct rule *r, const struct val *v)
 {
 	struct slice s;

@@ -90,10 +90,8 @@ see(void *state, const struct event *e, struct event_list *say, struct err *err)
 		return 0;
 	event_time_see(&a->time, (int64_t)s.sec * 1000);
 	a->seen++;
-	if (a->first_min == 0 || (s.min < a->first_min && a->first_min - s.min < 1440)) {
+	if (a->first_min == 0 || (s.min < a->first_min && a->first_min - s.min < 1440))
 		a->first_min = s.min;
-		a->first_day = s.day;
-	}
 	a->late += (int64_t)s.min + LATE_MIN < a->time.now_ms / 60000;
 	x.s = &s;
 	x.c = learn_caller(a, &s);
@@ -117,6 +115,7 @@ close_access(void *state)
 	lru_close(&a->resources);
 	free(a->calls);
 	free(a->ops);
+	free(a->agents);
 	free(a);
 }
 
@@ -134,7 +133,8 @@ open_access(void **ret, const struct conf *conf, struct err *err)
 	random_bytes(a->key, sizeof(a->key));
 	a->calls = calloc(CALLS_SEEN, sizeof(*a->calls));
 	a->ops = calloc(OPS_SEEN, sizeof(*a->ops));
-	if (a->calls == NULL || a->ops == NULL ||
+	a->agents = calloc(AGENTS_SEEN, sizeof(*a->agents));
+	if (a->calls == NULL || a->ops == NULL || a->agents == NULL ||
 	    !lru_open(&a->callers, sizeof(struct caller), (uint32_t)conf_count(conf, "max_callers")) ||
 	    !lru_open(&a->facts, sizeof(struct fact), FACTS) || !lru_open(&a->resources, sizeof(struct resource), RESOURCES_MAX)) {
 		close_access(a);

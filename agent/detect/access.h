@@ -54,15 +54,16 @@ struct sight {
 	uint16_t		 day;
 	uint8_t			 hour;
 	uint64_t		 caller, source, resource, account, call;	/* keyed; 0: not told */
-	enum caller_kind	 kind;
+	enum caller_kind	 kind;		/* KEY and SOURCE; of a named caller access_kind tells */
 	bool			 unnamed;	/* no actor: the keys of a resource, or an address alone */
 	char			 who[256];	/* what makes the caller's key, for series names */
 	uint32_t		 who_n;
 	struct slice		 top;		/* the resource an operation's target belongs to */
+	bool			 own;		/* a resource of the customer's, not a model that everybody calls */
 	enum op_class		 op;
 	uint8_t			 jack;
 	enum agent_kind		 agent_kind;
-	char			 agent[48];
+	const char		*agent;		/* its family, in the cache */
 	enum auth_kind		 auth;
 	unsigned		 signals;
 	uint32_t		 policies;	/* guardrail policies that one request broke */
@@ -102,7 +103,7 @@ struct mark { uint32_t min; uint8_t behaviour; };	/* a finding, for chains; beha
 
 struct caller {
 	struct lru_node	node;
-	uint8_t		kind, hour_max_seen;
+	uint8_t		kind;
 	uint16_t	first_day, last_day, active_days;
 	uint32_t	first_min, last_min, calls;
 	struct known	known[KNOWN_ALL];
@@ -139,7 +140,7 @@ struct fact {				/* of all callers together: one network, agent, model ... */
 	uint32_t	who[6];
 	uint8_t		n, dim;
 	uint16_t	first_day, last_day, taint_day;
-	uint32_t	mover_min, movers;	/* grown callers that came here within an hour */
+	uint32_t	mover_min, movers;	/* grown callers that came here within hours */
 };
 
 struct resource {
@@ -147,10 +148,8 @@ struct resource {
 	uint16_t	first_day, last_day;
 	uint32_t	calls, auth_calls[4];
 	uint32_t	secret_min;		/* when a key was last read, made or renewed */
-	unsigned char	secret_id[16];
 	char		secret_by[64];
 	struct known	key_net[NETS];		/* networks that used its keys */
-	uint32_t	said_secret_min;
 	struct mark	marks[MARKS];
 };
 
@@ -159,6 +158,8 @@ struct rate { double moves, days; };	/* of grown callers of a kind: how often on
 #define CALLS_SEEN	8192
 #define OPS_SEEN	1024
 struct op_seen { uint64_t key; uint8_t op, jack; };
+#define AGENTS_SEEN	1024
+struct agent_seen { uint64_t key, dim; uint8_t kind; char family[48]; };
 
 struct networks;
 
@@ -170,12 +171,12 @@ struct access {
 	/* state */
 	unsigned char	key[16];		/* of all hashes, saved with them */
 	struct event_time time;
-	uint16_t	first_day;
-	uint32_t	first_min;
+	uint32_t	first_min;		/* of the estate */
 	struct lru	callers, facts, resources;
 	struct rate	rates[CALLER_SOURCE + 1];
 	uint64_t	*calls;			/* ids of calls counted lately */
-	struct op_seen	*ops;			/* a cache of access_operations.tbl; not saved */
+	struct op_seen	*ops;			/* caches of access_operations.tbl and access_agents.tbl; not saved */
+	struct agent_seen *agents;
 	uint64_t	seen, findings, late;
 };
 
@@ -190,6 +191,7 @@ double	access_distance_km(float lat1, float lon1, float lat2, float lon2);
 
 /* ---- access_who.c ------------------------------------------------------------------------ */
 uint64_t access_hash(const struct access *, const char *what, struct slice);
+enum caller_kind access_kind(const struct event *);
 /* False: the event tells of nobody's access. */
 bool	access_sight(struct access *, const struct event *, struct sight *ret);
 

@@ -209,8 +209,8 @@ rule_listed_then_called(struct rules *x)
 		else
 			called = called || v[i].first_day < x->s->day;
 	}
-	/* New here: more is asked of it, since everybody begins by looking around; an address or tool that is strange counts. */
-	least = caller_is_grown(x->a, c) ? (called ? 1 : 2) : c->novel_signs != 0 ? 2 : 3;
+	/* A console lists by itself. Of who is new here more is asked, since everybody begins by looking around, less if it is strange otherwise. */
+	least = caller_is_grown(x->a, c) ? (called && x->s->agent_kind != AGENT_BROWSER ? 1 : 2) : c->novel_signs != 0 ? 2 : 3;
 	if (before || kinds < rule_least(x, least, 0, 1) - (least == 1))
 		return;
 	h.observed = kinds;

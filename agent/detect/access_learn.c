@@ -7,9 +7,11 @@
 
 #define DAY_MINUTES	1440
 #define GROWN_CALLS	8
+#define KIND_CALLS	16		/* its first events tell of what kind a caller is */
 #define GROWN_DAYS	3
 #define COMMON_CALLERS	3
-#define MOVERS		3		/* so many grown callers in a new area within an hour are a move of many */
+#define MOVERS		3		/* so many grown callers in a new area within MOVE_MIN are a move of many */
+#define MOVE_MIN	240
 #define TAINT_DAYS	3		/* what a finding was about does not become ordinary by being seen again */
 #define STALE_DAYS	60
 
@@ -143,7 +145,7 @@ fact_many_move(struct access *a, uint64_t hash, uint32_t min)
 
 	if (f->movers >= MOVERS)
 		return true;
-	if (f->movers == 0 || min > f->mover_min + 60) {
+	if (f->movers == 0 || min > f->mover_min + MOVE_MIN) {
 		f->mover_min = min;
 		f->movers = 0;
 	}
@@ -201,8 +203,8 @@ learn_caller(struct access *a, const struct sight *s)
 		c->first_day = c->last_day = s->day;
 		c->kind = (uint8_t)s->kind;
 	}
-	if (c->kind == CALLER_UNKNOWN)
-		c->kind = (uint8_t)s->kind;
+	if (c->kind == CALLER_UNKNOWN && c->calls < KIND_CALLS)
+		c->kind = (uint8_t)access_kind(s->e);
 	return c;
 }
 

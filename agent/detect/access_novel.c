@@ -96,10 +96,10 @@ area_points(struct rules *x)
 	const struct rate *r = &x->a->rates[c->kind];
 	bool many = fact_many_move(x->a, area, x->s->min), common = fact_is_common(x->a, D_AREA, area, x->s->day);
 
-	c->new_areas++;
-	x->a->rates[c->kind].moves += !common;
 	if (many || x->s->place.private)
 		return 0;
+	c->new_areas++;
+	x->a->rates[c->kind].moves += !common && c->new_areas <= weeks;
 	if (common)
 		return c->kind == CALLER_HUMAN ? 0.2 : 0.3;
 	if (c->new_areas > weeks)			/* it moves each week anyway */
@@ -233,11 +233,11 @@ weigh_hours(struct rules *x, struct weighing *w)
 
 	if (age < 13 * DAY || c->active_days < 8)
 		return;
-	away = hours_away(c, x->s->hour, &usual);
-	if (away < 3 || !has_hours(c, usual))
-		return;
 	if (x->s->min > c->odd_min + 2 * HOUR || x->s->min + HOUR < c->odd_min)
 		c->odd_calls = 0;
+	away = hours_away(c, x->s->hour, &usual);
+	if (!has_hours(c, usual) || (away < 3 && c->odd_calls == 0))	/* what this night taught does not count for itself */
+		return;
 	c->odd_min = x->s->min;
 	c->odd_calls += c->odd_calls < UINT8_MAX;
 	weigh(w, N_HOURS, age < 26 * DAY || c->active_days < 10 ? 0.5 : c->odd_calls >= 2 ? 1 : 0.5);
@@ -253,7 +253,7 @@ weigh_silence(struct rules *x, struct weighing *w)
 		c->gap_calls = 0;
 		c->gaps += c->gaps < UINT8_MAX;
 	}
-	if (c->gap_end_min == 0 || c->gaps > 2 || x->s->min > c->gap_end_min + 2 * HOUR)
+	if (c->gap_end_min == 0 || c->gaps > 1 || x->s->min > c->gap_end_min + 2 * HOUR)
 		return;
 	c->gap_calls += c->gap_calls < UINT8_MAX && x->s->op == OP_INVOKE;
 	weigh(w, N_DORMANT, c->gap_calls >= 5 ? 1 : 0.4);
@@ -276,9 +276,9 @@ weigh_stranger(struct rules *x, struct weighing *w)
 	if (s->agent_kind == AGENT_HTTP && !fact_is_common(x->a, D_AGENT, s->dim[D_AGENT], s->day))
 		weigh(w, N_HTTP, 0.4);
 	if (s->dim[D_REGION] != 0 && fact_callers(x->a, D_REGION, s->dim[D_REGION]) == 0)
-		weigh(w, N_REGION, 0.3);
+		weigh(w, N_REGION, 0.2);
 	if (s->op == OP_RECON)
-		weigh(w, N_RECON, 0.2);
+		weigh(w, N_RECON, 0.15);
 	if (s->op == OP_SECRET)
 		weigh(w, N_SECRET, 0.3);
 	if (s->denied)
@@ -346,7 +346,7 @@ add_up(struct rules *x, const struct weighing *w, bool grown)
 		c->novel_signs |= 1u << i;
 		if (p > best) {
 			best = p;
-			h.behaviour = grown ? signs[i].behaviour : B_NEW_CALLER;
+			h.behaviour = grown || i == N_AUTH || i == N_DORMANT ? signs[i].behaviour : B_NEW_CALLER;
 		}
 	}
 	if (fresh == 0 || (c->novel_points + 1e-6) * x->a->loud < 1)
@@ -430,11 +430,12 @@ rule_round_the_clock(struct rules *x)
 {
 	struct hit h = { .behaviour = B_PERSON_AS_SERVICE, .points = 1 };
 	struct caller *c = x->c;
-	int usual;
+	int usual = 0;
 
 	if (c->kind != CALLER_HUMAN || !caller_is_grown(x->a, c) || __builtin_popcount(c->hours_mask & 0xffffff) < 18)
 		return;
-	(void)hours_away(c, 0, &usual);
+	for (int i = 0; i < 24; i++)
+		usual += c->hour_days[i] >= 2 + c->active_days / 10;
 	if (usual > 13)
 		return;
 	h.observed = __builtin_popcount(c->hours_mask & 0xffffff);
@@ -462,10 +463,11 @@ rule_novelty(struct rules *x)
 		weigh_agent(x, &w);
 		weigh_action(x, &w);
 		weigh_hours(x, &w);
-		weigh_silence(x, &w);
 	} else {
 		weigh_stranger(x, &w);
 	}
+	if (x->c->active_days >= 2)
+		weigh_silence(x, &w);
 	weigh_auth(x, &w);
 	add_up(x, &w, grown);
 }

@@ -309,11 +309,11 @@ access_hit(struct rules *x, struct hit *h)
 	if (open)
 		return;
 	chain = chained(x->c->marks, h->behaviour, min);
-	if (x->r != NULL)
+	if (x->r != NULL && x->s->own)
 		chain |= chained(x->r->marks, h->behaviour, min);
 	if (say(x, h, chain) != 0)
 		x->rc = -1;
 	access_mark(x->c->marks, h->behaviour, min);
-	if (x->r != NULL)
+	if (x->r != NULL && x->s->own)
 		access_mark(x->r->marks, h->behaviour, min);
 }

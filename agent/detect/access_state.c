@@ -25,7 +25,7 @@ layout_here(void)
 struct figures {
 	unsigned char		key[16];
 	struct event_time	time;
-	uint32_t		first_min, first_day;
+	uint32_t		first_min, spare;
 	struct rate		rates[CALLER_SOURCE + 1];
 	uint64_t		evicted[3];
 };
@@ -118,7 +118,6 @@ access_save(void *state, struct buf *out, struct err *err)
 	memcpy(f.key, a->key, sizeof(f.key));
 	f.time = a->time;
 	f.first_min = a->first_min;
-	f.first_day = a->first_day;
 	memcpy(f.rates, a->rates, sizeof(f.rates));
 	f.evicted[0] = a->callers.evicted;
 	f.evicted[1] = a->facts.evicted;
@@ -140,6 +139,7 @@ forget(struct access *a)
 	empty(&a->resources);
 	memset(a->calls, 0, CALLS_SEEN * sizeof(*a->calls));
 	memset(a->ops, 0, OPS_SEEN * sizeof(*a->ops));
+	memset(a->agents, 0, AGENTS_SEEN * sizeof(*a->agents));
 }
 
 int
@@ -162,7 +162,6 @@ access_restore(void *state, struct slice saved, struct err *err)
 	memcpy(a->key, f.key, sizeof(a->key));
 	a->time = f.time;
 	a->first_min = f.first_min;
-	a->first_day = (uint16_t)f.first_day;
 	memcpy(a->rates, f.rates, sizeof(a->rates));
 	a->callers.evicted = f.evicted[0];
 	a->facts.evicted = f.evicted[1];

@@ -29,8 +29,8 @@ static const struct { enum field column; const char *pattern; enum caller_kind k
 #undef ACTOR
 };
 
-static const struct { const char *key, *pattern; enum signal signal; } signals[] = {
-#define SIGNAL(key, pattern, meaning)	{ key, pattern, SIGNAL_##meaning },
+static const struct { const char *key; size_t key_n; const char *pattern; enum signal signal; } signals[] = {
+#define SIGNAL(key, pattern, meaning)	{ key, sizeof(key) - 1, pattern, SIGNAL_##meaning },
 #include "detect/access_signals.tbl"
 #undef SIGNAL
 };
@@ -92,8 +92,8 @@ actor_of(const struct event *e)
 	return SLICE_NONE;
 }
 
-static enum caller_kind
-kind_of(const struct event *e)
+enum caller_kind
+access_kind(const struct event *e)
 {
 	for (size_t i = 0; i < ROWS(actors); i++)
 		if (event_has(e, actors[i].column) &&
@@ -120,16 +120,27 @@ top_resource(struct slice id)
 	return slice_make(id.p, (size_t)(end - id.p));
 }
 
+static bool
+is_own(struct slice top)
+{
+	if (slice_starts_nocase(top, SLICE("arn:")))
+		return slice_find_nocase(top, SLICE("::"), 0) < 0;		/* of a model no account is named */
+	if (slice_starts_nocase(top, SLICE("projects/")))
+		return slice_find_nocase(top, SLICE("/publishers/"), 0) < 0;
+	return top.n > 0 && memchr(top.p, '/', top.n) != NULL;
+}
+
 static void
 take_who(struct access *a, const struct event *e, struct sight *s)
 {
 	struct slice who = actor_of(e);
 
 	s->top = top_resource(event_text(e, F_TargetResourceId));
+	s->own = is_own(s->top);
 	s->resource = access_hash(a, "resource", s->top);
 	s->account = access_hash(a, "account", event_text(e, F_CloudAccountId));
 	s->source = s->place.net[0] != '\0' ? access_hash(a, "source", event_text(e, F_SrcIpAddr)) : 0;
-	s->kind = kind_of(e);
+	s->kind = CALLER_UNKNOWN;
 	if (who.n == 0) {
 		s->unnamed = true;
 		/* Nobody is named where a key was used; without a resource only the address is left. */
@@ -188,29 +199,42 @@ agent_family(struct slice ua, char ret[48])
 }
 
 static void
+read_agent(struct access *a, struct slice ua, struct agent_seen *ret)
+{
+	agent_family(ua, ret->family);
+	ret->kind = AGENT_APP;
+	for (size_t i = 0; i < ROWS(agents); i++) {
+		/* A tool is told by any part of the agent; all others by the family. */
+		if (slice_glob_nocase(slice_of(agents[i].pattern), agents[i].kind == AGENT_TOOL ? ua : slice_of(ret->family))) {
+			ret->kind = (uint8_t)agents[i].kind;
+			break;
+		}
+	}
+	ret->dim = ret->kind == AGENT_CLOUD ? 0 : access_hash(a, ret->kind == AGENT_TOOL ? "tool" : "agent", slice_of(ret->family));
+}
+
+static void
 take_agent(struct access *a, struct sight *s)
 {
 	struct slice ua = event_text(s->e, F_HttpUserAgent);
+	struct agent_seen *seen;
+	uint64_t key;
 
-	s->agent[0] = '\0';
+	s->agent = "";
 	s->agent_kind = AGENT_NONE;
 	if (ua.n == 0)
 		return;
 	if (ua.n > 1024)
 		ua.n = 1024;
-	agent_family(ua, s->agent);
-	s->agent_kind = AGENT_APP;
-	for (size_t i = 0; i < ROWS(agents); i++) {
-		struct slice pattern = slice_of(agents[i].pattern);
-
-		/* A tool is told by any part of the agent; all others by the family. */
-		if (slice_glob_nocase(pattern, agents[i].kind == AGENT_TOOL ? ua : slice_of(s->agent))) {
-			s->agent_kind = agents[i].kind;
-			break;
-		}
+	key = siphash24(a->key, ua.p, ua.n);
+	seen = &a->agents[key % AGENTS_SEEN];
+	if (seen->key != key) {
+		seen->key = key;
+		read_agent(a, ua, seen);
 	}
-	if (s->agent[0] != '\0' && s->agent_kind != AGENT_CLOUD)
-		s->dim[D_AGENT] = access_hash(a, "agent", slice_of(s->agent));
+	s->agent = seen->family;
+	s->agent_kind = (enum agent_kind)seen->kind;
+	s->dim[D_AGENT] = seen->dim;
 }
 
 /* ---- what --------------------------------------------------------------------------------- */
@@ -266,6 +290,15 @@ struct more {
 };
 
 static void
+take_signals(struct sight *s, const struct extra *x)
+{
+	for (size_t i = 0; i < ROWS(signals); i++)
+		if (signals[i].key_n == x->key.n && memcmp(signals[i].key, x->key.p, x->key.n) == 0 &&
+		    slice_glob_nocase(slice_of(signals[i].pattern), x->value))
+			s->signals |= signals[i].signal;
+}
+
+static void
 take_more(struct sight *s, struct more *m)
 {
 	struct extra x;
@@ -274,10 +307,7 @@ take_more(struct sight *s, struct more *m)
 	*m = (struct more){ .bytes = -1 };
 	extra_begin(&x, event_text(s->e, F_AdditionalFields));
 	while (extra_next(&x)) {
-		for (size_t i = 0; i < ROWS(signals); i++)
-			if (ascii_lower((unsigned char)signals[i].key[0]) == ascii_lower((unsigned char)(x.key.n > 0 ? x.key.p[0] : 0)) &&
-			    slice_glob_nocase(slice_of(signals[i].key), x.key) && slice_glob_nocase(slice_of(signals[i].pattern), x.value))
-				s->signals |= signals[i].signal;
+		take_signals(s, &x);
 		if (slice_eq(x.key, SLICE("RequestId")))
 			m->request_id = x.value;
 		else if (slice_eq(x.key, SLICE("CallerIpMasked")) || slice_eq(x.key, SLICE("CallerIpAddress")))

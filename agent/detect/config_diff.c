@@ -145,6 +145,7 @@ put_name(struct comparer *c, uint32_t object, unsigned index)
 {
 	static const char *const names[] = { "name", "type", "category", "categoryGroup", "id", "value", "role", "member", "filterType" };
 	uint32_t at = 0, source;
+	bool binding = member(c, object, "role") != 0;
 
 	for (size_t i = 0; at == 0 && i < sizeof(names) / sizeof(names[0]); i++) {
 		at = member(c, object, names[i]);
@@ -156,7 +157,7 @@ put_name(struct comparer *c, uint32_t object, unsigned index)
 		return;
 	}
 	put_lower(&c->path, &c->doc.v[at], 64);
-	source = member(c, object, "source");
+	source = member(c, object, binding ? "action" : "source");
 	if (source != 0 && c->doc.v[source].type == JSON_STRING) {
 		buf_putc(&c->path, '/');
 		put_lower(&c->path, &c->doc.v[source], 32);

@@ -80,7 +80,7 @@ struct change {				/* one event that tells of a change */
 struct op {
 	struct lru_node	node;
 	int64_t		first_ms, touched_ms;
-	bool		said;
+	uint8_t		said;			/* 1: it was told */
 	char		*event;			/* wire bytes of its first record */
 	uint32_t	event_n;
 	char		*body;
@@ -94,7 +94,7 @@ struct object {
 	int64_t		changed_ms;		/* 0: only seen */
 	char		*state, *prev;		/* as it is, and before the last change; NULL: unknown or absent */
 	uint32_t	state_n, prev_n;
-	bool		removed, made;		/* the last change removed it, or made it where none was */
+	uint8_t		removed, made;		/* 1: the last change removed it, or made it where none was */
 	char		finding[33];		/* that told the last change */
 };
 
@@ -107,7 +107,7 @@ struct config {
 	struct lru	ops, objects, tops;	/* tops: marks of whole resources and actors */
 	size_t		state_bytes;
 	struct comparer	*compare;
-	uint64_t	seen, findings, forgotten;
+	uint64_t	seen, findings;
 	/* while one event is seen */
 	struct event_list *say;
 	struct err	*err;

@@ -113,6 +113,12 @@ judge(struct config *config, const struct change *c, const struct object *o, str
 		v->severity++;
 }
 
+static bool
+is_creation(const struct change *c)
+{
+	return slice_find_nocase(event_text(c->e, F_Operation), SLICE("create"), 0) >= 0;
+}
+
 /* ---- words ------------------------------------------------------------------------------------ */
 
 static const char *
@@ -130,6 +136,8 @@ verb(const struct change *c, const struct verdict *v)
 	case EFFECT_ACT:
 		return tried ? "tried to act on" : "acted on";
 	default:
+		if (is_creation(c))
+			return tried ? "tried to create" : "created";
 		if (v->diff.weaker)
 			return tried ? "tried to weaken" : "weakened";
 		if (v->diff.stronger)
@@ -151,6 +159,8 @@ verb_end(const struct change *c, const struct verdict *v)
 	case EFFECT_ACT:
 		return "acted on";
 	default:
+		if (is_creation(c))
+			return "created";
 		return v->diff.weaker ? "weakened" : v->diff.stronger ? "strengthened" : v->before.n > 0 ? "changed" : "set";
 	}
 }
@@ -213,7 +223,7 @@ put_reason(struct buf *b, const struct change *c, const struct verdict *v)
 		buf_printf(b, " and %u more", v->diff.n - 3 + v->diff.more);
 	if (b->n == begin && strcmp(v->effect, "unchanged") == 0)
 		buf_puts(b, "it is as it was");
-	if (b->n == begin && c->row->effect == EFFECT_MAKE)
+	if (b->n == begin && c->row->effect == EFFECT_MAKE && !is_creation(c))
 		buf_puts(b, v->diff.unread ? "the record does not tell what" : "what it was before is not known");
 	if (b->n == begin)
 		buf_printf(b, "%s %s%s", c->row->object, c->failed ? "not " : "", verb_end(c, v));
@@ -439,8 +449,7 @@ learn(struct config *config, const struct change *c, struct object *o, const cha
 		o->removed = true;
 		return;			/* the state stays: it may come back */
 	}
-	o->made = o->state == NULL && o->removed == false && c->body.n > 0 &&
-	    slice_find_nocase(event_text(c->e, F_Operation), SLICE("create"), 0) >= 0;
+	o->made = o->state == NULL && !o->removed && is_creation(c);
 	o->removed = false;
 	if (c->body.n == 0)
 		return;

@@ -118,6 +118,17 @@ detect_see(struct detect *d, const struct event *e, struct event_list *say, stru
 	return rc;
 }
 
+size_t
+detect_charts(struct detect *d, struct detect_chart *ret, size_t max)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < KINDS; i++)
+		if (d->of[i].state != NULL && kinds[i]->charts != NULL)
+			n += kinds[i]->charts(d->of[i].state, ret + n, max - n);
+	return n;
+}
+
 void
 detect_count(struct detect *d)
 {

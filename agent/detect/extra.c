@@ -114,6 +114,18 @@ extra_get(struct slice json, const char *key)
 	return SLICE_NONE;
 }
 
+struct slice
+extra_get_json(struct slice json, const char *key)
+{
+	struct extra x;
+
+	extra_begin(&x, json);
+	while (extra_next(&x))
+		if (slice_eq(x.key, slice_of(key)))
+			return !x.text && x.value.n > 0 && (x.value.p[0] == '{' || x.value.p[0] == '[') ? x.value : SLICE_NONE;
+	return SLICE_NONE;
+}
+
 bool
 saved_take(struct slice *in, void *to, size_t n)
 {

@@ -11,8 +11,11 @@
 #include "base/hash.h"
 #include "detect/volume.h"
 
-#define NO_SLOT		UINT32_MAX
 #define WHO_BYTES	256		/* of one text */
+#define LOOKS		64		/* slots looked at for room */
+#define ESTABLISHED_WINDOWS	60
+#define ESTABLISHED_MS	INT64_C(86400000)
+#define FORGOTTEN_MS	(14 * INT64_C(86400000))
 
 static const enum field who_fields[WHO_COUNT] = {
 	F_CloudProvider, F_CloudAccountId, F_CloudRegion, F_TargetResourceId, F_TargetResourceName, F_TargetResourceType,
@@ -28,7 +31,8 @@ table_open(struct volume *v, struct err *err)
 	while (size < v->max_entities * 2)
 		size *= 2;
 	v->index_mask = size - 1;
-	v->free_slot = NO_SLOT;
+	v->total = NO_SLOT;
+	v->roots = calloc(v->max_entities, sizeof(*v->roots));
 	v->index = calloc(size, sizeof(*v->index));
 	/* Untouched pages of a large calloc cost nothing, so the table is made at its full size. */
 	v->entities = calloc(v->max_entities, sizeof(*v->entities));
@@ -37,7 +41,7 @@ table_open(struct volume *v, struct err *err)
 	for (int i = 0; i < OPEN_WINDOWS; i++)
 		if (v->touched[i] == NULL)
 			return err_set(err, ERR_AGAIN, "no memory for %u series", v->max_series);
-	if (v->index == NULL || v->entities == NULL)
+	if (v->index == NULL || v->entities == NULL || v->roots == NULL)
 		return err_set(err, ERR_AGAIN, "no memory for %u series", v->max_series);
 	return 0;
 }
@@ -62,6 +66,7 @@ table_close(struct volume *v)
 	for (int i = 0; i < OPEN_WINDOWS; i++)
 		free(v->touched[i]);
 	free(v->entities);
+	free(v->roots);
 	free(v->index);
 }
 
@@ -75,14 +80,14 @@ key_hash(enum entity_kind kind, uint32_t root, struct slice key)
 	uint64_t h;
 
 	text[0] = (unsigned char)kind;
-	put_le32(text + 1, kind == E_RESOURCE ? 0 : root);
+	put_le32(text + 1, kind == E_RESOURCE || kind == E_TOTAL ? 0 : root);
 	for (size_t i = 0; i < n; i++)
 		text[5 + i] = key.p[i] != '\0' ? ascii_lower((unsigned char)key.p[i]) : ' ';
 	h = hash_keyed(text, n + 5);
 	return h != 0 ? h : 1;
 }
 
-static void
+void
 index_put(struct volume *v, uint32_t slot)
 {
 	uint32_t i = (uint32_t)v->entities[slot].hash & v->index_mask;
@@ -140,7 +145,7 @@ set_who(struct entity *e, const struct event *from)
 		struct slice s = event_text(from, who_fields[i]);
 		size_t len;
 
-		if ((e->kind == E_RESOURCE && i >= W_DEPLOYMENT) || (e->kind == E_DEPLOYMENT && i >= W_ACTOR_ID) ||
+		if (e->kind == E_TOTAL || (e->kind == E_RESOURCE && i >= W_DEPLOYMENT) || (e->kind == E_DEPLOYMENT && i >= W_ACTOR_ID) ||
 		    (e->kind == E_CALLER && (i == W_DEPLOYMENT || i == W_MODEL)))
 			s = SLICE_NONE;
 		len = utf8_cut(s, WHO_BYTES);
@@ -154,37 +159,94 @@ set_who(struct entity *e, const struct event *from)
 	memcpy(copy, text, n);
 	free(e->who);
 	e->who = copy;
-	e->who_bytes = (uint32_t)n;
+	e->who_bytes = (uint16_t)n;
 	return 0;
+}
+
+static int
+hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 void
 entity_evidence(struct entity *e, struct slice id)
 {
-	char *at = e->evidence[e->evidence_next++ % EVIDENCE];
-	size_t n = id.n < 32 ? id.n : 32;
+	unsigned char *at = e->evidence[e->nevidence % EVIDENCE];
 
-	memcpy(at, id.p, n);
-	at[n] = '\0';
+	if (id.n != 2 * EVIDENCE_BYTES)
+		return;
+	for (int i = 0; i < EVIDENCE_BYTES; i++) {
+		int high = hex_digit(id.p[2 * i]), low = hex_digit(id.p[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return;
+		at[i] = (unsigned char)(high << 4 | low);
+	}
+	e->nevidence = e->nevidence + 1 == 2 * EVIDENCE ? EVIDENCE : e->nevidence + 1;
 }
 
-/* Quiet for longest among a few that are looked at in turn; a resource with an open episode stays. */
-static uint32_t
-victim(struct volume *v)
+/* ---- room -------------------------------------------------------------------------- */
+
+bool
+entity_is_established(const struct volume *v, const struct entity *e)
 {
-	static const uint32_t looks = 64;
+	return e->windows_seen >= ESTABLISHED_WINDOWS && (e->last_window - e->first_window) * v->window_ms >= ESTABLISHED_MS;
+}
+
+/* Who may give way to a newcomer; the total never. */
+static bool
+may_go(const struct volume *v, const struct entity *e)
+{
+	if (e->hash == 0 || e->episodes != 0 || e->silent || e->kind == E_TOTAL || e->children > 0 || e->last_window >= v->closed)
+		return false;
+	return !entity_is_established(v, e) || (v->newest - e->last_window) * v->window_ms >= FORGOTTEN_MS;
+}
+
+/* Quiet for longest among some that are looked at in turn; with `series` only those that have one. */
+static uint32_t
+victim(struct volume *v, bool series)
+{
 	uint32_t best = NO_SLOT;
 
-	for (uint32_t i = 0; i < looks; i++) {
-		uint32_t slot = (uint32_t)((v->evicted * looks + i) % v->nentities);
-		struct entity *e = &v->entities[slot];
+	for (uint32_t i = 0; i < LOOKS && i < v->nentities; i++) {
+		uint32_t slot = v->hand;
+		const struct entity *e = &v->entities[slot];
+		bool has = false;
 
-		if (e->hash == 0 || e->episode != 0 || e->last_window >= v->closed)
-			continue;
-		if (best == NO_SLOT || e->last_window < v->entities[best].last_window)
+		v->hand = v->hand + 1 < v->nentities ? v->hand + 1 : 0;
+		for (int m = 0; series && m < METRICS; m++)
+			has = has || e->score[m] != NULL;
+		if (has == series && may_go(v, e) && (best == NO_SLOT || e->last_window < v->entities[best].last_window))
 			best = slot;
 	}
 	return best;
+}
+
+static void
+drop_root(struct volume *v, uint32_t slot)
+{
+	for (uint32_t i = 0; i < v->nroots; i++)
+		if (v->roots[i] == slot) {
+			memmove(&v->roots[i], &v->roots[i + 1], (--v->nroots - i) * sizeof(v->roots[0]));
+			return;
+		}
+}
+
+/* Takes the slot's entity out of everything that names it. */
+static void
+evict(struct volume *v, uint32_t slot)
+{
+	struct entity *e = &v->entities[slot];
+
+	v->evicted++;
+	episode_forget(v, slot);
+	if (e->kind == E_RESOURCE)
+		drop_root(v, slot);
+	if (e->root != slot)
+		v->entities[e->root].children--;
+	index_take(v, slot);
+	free_entity(v, e);
 }
 
 static uint32_t
@@ -194,13 +256,14 @@ new_slot(struct volume *v)
 
 	if (v->nentities < v->max_entities)
 		return v->nentities++;
-	slot = victim(v);
-	v->evicted++;
+	slot = victim(v, false);
 	if (slot == NO_SLOT)
+		slot = victim(v, true);
+	if (slot == NO_SLOT) {
+		v->refused++;
 		return NO_SLOT;
-	episode_forget(v, slot);
-	index_take(v, slot);
-	free_entity(v, &v->entities[slot]);
+	}
+	evict(v, slot);
 	return slot;
 }
 
@@ -218,28 +281,54 @@ entity_find(struct volume *v, enum entity_kind kind, uint32_t root, struct slice
 	if (slot == NO_SLOT)
 		return NO_SLOT;
 	e = &v->entities[slot];
-	*e = (struct entity){ .hash = hash, .kind = (uint8_t)kind, .root = kind == E_RESOURCE ? slot : root,
-		.next_window = -1, .last_window = -1 };
+	*e = (struct entity){ .hash = hash, .kind = (uint8_t)kind, .root = kind == E_RESOURCE || kind == E_TOTAL ? slot : root,
+		.first_window = -1, .next_window = -1, .last_window = -1, .heard_window = -1 };
 	if (set_who(e, from) != 0) {
 		e->hash = 0;
-		return NO_SLOT;		/* the slot is lost until the next eviction finds it empty */
+		return NO_SLOT;		/* the slot is lost until memory comes back and the table is restored */
 	}
 	index_put(v, slot);
+	if (kind == E_RESOURCE)
+		v->roots[v->nroots++] = slot;
+	if (e->root != slot)
+		v->entities[root].children++;
 	return slot;
 }
 
+/* Whose rhythm a new series may take: the resource's for its deployments and callers, the total's for a resource. */
+static const struct score *
+kin(const struct volume *v, const struct entity *e, enum metric m)
+{
+	if (e->kind == E_TOTAL || (e->kind == E_RESOURCE && v->total == NO_SLOT))
+		return NULL;
+	return v->entities[e->kind == E_RESOURCE ? v->total : e->root].score[m];
+}
+
 struct score *
-table_score(struct volume *v, uint32_t slot, enum metric m)
+table_score(struct volume *v, uint32_t slot, enum metric m, int64_t t_ms, double x)
 {
 	struct entity *e = &v->entities[slot];
+	const struct score *from;
+	uint32_t quiet;
 
-	if (e->score[m] != NULL || v->nscores >= v->max_series)
+	if (e->score[m] != NULL)
 		return e->score[m];
-	e->score[m] = malloc(sizeof(struct score));
-	if (e->score[m] != NULL) {
-		score_init(e->score[m]);
-		v->nscores++;
+	if (v->nscores >= v->max_series) {
+		quiet = victim(v, true);
+		if (quiet == NO_SLOT) {
+			v->refused++;
+			return NULL;
+		}
+		evict(v, quiet);
 	}
+	e->score[m] = malloc(sizeof(struct score));
+	if (e->score[m] == NULL)
+		return NULL;
+	v->nscores++;
+	score_init(e->score[m], v->window_ms);
+	from = kin(v, e, m);
+	if (from != NULL)
+		score_borrow(e->score[m], from, t_ms, x);
 	return e->score[m];
 }
 
@@ -250,7 +339,8 @@ series_name(const struct volume *v, uint32_t slot, enum metric m, struct buf *ou
 	struct slice id = entity_who(e, W_RESOURCE);
 
 	buf_puts(out, entity_kinds[e->kind]);
-	buf_putc(out, ':');
+	if (e->kind != E_TOTAL)
+		buf_putc(out, ':');
 	for (size_t i = 0; i < id.n; i++)	/* the same resource comes in several cases */
 		buf_putc(out, (char)ascii_lower((unsigned char)id.p[i]));
 	if (e->kind == E_DEPLOYMENT) {
@@ -269,57 +359,9 @@ series_name(const struct volume *v, uint32_t slot, enum metric m, struct buf *ou
 	buf_puts(out, metric_names[m]);
 }
 
-/* ---- saving ---------------------------------------------------------------------- */
-
-/* u32 count, then each slot: the struct with its pointers as flags, its who, its scores. Of this machine's layout: restore checks it. */
-int
-table_save(struct volume *v, struct buf *out)
-{
-	buf_put(out, &v->nentities, sizeof(v->nentities));
-	for (uint32_t i = 0; i < v->nentities; i++) {
-		const struct entity *e = &v->entities[i];
-		struct entity flat = *e;
-
-		flat.hash = e->hash != 0;
-		flat.who = NULL;
-		for (int m = 0; m < METRICS; m++)
-			flat.score[m] = e->score[m] != NULL ? (struct score *)1 : NULL;
-		buf_put(out, &flat, sizeof(flat));
-		buf_put(out, e->who, e->who_bytes);
-		for (int m = 0; m < METRICS; m++)
-			if (e->score[m] != NULL)
-				buf_put(out, e->score[m], sizeof(struct score));
-	}
-	for (int w = 0; w < OPEN_WINDOWS; w++) {
-		buf_put(out, &v->ntouched[w], sizeof(v->ntouched[w]));
-		buf_put(out, v->touched[w], v->ntouched[w] * sizeof(v->touched[w][0]));
-	}
-	return out->failed ? -1 : 0;
-}
-
-static bool
-take(struct slice *in, void *to, size_t n)
-{
-	if (in->n < n)
-		return false;
-	memcpy(to, in->p, n);
-	*in = slice_make(in->p + n, in->n - n);
-	return true;
-}
-
-static bool
-who_is_whole(const struct entity *e)
-{
-	int texts = 0;
-
-	for (uint32_t i = 0; i < e->who_bytes; i++)
-		texts += e->who[i] == '\0';
-	return texts == WHO_COUNT && e->who[e->who_bytes - 1] == '\0';
-}
-
-/* The hash has another key in this process: it is made again from who the entity is. */
-static uint64_t
-hash_again(const struct entity *e)
+/* The hash has another key in each process: it is made again from who the entity is. */
+uint64_t
+entity_hash(const struct entity *e)
 {
 	static const enum who names[] = { W_ACTOR_ID, W_ACTOR_NAME, W_APP, W_ADDRESS };
 	struct slice key = entity_who(e, e->kind == E_RESOURCE ? W_RESOURCE : W_DEPLOYMENT);
@@ -327,56 +369,5 @@ hash_again(const struct entity *e)
 	for (size_t i = 0; e->kind == E_CALLER && i < 4; i++)
 		if ((key = entity_who(e, names[i])).n > 0)
 			break;
-	return key_hash(e->kind, e->root, key);
-}
-
-static bool
-take_entity(struct volume *v, struct slice *in, uint32_t slot)
-{
-	struct entity flat, *e = &v->entities[slot];
-
-	if (!take(in, &flat, sizeof(flat)) || flat.kind > E_CALLER || flat.root >= v->nentities ||
-	    flat.who_bytes > WHO_COUNT * (WHO_BYTES + 1) || flat.episode > MAX_EPISODES)
-		return false;
-	*e = flat;
-	memset(e->score, 0, sizeof(e->score));
-	e->who = NULL;
-	if (flat.hash == 0)
-		return flat.who_bytes == 0;
-	if (flat.who_bytes == 0 || (e->who = malloc(flat.who_bytes)) == NULL || !take(in, e->who, flat.who_bytes) ||
-	    !who_is_whole(e))
-		return false;
-	for (int i = 0; i < EVIDENCE; i++)
-		e->evidence[i][32] = '\0';
-	for (int m = 0; m < METRICS; m++)
-		if (flat.score[m] != NULL &&
-		    (table_score(v, slot, m) == NULL || !take(in, e->score[m], sizeof(struct score))))
-			return false;
-	e->hash = hash_again(e);
-	return true;
-}
-
-int
-table_restore(struct volume *v, struct slice *in, struct err *err)
-{
-	uint32_t n;
-
-	if (!take(in, &n, sizeof(n)) || n > v->max_entities)
-		return err_set(err, ERR_LOST, "the saved series do not fit this configuration");
-	v->nentities = n;
-	for (uint32_t i = 0; i < n; i++)
-		if (!take_entity(v, in, i))
-			return err_set(err, ERR_LOST, "the saved series are not whole, or do not fit this configuration");
-	for (uint32_t i = 0; i < n; i++)
-		if (v->entities[i].hash != 0)
-			index_put(v, i);
-	for (int w = 0; w < OPEN_WINDOWS; w++) {
-		if (!take(in, &v->ntouched[w], sizeof(v->ntouched[w])) || v->ntouched[w] > v->max_entities ||
-		    !take(in, v->touched[w], v->ntouched[w] * sizeof(v->touched[w][0])))
-			return err_set(err, ERR_LOST, "the saved series are not whole");
-		for (uint32_t i = 0; i < v->ntouched[w]; i++)
-			if (v->touched[w][i] >= n)
-				return err_set(err, ERR_LOST, "the saved series are not whole");
-	}
-	return 0;
+	return key_hash(e->kind, e->root, e->kind == E_TOTAL ? SLICE_NONE : key);
 }

@@ -20,23 +20,16 @@
 #include "detect/detect.h"
 #include "detect/volume.h"
 
-#define CALLS		32768		/* correlation ids remembered */
 #define BELIEVED	16		/* events that must agree before a time counts */
 #define FAR_MS		3600000		/* further ahead than this is not believed at once */
 #define GAP_ROWS	30		/* a longer silence is one step */
 #define SERIES_AFTER	3		/* windows with something before an entity gets a series */
 #define TOKENS_A_CALL	250		/* tokens weigh as much less than requests */
-#define NO_SLOT		UINT32_MAX
+#define DARK_MS		600000		/* no shorter stretch without any event is dark */
+#define DARK_LOOK	10080		/* windows of one that are looked at */
 
 const char *const metric_names[METRICS] = { "requests", "prompt_tokens", "completion_tokens", "refused" };
-const char *const entity_kinds[3] = { "resource", "deployment", "caller" };
-
-/* One call is told by two or three records with one correlation id: what of it was counted already, and who called. */
-struct call {
-	uint64_t	id;		/* stable: it is saved */
-	uint32_t	caller;		/* slot, or NO_SLOT */
-	uint32_t	counted;	/* bit of each metric */
-};
+const char *const entity_kinds[4] = { "resource", "deployment", "caller", "total" };
 
 /* ---- time -------------------------------------------------------------------- */
 
@@ -46,39 +39,52 @@ window_of(const struct volume *v, int64_t t_ms)
 	return t_ms >= 0 ? t_ms / v->window_ms : -1;
 }
 
-/* The entity's rows up to `window`, where it had nothing. */
+/* Rows of nothing in the windows [from, to). */
 static void
-catch_up(struct volume *v, struct entity *e, int64_t window)
+quiet_rows(struct volume *v, struct entity *e, int64_t from, int64_t to)
 {
-	int64_t missed;
-
-	if (e->next_window < 0)
-		e->next_window = window;
-	missed = window - e->next_window;
-	if (missed <= 0)
-		return;
-	for (int m = 0; m < METRICS; m++) {
+	for (int m = 0; m < METRICS && to > from; m++) {
 		struct score *s = e->score[m];
 
 		if (s == NULL)
 			continue;
-		if (missed > GAP_ROWS)
-			score_gap(s, window * v->window_ms, v->window_ms, missed > UINT32_MAX ? UINT32_MAX : (uint32_t)missed);
+		if (to - from > GAP_ROWS)
+			score_gap(s, to * v->window_ms, v->window_ms, to - from > UINT32_MAX ? UINT32_MAX : (uint32_t)(to - from));
 		else
-			for (int64_t w = e->next_window; w < window; w++)
+			for (int64_t w = from; w < to; w++)
 				score_row(s, w * v->window_ms, v->window_ms, 0, v->strict);
 	}
+}
+
+/* The entity's rows up to `window`, where it had nothing; the dark ones are no rows. */
+static void
+catch_up(struct volume *v, struct entity *e, int64_t window)
+{
+	int64_t from = e->next_window >= 0 ? e->next_window : window;
+	uint32_t n = v->ndark < DARK_SPANS ? v->ndark : DARK_SPANS;
+
+	for (uint32_t i = 0; i < n; i++) {		/* oldest first */
+		const struct span *d = &v->dark[(v->ndark - n + i) % DARK_SPANS];
+
+		if (d->to <= from || d->from >= window)
+			continue;
+		quiet_rows(v, e, from, d->from);
+		from = d->to < window ? d->to : window;
+	}
+	quiet_rows(v, e, from, window);
 	e->next_window = window;
 }
 
 /* Surprising, and large enough for a person's time. */
 static bool
-worth(const struct volume *v, enum metric m, double observed, const struct score_says *says)
+worth(const struct volume *v, const struct score *s, struct surprise *p)
 {
-	double least = m == M_REQUESTS || m == M_REFUSED ? v->min_count : v->min_count * TOKENS_A_CALL;
+	double least = p->metric == M_REQUESTS || p->metric == M_REFUSED ? v->min_count : v->min_count * TOKENS_A_CALL;
 
-	return says->surprise >= 1 && observed >= least &&
-	    observed > 1.5 * says->expected && observed > 1.25 * says->usual_high;
+	if (p->says.surprise < 1 || p->observed < least || p->observed <= 1.5 * p->says.expected ||
+	    !score_range(s, v->window_ms, p->says.expected, &p->usual_low, &p->usual_high))
+		return false;
+	return p->observed > 1.25 * p->usual_high;
 }
 
 static void
@@ -88,20 +94,24 @@ score_entity(struct volume *v, uint32_t slot, int64_t window)
 	float *sum = e->sum[window % OPEN_WINDOWS];
 
 	catch_up(v, e, window);
-	if (e->windows_seen < 255)
+	if (e->windows_seen < UINT16_MAX)
 		e->windows_seen++;
 	for (int m = 0; m < METRICS; m++) {
+		struct surprise p = { .entity = slot, .metric = m, .observed = sum[m] };
 		struct score *s = e->score[m];
-		struct score_says says;
 
 		if (s == NULL && sum[m] > 0 && e->windows_seen >= SERIES_AFTER)
-			s = table_score(v, slot, m);
+			s = table_score(v, slot, m, window * v->window_ms, sum[m]);
 		if (s == NULL)
 			continue;
-		says = score_row(s, window * v->window_ms, v->window_ms, sum[m], v->strict);
-		if (worth(v, m, sum[m], &says) && v->nsurprises < MAX_SURPRISES)
-			v->surprises[v->nsurprises++] = (struct surprise){ slot, m, sum[m], says };
+		p.says = score_row(s, window * v->window_ms, v->window_ms, sum[m], v->strict);
+		if (m == M_REQUESTS && e->kind != E_CALLER)
+			chart_row(v, slot, window, sum[m], s, &p.says);
+		p.share = sum[M_REQUESTS] > 0 ? sum[M_REFUSED] / sum[M_REQUESTS] : 0;
+		if (worth(v, s, &p) && v->nsurprises < MAX_SURPRISES)
+			v->surprises[v->nsurprises++] = p;
 	}
+	memcpy(e->was, sum, sizeof(e->was));
 	memset(sum, 0, sizeof(e->sum[0]));
 	e->next_window = window + 1;
 }
@@ -111,6 +121,7 @@ close_window(struct volume *v, int64_t window, struct event_list *say, struct er
 {
 	uint32_t *touched = v->touched[window % OPEN_WINDOWS];
 	uint32_t n = v->ntouched[window % OPEN_WINDOWS];
+	int rc = 0;
 
 	v->nsurprises = 0;
 	for (uint32_t i = 0; i < n; i++)
@@ -118,7 +129,25 @@ close_window(struct volume *v, int64_t window, struct event_list *say, struct er
 			score_entity(v, touched[i], window);
 	v->ntouched[window % OPEN_WINDOWS] = 0;
 	v->closed = window + 1;
-	return n > 0 || v->nepisodes > 0 ? episode_window(v, window, say, err) : 0;
+	if (n > 0 || v->nepisodes > 0)
+		rc = episode_window(v, window, say, err);
+	return silence_window(v, window, say, err) != 0 ? -1 : rc;
+}
+
+/* Nothing at all came for long, though much is usual at such times: the collection stood still. */
+static void
+look_dark(struct volume *v, int64_t newest)
+{
+	int64_t from = v->newest + 1, to = newest - v->lateness;
+	const struct score *all = v->total != NO_SLOT ? v->entities[v->total].score[M_REQUESTS] : NULL;
+	double missed = 0;
+
+	if (all == NULL || (to - from) * v->window_ms < DARK_MS)
+		return;
+	for (int64_t w = from; w < to && w < from + DARK_LOOK && missed < SILENCE_MISSED; w++)
+		missed += score_usual(all, w * v->window_ms);
+	if (missed >= SILENCE_MISSED)
+		silence_dark(v, from, to);
 }
 
 /* Closes all windows that event time has passed. Empty ones cost nothing once no episode is open. */
@@ -128,6 +157,7 @@ pass(struct volume *v, int64_t newest, struct event_list *say, struct err *err)
 	int64_t until = newest - v->lateness;
 	int rc = 0;
 
+	look_dark(v, newest);
 	v->newest = newest;
 	for (int64_t w = v->closed, open = v->closed + OPEN_WINDOWS; w < until; w++) {
 		if (w >= open && v->nepisodes == 0) {
@@ -199,6 +229,8 @@ touch(struct volume *v, uint32_t slot, int64_t window)
 		v->touched[ring][v->ntouched[ring]++] = slot;
 	if (window > e->last_window)
 		e->last_window = window;
+	if (e->first_window < 0)
+		e->first_window = window;
 }
 
 static void
@@ -281,6 +313,9 @@ count(struct volume *v, const struct event *e, int64_t window, struct call *c, c
 	struct slice id = event_text(e, F_EventId), caller = caller_of(e), deployment = event_text(e, F_AiDeployment);
 	uint32_t root = entity_find(v, E_RESOURCE, 0, event_text(e, F_TargetResourceId), e), slot;
 
+	if (v->total == NO_SLOT)
+		v->total = entity_find(v, E_TOTAL, 0, SLICE_NONE, e);
+	add(v, v->total, window, amount, id);
 	if (root == NO_SLOT)
 		return;
 	add(v, root, window, amount, id);
@@ -288,7 +323,7 @@ count(struct volume *v, const struct event *e, int64_t window, struct call *c, c
 		add(v, entity_find(v, E_DEPLOYMENT, root, deployment, e), window, amount, id);
 	slot = caller.n > 0 ? entity_find(v, E_CALLER, root, caller, e) : c != NULL ? c->caller : NO_SLOT;
 	/* A usage record names nobody; the request with the same id did. */
-	if (slot != NO_SLOT && (slot >= v->nentities || v->entities[slot].root != root))
+	if (slot != NO_SLOT && (slot >= v->nentities || v->entities[slot].root != root || v->entities[slot].kind != E_CALLER))
 		slot = NO_SLOT;
 	add(v, slot, window, amount, id);
 	if (c != NULL && caller.n > 0)
@@ -360,85 +395,6 @@ open_volume(void **ret, const struct conf *conf, struct err *err)
 	return 0;
 }
 
-/* ---- memory ---------------------------------------------------------------------- */
-
-/* What must be equal for saved bytes to mean the same here. */
-struct layout {
-	uint32_t	window_ms, entity_bytes, score_bytes, episode_bytes, calls;
-};
-
-static struct layout
-layout_of(const struct volume *v)
-{
-	return (struct layout){ v->window_ms, sizeof(struct entity), sizeof(struct score), sizeof(struct episode), CALLS };
-}
-
-static int
-save(void *state, struct buf *out, struct err *err)
-{
-	struct volume *v = state;
-	struct layout layout = layout_of(v);
-
-	buf_put(out, &layout, sizeof(layout));
-	buf_put(out, &v->newest, sizeof(v->newest));
-	buf_put(out, &v->closed, sizeof(v->closed));
-	buf_put(out, &v->believed, sizeof(v->believed));
-	buf_put(out, &v->suspect_ms, sizeof(v->suspect_ms));
-	buf_put(out, &v->suspects, sizeof(v->suspects));
-	buf_put(out, &v->evicted, sizeof(v->evicted));
-	buf_put(out, v->calls, CALLS * sizeof(*v->calls));
-	buf_put(out, &v->nepisodes, sizeof(v->nepisodes));
-	buf_put(out, v->episodes, v->nepisodes * sizeof(*v->episodes));
-	return table_save(v, out) == 0 ? 0 : err_set(err, ERR_AGAIN, "no memory to save %u series", v->nscores);
-}
-
-static bool
-take(struct slice *in, void *to, size_t n)
-{
-	if (in->n < n)
-		return false;
-	if (n > 0)
-		memcpy(to, in->p, n);
-	*in = slice_make(in->p + n, in->n - n);
-	return true;
-}
-
-static bool
-episodes_fit(const struct volume *v)
-{
-	for (uint32_t i = 0; i < v->nepisodes; i++) {
-		const struct episode *p = &v->episodes[i];
-
-		if (p->root >= v->nentities || p->entity >= v->nentities || (unsigned)p->metric >= METRICS ||
-		    p->nalso > EPISODE_ALSO)
-			return false;
-		for (uint32_t k = 0; k < p->nalso; k++)
-			if (p->also[k].entity >= v->nentities || (unsigned)p->also[k].metric >= METRICS)
-				return false;
-	}
-	return true;
-}
-
-static int
-restore(void *state, struct slice saved, struct err *err)
-{
-	struct volume *v = state;
-	struct layout here = layout_of(v), there;
-	struct slice in = saved;
-
-	if (!take(&in, &there, sizeof(there)) || memcmp(&here, &there, sizeof(here)) != 0)
-		return err_set(err, ERR_LOST, "the saved state is of another window, or another build");
-	if (!take(&in, &v->newest, sizeof(v->newest)) || !take(&in, &v->closed, sizeof(v->closed)) ||
-	    !take(&in, &v->believed, sizeof(v->believed)) || !take(&in, &v->suspect_ms, sizeof(v->suspect_ms)) ||
-	    !take(&in, &v->suspects, sizeof(v->suspects)) || !take(&in, &v->evicted, sizeof(v->evicted)) ||
-	    !take(&in, v->calls, CALLS * sizeof(*v->calls)) || !take(&in, &v->nepisodes, sizeof(v->nepisodes)) ||
-	    v->nepisodes > MAX_EPISODES || !take(&in, v->episodes, v->nepisodes * sizeof(*v->episodes)))
-		return err_set(err, ERR_LOST, "the saved state is not whole");
-	if (table_restore(v, &in, err) != 0)
-		return -1;
-	return episodes_fit(v) && in.n == 0 ? 0 : err_set(err, ERR_LOST, "the saved episodes are not whole");
-}
-
 static void
 figures(void *state, struct stat_block *stats)
 {
@@ -449,6 +405,7 @@ figures(void *state, struct stat_block *stats)
 	stat_set(stats, STAT_DETECTOR_SERIES, v->nscores);
 	stat_set(stats, STAT_DETECTOR_EVICTED, v->evicted);
 	stat_set(stats, STAT_DETECTOR_LATE, v->late);
+	stat_set(stats, STAT_DETECTOR_REFUSED, v->refused);
 }
 
 const struct conf_key volume_keys[] = {
@@ -458,23 +415,24 @@ const struct conf_key volume_keys[] = {
 	{ .name = "lateness", .type = CONF_COUNT, .fallback = "2", .least = 0, .most = OPEN_WINDOWS - 1,
 	  .help = "how many windows a record may be late and still count" },
 	{ .name = "sensitivity", .type = CONF_REAL, .fallback = "1", .least = 0.01, .most = 10,
-	  .help = "expected false alarms a series and week; less is quieter" },
+	  .help = "false alarms a series and week that are put up with; less is quieter" },
 	{ .name = "min_count", .type = CONF_COUNT, .fallback = "20", .least = 1, .most = 1000000000,
 	  .help = "fewest requests in a window worth an alert (tokens: 250 times as many)" },
 	{ .name = "max_series", .type = CONF_COUNT, .fallback = "20000", .least = 100, .most = 2000000,
-	  .help = "series in memory, about 2.3 KiB each; the ones quiet for longest are forgotten" },
+	  .help = "series in memory, 2 KiB each at most; newcomers that are quiet for longest give way first" },
 	CONF_END
 };
 
 const struct detector_kind detector_kind_volume = {
 	.name = "volume",
-	.help = "spikes of requests, tokens and refusals, by resource, deployment and caller",
+	.help = "spikes of requests, tokens and refusals, and silence, by resource, deployment, caller and in total",
 	.keys = volume_keys,
-	.state_version = 1,
+	.state_version = 2,
 	.open = open_volume,
 	.close = close_volume,
 	.see = see,
-	.save = save,
-	.restore = restore,
+	.save = volume_save,
+	.restore = volume_restore,
 	.count = figures,
+	.charts = volume_charts,
 };

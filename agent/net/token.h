@@ -34,6 +34,7 @@ uint64_t token_left_ms(const struct token *);	/* how long the present token live
 /* Host suffix of the ingestion endpoints of a cloud word ("public", "usgov", "china"); NULL: no such cloud. */
 const char *cloud_ingest_suffix(const char *cloud);
 const char *cloud_monitor_scope(const char *cloud);
+const char *cloud_manager(const char *cloud);		/* Azure Resource Manager, https://HOST; its scope is that and "/.default" */
 const char *cloud_hubs_suffix(const char *cloud);	/* of Event Hubs namespaces */
 
 #endif

@@ -22,13 +22,13 @@
 
 static const struct token_cloud clouds[] = {
 	{ "public", "https://login.microsoftonline.com", "https://monitor.azure.com/.default",
-	  ".ingest.monitor.azure.com", ".servicebus.windows.net",
+	  ".ingest.monitor.azure.com", "https://management.azure.com", ".servicebus.windows.net",
 	  { "login.microsoftonline.com", "login.microsoft.com", "login.windows.net" } },
 	{ "usgov", "https://login.microsoftonline.us", "https://monitor.azure.us/.default",
-	  ".ingest.monitor.azure.us", ".servicebus.usgovcloudapi.net",
+	  ".ingest.monitor.azure.us", "https://management.usgovcloudapi.net", ".servicebus.usgovcloudapi.net",
 	  { "login.microsoftonline.us" } },
 	{ "china", "https://login.chinacloudapi.cn", "https://monitor.azure.cn/.default",
-	  ".ingest.monitor.azure.cn", ".servicebus.chinacloudapi.cn",
+	  ".ingest.monitor.azure.cn", "https://management.chinacloudapi.cn", ".servicebus.chinacloudapi.cn",
 	  { "login.chinacloudapi.cn", "login.partner.microsoftonline.cn" } },
 };
 
@@ -55,6 +55,14 @@ cloud_hubs_suffix(const char *cloud)
 	const struct token_cloud *c = find_cloud(cloud);
 
 	return c != NULL ? c->hubs_suffix : NULL;
+}
+
+const char *
+cloud_manager(const char *cloud)
+{
+	const struct token_cloud *c = find_cloud(cloud);
+
+	return c != NULL ? c->manager : NULL;
 }
 
 const char *

@@ -26,7 +26,7 @@ void	token_wire_wipe(struct token_wire *);
 void	token_wire_fini(struct token_wire *);
 
 struct token_cloud {
-	const char	*name, *authority, *scope, *ingest_suffix, *hubs_suffix;
+	const char	*name, *authority, *scope, *ingest_suffix, *manager, *hubs_suffix;
 	const char	*logins[6];		/* hosts that `authority` may name; ends with NULL */
 };
 

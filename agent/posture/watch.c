@@ -119,9 +119,12 @@ note_topic(struct account *a, const struct event *e, int64_t now_ms)
 {
 	static const char *const topics[] = { "inventory", "recommendation", "attack_path", "alert" };
 
+	static const char *const datasets[] = { "inventory", "recommendations", "attack_paths", "alerts" };
+	const bool poll = slice_eq(event_text(e, F_EventOriginalType), SLICE("azure_poll"));
+
 	a->newest_ms[T_ANY] = now_ms;
 	for (int i = 0; i < T_ANY; i++)
-		if (is_class(e, topics[i]))
+		if (is_class(e, topics[i]) || (poll && slice_eq(event_text(e, F_Operation), slice_of(datasets[i]))))
 			a->newest_ms[i] = now_ms;
 }
 

@@ -279,13 +279,19 @@ conf_in_use(void *arg)
 	return ((struct agent *)arg)->conf;
 }
 
+static size_t
+charts_now(void *arg, struct detect_chart *ret)
+{
+	return intake_charts(((struct agent *)arg)->intake, ret);
+}
+
 /* By the configuration in use; what cannot be served is said, and nothing else suffers. */
 static void
 serve_web(struct agent *a)
 {
 	const char *address = conf_text(conf_block(a->conf, "agent"), "http");
 	const struct web_world world = { .loop = a->loop, .agent_id = a->agent_id, .hostname = a->hostname, .healthy = healthy,
-		.ready = is_ready, .conf = conf_in_use, .arg = a };
+		.ready = is_ready, .conf = conf_in_use, .charts = charts_now, .arg = a };
 	struct err err = { 0 };
 
 	web_close(a->web);

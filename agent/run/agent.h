@@ -53,6 +53,9 @@ void	intake_close(struct intake *);
 void	intake_room(struct intake *);		/* any thread: look whether the spool has room again */
 bool	intake_drained(const struct intake *);	/* any thread; --once: all that existed is durable */
 uint64_t intake_turns(const struct intake *);
+/* any thread: the detectors' busiest series as they stood a moment ago; at most DETECT_CHARTS of them. How many. */
+struct detect_chart;
+size_t	intake_charts(struct intake *, struct detect_chart *ret);
 /* What the posture remembered when it was last saved; ERR_AGAIN: nothing is saved there yet. */
 struct posture;
 int	intake_posture(struct posture *, const char *state_dir, struct err *);

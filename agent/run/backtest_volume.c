@@ -11,6 +11,7 @@
 #include "run/backtest.h"
 
 #include <fcntl.h>
+#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -79,7 +80,7 @@ row(struct rows *r, struct slice line)
 {
 	struct slice time, value;
 	struct score_says says;
-	struct plot_row seen;
+	uint32_t spacing_ms;
 	int64_t t_ms;
 	double x;
 
@@ -89,7 +90,8 @@ row(struct rows *r, struct slice line)
 		return wrong(r, "the timestamp cannot be read", "RFC 3339, or YYYY-MM-DD HH:MM:SS in UTC");
 	if (!csv_number(value, &x))
 		return wrong(r, "the value is no number", "a finite decimal number");
-	says = score_row(&r->score, t_ms, score_spacing(&r->spacing, t_ms), x, r->strict);
+	spacing_ms = score_spacing(&r->spacing, t_ms);
+	says = score_row(&r->score, t_ms, spacing_ms, x, r->strict);
 	buf_put_slice(&r->out, time);
 	buf_putc(&r->out, ',');
 	buf_put_slice(&r->out, value);
@@ -98,7 +100,9 @@ row(struct rows *r, struct slice line)
 	buf_put(&r->out, says.surprise >= 1 ? ",1\n" : ",0\n", 3);
 	r->rows++;
 	if (r->plot != NULL) {
-		seen = (struct plot_row){ t_ms, x, says.usual_low, says.usual_high, says.surprise >= 1 };
+		struct plot_row seen = { t_ms, x, NAN, NAN, says.surprise >= 1 };
+
+		(void)score_range(&r->score, spacing_ms, says.expected, &seen.low, &seen.high);
 		plot_add(r->plot, &seen);
 	}
 	return r->out.n >= WRITE_BYTES ? flush_rows(r) : 0;
@@ -195,10 +199,26 @@ open_input(struct rows *r, struct err *err)
 	return fd;
 }
 
+static const struct conf *
+settings(const struct conf *conf)
+{
+	return conf != NULL ? conf_block(conf_block(conf, "detectors"), "volume") : NULL;
+}
+
+/* With a configuration, rows as long as its windows are scored as the agent would. */
+static uint32_t
+fine_ms(const struct conf *conf)
+{
+	const struct conf *volume = settings(conf);
+	uint64_t window_ms = volume != NULL ? conf_ms(volume, "window") * 5 / 4 : 0;
+
+	return window_ms > SCORE_FINE_MS ? (uint32_t)window_ms : SCORE_FINE_MS;
+}
+
 static double
 strictness(const struct conf *conf)
 {
-	const struct conf *volume = conf != NULL ? conf_block(conf_block(conf, "detectors"), "volume") : NULL;
+	const struct conf *volume = settings(conf);
 
 	return volume != NULL ? score_strict(conf_real(volume, "sensitivity")) : 1;
 }
@@ -213,7 +233,7 @@ backtest_volume(const struct backtest *b, struct err *err)
 		return err_set(err, ERR_CONFIG, "backtest --detector volume takes one series: at most one FILE");
 	buf_init(&r.in, 2 * (READ_BYTES + LINE_MAX_BYTES));
 	buf_init(&r.out, 2 * (WRITE_BYTES + LINE_MAX_BYTES));
-	score_init(&r.score);
+	score_init(&r.score, fine_ms(b->conf));
 	fd = open_input(&r, err);
 	if (fd == -1 || (b->plot != NULL && plot_open(&r.plot, b->plot, err) != 0))
 		goto out;

@@ -104,6 +104,21 @@ check_parts(const struct conf *conf, struct problems *problems, struct err *err)
 	return rc;
 }
 
+int
+check_conf(const char *path, struct conf **ret, struct problems *problems, struct err *err)
+{
+	struct conf *conf = NULL;
+
+	if (settings_load(path, &conf, problems, err) != 0)
+		return -1;
+	if (check_parts(conf, problems, err) != 0) {
+		conf_free(conf);
+		return -1;
+	}
+	*ret = conf;
+	return 0;
+}
+
 static int
 command_check(const struct options *o, int argc, char **argv)
 {
@@ -116,9 +131,7 @@ command_check(const struct options *o, int argc, char **argv)
 	if (argc != 0)
 		return usage("check takes no argument");
 	problems_init(&problems);
-	rc = settings_load(o->conf_path, &conf, &problems, &err);
-	if (rc == 0)
-		rc = check_parts(conf, &problems, &err);
+	rc = check_conf(o->conf_path, &conf, &problems, &err);
 	problems_print(&problems, stdout);
 	if (rc != 0 && problems.errors == 0)
 		fprintf(stderr, "aispm-agent: %s\n", err.text);
@@ -265,6 +278,12 @@ command_spool(const struct options *o, int argc, char **argv)
 }
 
 static int
+command_init(const struct options *o, int argc, char **argv)
+{
+	return init_cli(argc, argv, o->conf_path, stdout);
+}
+
+static int
 command_help(const struct options *o, int argc, char **argv)
 {
 	(void)o;
@@ -274,8 +293,10 @@ command_help(const struct options *o, int argc, char **argv)
 		manual_settings(stdout);
 	else if (argc == 2 && strcmp(argv[0], "man") == 0)
 		return manual_roff(stdout, argv[1]) == 0 ? 0 : usage("help man: no such page");
+	else if (argc == 2 && strcmp(argv[0], "completion") == 0)
+		return completion(stdout, argv[1]) == 0 ? 0 : usage("help completion: allowed: bash, zsh, fish");
 	else
-		return usage("help takes nothing, settings, or man PAGE");
+		return usage("help takes nothing, settings, man PAGE, or completion SHELL");
 	return 0;
 }
 
@@ -284,16 +305,20 @@ const struct command_row command_rows[] = {
 	  command_run },
 	{ "check", "[-c FILE] [--online]", "validate the configuration and the mappings, one line a problem; --online: also get each token "
 	  "and try each source and sink, without sending an event", command_check },
-	{ "explain", "[-c FILE] [--format F] [--why] [FILE...]", "records in, events out; --why tells how each column was filled",
+	{ "explain", "[-c FILE] [--format " ENCODER_WORDS "] [--why] [FILE...]",
+	  "records in, events out; --why tells how each column was filled",
 	  command_explain },
 	{ "posture", "[-c FILE] [--json]", "does control 1.24 hold: each requirement with pass, fail or unknown, its evidence and zone; "
 	  "exit status 0 only if none fails", command_posture },
-	{ "backtest", "[-c FILE] --detector D [--plot FILE.svg] [FILE...]",
+	{ "backtest", "[-c FILE] --detector volume|access|config [--plot FILE.svg] [FILE...]",
 	  "a detector over a recorded past, in one pass; volume: CSV timestamp,value in, with score,alert out", command_backtest },
 	{ "status", "[-c FILE] [--json]", "ask the running agent: sources, detectors, spool, sinks", command_status },
-	{ "spool", "stat|verify|repair|dump|dead [-c FILE] [--json] [DIR]",
+	{ "spool", "stat|verify|repair|dump|dead [-c FILE] [--json] [--from SEQ] [--match TEXT] [--bytes] [--replay] [DIR]",
 	  "look into a spool and its dead letter; repair it; dead --replay: back into the spool", command_spool },
-	{ "help", "[settings|man PAGE]", "this text, all settings, or a manual page", command_help },
+	{ "init", "[-c FILE] [--yes] [--force] [--offline] [FLAG VALUE]...",
+	  "write a commented configuration from questions, or from flags (man aispm-agent lists them), and try it", command_init },
+	{ "help", "[settings | man PAGE | completion bash|zsh|fish]", "this text, all settings, a manual page, or what a shell may complete",
+	  command_help },
 	{ NULL, NULL, NULL, NULL },
 };
 
@@ -377,7 +402,7 @@ cli_main(int argc, char **argv)
 	for (const struct command_row *row = command_rows; row->name != NULL; row++) {
 		if (strcmp(row->name, word) != 0)
 			continue;
-		if (strcmp(word, "spool") == 0)		/* it reads its own options */
+		if (row->run == command_spool || row->run == command_init)	/* they read their own options */
 			return row->run(&o, argc - 2, argv + 2);
 		rc = parse(argc - 1, argv + 1, &o);
 		if (rc != 0)

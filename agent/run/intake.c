@@ -38,7 +38,9 @@
 #define IDLE_COMMIT_MS	10		/* at most one commit in this time for a trickle */
 #define TEND_MS		200
 #define RETRY_MS	1000
+#define CHARTS_MS	120000	/* a page that was looked at is looked at again */
 #define CHECKPOINT_MS	60000
+#define CHECKPOINT_TIMES	50	/* but saving takes at most one part of so many */
 #define ARENA_BYTES	(256u << 10)
 #define ARENA_MAX_BYTES	(512u << 20)
 
@@ -237,6 +239,7 @@ take_record(struct intake *in, struct source *s, const struct record *r, struct 
 		rc = add_to_new_group(in, s, r, err);
 	stat_add(s->stats, STAT_SOURCE_EVENTS, count.events);
 	stat_add(s->stats, STAT_SOURCE_UNKNOWN, count.unknown);
+	stat_add(s->stats, STAT_SOURCE_PASSED, count.passed);
 	arena_reset(&in->arena);
 	in->events = (struct event_list){ .arena = &in->arena };
 	in->findings = (struct event_list){ .arena = &in->arena };
@@ -321,6 +324,29 @@ beat(struct intake *in)
 
 /* ---- turning -------------------------------------------------------------- */
 
+/* For who asked within the last seconds. */
+static void
+make_charts(struct intake *in)
+{
+	pthread_mutex_lock(&in->charts_lock);
+	if (in->wanted_ms != 0 && clock_mono_ms() - in->wanted_ms < CHARTS_MS)
+		in->ncharts = detect_charts(in->detect, in->charts, DETECT_CHARTS);
+	pthread_mutex_unlock(&in->charts_lock);
+}
+
+size_t
+intake_charts(struct intake *in, struct detect_chart *ret)
+{
+	size_t n;
+
+	pthread_mutex_lock(&in->charts_lock);
+	in->wanted_ms = clock_mono_ms();
+	n = in->ncharts;
+	memcpy(ret, in->charts, n * sizeof(*ret));
+	pthread_mutex_unlock(&in->charts_lock);
+	return n;
+}
+
 static void
 tend(void *arg)
 {
@@ -332,13 +358,14 @@ tend(void *arg)
 		note(INTERNAL, N_TEXT("what", "spool"), N_TEXT("why", err.text));
 	if (in->stuck && commit(in) == 0)
 		resume_sources(in);
-	if (clock_mono_ms() - in->checkpoint_ms >= CHECKPOINT_MS) {
+	if (clock_mono_ms() - in->checkpoint_ms >= CHECKPOINT_MS + CHECKPOINT_TIMES * in->saving_ms) {
 		if (commit(in) == 0)
 			intake_save(in);
 		else
 			intake_let_go(in);
 	}
 	beat(in);
+	make_charts(in);
 	detect_count(in->detect);
 	count_spool(in);
 	look_drained(in);
@@ -404,13 +431,18 @@ intake_open(struct intake **ret, const struct world *world, const struct conf *c
 		return err_set(err, ERR_AGAIN, "no memory for intake");
 	}
 	in->world = *world;
+	pthread_mutex_init(&in->charts_lock, NULL);
+	in->charts = calloc(DETECT_CHARTS, sizeof(*in->charts));
+	in->wanted_ms = clock_mono_ms();	/* so that the first look finds something */
 	in->heartbeat_every_ms = world->once ? 0 : conf_ms(conf_block(conf, "agent"), "heartbeat");
 	arena_init(&in->arena, ARENA_BYTES, ARENA_MAX_BYTES);
 	in->events.arena = in->findings.arena = &in->arena;
 	/* A group must fit into the spool with room to spare; a record that makes a larger one is set aside. */
 	buf_init(&in->group.bytes, world->spool_bytes / 4 < GROUP_MAX_BYTES ? world->spool_bytes / 4 : GROUP_MAX_BYTES);
 	in->loop = loop_new(err);
-	if (in->loop == NULL || open_decoder(in, conf, problems, err) != 0 ||
+	if (in->charts == NULL)
+		err_set(err, ERR_AGAIN, "no memory for intake");
+	if (in->charts == NULL || in->loop == NULL || open_decoder(in, conf, problems, err) != 0 ||
 	    detect_open(&in->detect, conf_block(conf, "detectors"), err) != 0 ||
 	    posture_open(&in->posture, conf_block(conf, "zones"), err) != 0 ||
 	    (in->commit_timer = loop_timer_new(in->loop, commit_due, in, err)) == NULL ||
@@ -520,6 +552,8 @@ intake_close(struct intake *in)
 	free(in->group.ends);
 	free(in->entries);
 	free(in->sources);
+	free(in->charts);
+	pthread_mutex_destroy(&in->charts_lock);
 	free(in);
 }
 

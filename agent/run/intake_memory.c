@@ -47,6 +47,7 @@ write_state(struct intake *in, struct err *err)
 void
 intake_save(struct intake *in)
 {
+	const uint64_t began_ms = clock_mono_ms();
 	struct err err = { 0 };
 
 	if (in->group.n > 0 || in->group.nmarks > 0)
@@ -59,6 +60,7 @@ intake_save(struct intake *in)
 		note(INTERNAL, N_TEXT("what", "detector state"), N_TEXT("why", err.text));
 	in->unsaved_bytes = 0;
 	in->checkpoint_ms = clock_mono_ms();
+	in->saving_ms = in->checkpoint_ms - began_ms;
 }
 
 void

@@ -19,7 +19,7 @@ const struct manual_exit manual_exits[] = {
 	{ 1, "posture: a requirement of the control fails" },
 	{ EX_USAGE, "the command line is wrong" },
 	{ EX_DATAERR, "input that cannot be read; run --once: delivered, but some records or events were set aside; "
-	  "spool verify: damage found" },
+	  "spool verify: damage found; spool dead --replay: some could not be read again" },
 	{ EX_UNAVAILABLE, "a service is unavailable; run --once: not everything was acknowledged in time; status: no agent runs" },
 	{ EX_IOERR, "input or output failed on this machine" },
 	{ EX_CONFIG, "the configuration is wrong; aispm-agent check says what and where" },
@@ -150,8 +150,8 @@ put_behind(FILE *out, const char *text, int indent, int used)
 			at = used = 0;
 		}
 		if (n > 0) {
-			fprintf(out, "%*s%.*s", at == 0 ? indent - used : 1, "", n, text);
-			at += n + (at > 0);
+			fprintf(out, "%*s%.*s", at > 0 ? 1 : used < indent ? indent - used : 0, "", n, text);
+			at += n + (at > 0) + (at == 0 && used > indent ? used - indent : 0);
 		}
 		text += n;
 		text += *text == ' ';
@@ -170,9 +170,10 @@ manual_help(FILE *out)
 {
 	fputs("usage: aispm-agent COMMAND [OPTION]... [ARGUMENT]...\n\n"
 	    "Collects what clouds say about their AI workloads, finds what is unusual in it, and delivers both\n"
-	    "as events to Microsoft Sentinel, Kafka or a file.\n\ncommands:\n", out);
+	    "as events to Microsoft Sentinel, Kafka, syslog or a file.\n\ncommands:\n", out);
 	for (const struct command_row *row = command_rows; row->name != NULL; row++) {
-		fprintf(out, "  %s %s\n", row->name, row->args);
+		fprintf(out, "  %s ", row->name);
+		put_behind(out, row->args, 6, 3 + (int)strlen(row->name));
 		put_filled(out, row->help, 10);
 	}
 	fputs("\noptions:\n"

@@ -28,6 +28,8 @@ put_text(FILE *out, const char *text)
 			fputs("\\(ti", out);
 		else if (*text == '^')
 			fputs("\\(ha", out);
+		else if (*text == '|')
+			fputs("|\\:", out);
 		else
 			fputc(*text, out);
 	}
@@ -55,7 +57,7 @@ put_head(FILE *out, const char *page, int section)
 	fprintf(out, ".\\\" Made by aispm-agent help man; do not edit.\n.TH \"");
 	for (; *page != '\0'; page++)
 		fputc(*page >= 'a' && *page <= 'z' ? *page - 'a' + 'A' : *page, out);
-	fprintf(out, "\" %d \"\" \"aispm\\-agent %s\"\n.nh\n.ad l\n", section, PACKAGE_VERSION);
+	fprintf(out, "\" %d \"%s\" \"aispm\\-agent %s\"\n.nh\n.ad l\n", section, RELEASE_DATE, PACKAGE_VERSION);
 }
 
 static void
@@ -76,7 +78,7 @@ static const char *const page_1_intro[] = {
 	".SH DESCRIPTION",
 	"Reads what clouds say about their AI workloads (alerts, activity logs, service logs) from files and Kafka, makes events of it",
 	"by the mappings of \\fBaispm\\-agent\\-mappings\\fR(5), lets detectors look at them, and delivers records and findings to",
-	"Microsoft Sentinel, Kafka or a file.",
+	"Microsoft Sentinel, Kafka, syslog or a file.",
 	".PP",
 	"What was read is on disk, synced, before the source is told so, and stays there until every sink has acknowledged it: at least",
 	"once, through kill \\-9 and power loss. A repeat has the same EventId.",
@@ -99,16 +101,26 @@ static const char *const page_1_options[] = {
 	"\\fBrun \\-\\-once\\fR: when to give up, such as 90s or 10m (default 10m). What is left stays in the spool.",
 	".TP",
 	"\\fB\\-\\-format\\fR \\fIFORMAT\\fR",
-	"\\fBexplain\\fR: how events are written (default json).",
+	"\\fBexplain\\fR: how events are written: json (default), rows of AISPMEvents_CL; cef, lines of ArcSight's Common Event Format;",
+	"commonsecuritylog, rows of that table; ocsf, events of OCSF 1.8.0. Which column stands where is told by the files in",
+	"\\fI" DATA_DIR "/schemas/event\\fR.",
 	".TP",
 	"\\fB\\-\\-why\\fR",
 	"\\fBexplain\\fR: also say which mapping matched, which path filled each column, and what was left over.",
 	".TP",
 	"\\fB\\-\\-json\\fR",
-	"\\fBstatus\\fR, \\fBspool stat\\fR: one JSON object.",
+	"\\fBstatus\\fR, \\fBposture\\fR, \\fBspool stat\\fR, \\fBspool verify\\fR: one JSON object; \\fBspool dead\\fR: one a letter (also where the output is no",
+	"terminal).",
 	".TP",
 	"\\fB\\-\\-detector\\fR \\fIDETECTOR\\fR",
-	"\\fBbacktest\\fR: which detector.",
+	"\\fBbacktest\\fR: which detector. \\fBvolume\\fR reads CSV with the header timestamp,value: a row is one window of a series, whatever its",
+	"spacing; times are RFC 3339, or YYYY\\-MM\\-DD HH:MM:SS in UTC; repeats, gaps and steps back are normal, further columns are passed over.",
+	"It writes timestamp,value,score,alert, one row for each, in one pass; an alert is a score of 0.5 or more. With \\fB\\-c\\fR, its sensitivity",
+	"counts, and rows as long as its window are scored as the agent would; else rows of more than two minutes are taken for a series of any kind.",
+	"\\fBaccess\\fR and \\fBconfig\\fR take records and give their findings as JSON lines.",
+	".TP",
+	"\\fB\\-\\-online\\fR",
+	"\\fBcheck\\fR: also get each token and try each source and sink; no event is sent. What is not reached is named with its cause (69).",
 	".TP",
 	"\\fB\\-\\-plot\\fR \\fIFILE\\fR",
 	"\\fBbacktest\\fR: also draw the series, what was expected, and the alerts, as SVG.",
@@ -117,6 +129,67 @@ static const char *const page_1_options[] = {
 	"The version, and what it was built with.",
 	NULL
 };
+
+static const char *const page_1_spool[] = {
+	".SH THE SPOOL",
+	"\\fBaispm\\-agent spool\\fR looks at the state directory of the configuration, or at \\fIDIR\\fR: a state directory, or the folder",
+	"\\fIspool\\fR or \\fIdead\\fR in one. All but \\fBrepair\\fR and \\fBdead \\-\\-replay\\fR change nothing and may be used while the agent runs;",
+	"those two refuse then, and say which process it is.",
+	".TP",
+	"\\fBstat\\fR [\\fB\\-\\-json\\fR]",
+	"Segments, bytes, events, what is damaged or set aside, and how far each cursor is.",
+	".TP",
+	"\\fBverify\\fR [\\fB\\-\\-json\\fR]",
+	"Reads everything. Damage is named by file and byte range, and the exit status is 65. A write that was not finished is no damage:",
+	"nothing of it was acknowledged.",
+	".TP",
+	"\\fBrepair\\fR",
+	"Keeps what is whole and cuts the rest, each range into a file of its own with \\fI.bad\\fR in its name, and says what it did and which",
+	"events are lost. The agent goes on over damage by itself; repair makes the spool sound again, and \\fBverify\\fR says so. The files with",
+	"\\fI.bad\\fR may be removed; they count against \\fBagent.spool.max_bytes\\fR and make way when room is needed.",
+	".TP",
+	"\\fBdump\\fR [\\fB\\-\\-from\\fR \\fISEQ\\fR]",
+	"Events that no one has freed yet, as JSON lines with their numbers.",
+	".TP",
+	"\\fBdead\\fR [\\fB\\-\\-match\\fR \\fITEXT\\fR] [\\fB\\-\\-bytes\\fR]",
+	"What was set aside: when, record or event, from which source or sink, id, size, why. Never its text, unless \\fB\\-\\-bytes\\fR asks for the",
+	"raw bytes in base64. \\fITEXT\\fR is part of the source's or sink's name or of the reason, or a whole id: an event's EventId, or of a",
+	"record the first 32 digits of its SHA\\-256.",
+	".TP",
+	"\\fBdead \\-\\-replay\\fR [\\fB\\-\\-match\\fR \\fITEXT\\fR]",
+	"Back into the spool, for the next start of the agent to deliver: records are read anew by the mappings of the configuration and shown to the",
+	"detectors, events go as they are. All sinks get them; what a sink has had already has the same EventId. What cannot be read now either",
+	"stays (65). Letters leave only after the spool is synced.",
+	NULL
+};
+
+/* The flags of init, from their table. */
+static const struct { const char *name, *value, *help; } init_flags[] = {
+#define INIT_FLAG(field, name, value, key, help)	{ name, value, help },
+#define INIT_LIST(field, name, value, key, help)	{ name, value, help },
+#define INIT_SWITCH(field, name, help)			{ name, "", help },
+#include "run/init_flags.tbl"
+#undef INIT_FLAG
+#undef INIT_LIST
+#undef INIT_SWITCH
+};
+
+static const char *const page_1_init[] = {
+	".SH FIRST CONFIGURATION",
+	"\\fBaispm\\-agent init\\fR looks for log files under \\fI/var/log\\fR whose records a mapping knows, and for the identity that Azure has given this",
+	"machine; asks for the rest on a terminal, or takes it from flags with \\fB\\-\\-yes\\fR; writes a commented configuration (mode 0640) where \\fB\\-c\\fR",
+	"says; and tries it as \\fBcheck \\-\\-online\\fR does (69: written, but something was not reached). A file that is there is replaced only with",
+	"\\fB\\-\\-force\\fR, or if it is the package's own and untouched. What would not pass \\fBcheck\\fR is not written.",
+	NULL
+};
+
+static void
+put_init(FILE *out)
+{
+	put_lines(out, page_1_init);
+	for (size_t i = 0; i < sizeof(init_flags) / sizeof(init_flags[0]); i++)
+		put_item(out, init_flags[i].name, init_flags[i].value, init_flags[i].help);
+}
 
 static const char *const page_1_around[] = {
 	".SH SIGNALS",
@@ -156,19 +229,75 @@ static const char *const page_1_around[] = {
 
 static const char *const page_1_examples[] = {
 	".SH EXAMPLES",
-	"What is wrong with a configuration, and where:",
+	"A first configuration on a virtual machine of Azure, without questions:",
 	".PP",
 	".nf",
 	".RS",
-	"aispm\\-agent check \\-c agent.yaml",
+	"aispm\\-agent init \\-\\-yes \\-\\-endpoint https://soc\\-dcr\\-x1y2.eastus\\-1.ingest.monitor.azure.com \\e",
+	"    \\-\\-rule dcr\\-00000000000000000000000000000000 \\-\\-files '/var/log/ai/*.ndjson'",
 	".RE",
 	".fi",
 	".PP",
-	"What becomes of a record, and why:",
+	"What is wrong with a configuration, and where; and whether each token, source and sink answers:",
+	".PP",
+	".nf",
+	".RS",
+	"aispm\\-agent check \\-c agent.yaml \\-\\-online",
+	".RE",
+	".fi",
+	".PP",
+	"What becomes of a record, and why; the same records as CEF:",
 	".PP",
 	".nf",
 	".RS",
 	"aispm\\-agent explain \\-\\-why record.json",
+	"aispm\\-agent explain \\-\\-format cef records.ndjson.gz",
+	".RE",
+	".fi",
+	".PP",
+	"What the detectors would have said of last month:",
+	".PP",
+	".nf",
+	".RS",
+	"aispm\\-agent backtest \\-\\-detector volume \\-\\-plot requests.svg requests.csv >scored.csv",
+	"aispm\\-agent backtest \\-\\-detector access /var/log/ai/*.ndjson",
+	".RE",
+	".fi",
+	".PP",
+	"Whether control 1.24 holds, and how the running agent is:",
+	".PP",
+	".nf",
+	".RS",
+	"aispm\\-agent posture",
+	"aispm\\-agent status",
+	".RE",
+	".fi",
+	".PP",
+	"A look at what was set aside, and, once its cause is mended, back into the spool of a stopped agent:",
+	".PP",
+	".nf",
+	".RS",
+	"aispm\\-agent spool dead",
+	"systemctl stop aispm\\-agent",
+	"runuser \\-u aispm\\-agent \\-\\- aispm\\-agent spool dead \\-\\-replay \\-\\-match sentinel",
+	"runuser \\-u aispm\\-agent \\-\\- aispm\\-agent spool repair",
+	"systemctl start aispm\\-agent",
+	".RE",
+	".fi",
+	".PP",
+	"Completion in a shell that has none installed:",
+	".PP",
+	".nf",
+	".RS",
+	"source <(aispm\\-agent help completion bash)",
+	".RE",
+	".fi",
+	".PP",
+	"What the volume detector would have said about a recorded series, as a table and as a picture:",
+	".PP",
+	".nf",
+	".RS",
+	"aispm\\-agent backtest \\-\\-detector volume \\-\\-plot series.svg series.csv >scored.csv",
 	".RE",
 	".fi",
 	".PP",
@@ -252,6 +381,8 @@ put_page_1(FILE *out)
 		snprintf(status, sizeof(status), "%d", e->status);
 		put_item(out, status, "", e->help);
 	}
+	put_init(out);
+	put_lines(out, page_1_spool);
 	put_lines(out, page_1_around);
 	put_messages(out);
 	put_counters(out);

@@ -217,10 +217,11 @@ replay(struct asked *a, const char *state_dir)
 	if (a->conf == NULL)
 		return usage("--replay needs the configuration: -c FILE");
 	rc = replay_run(a->conf, state_dir, is_wanted, a, &r, &err);
-	fprintf(a->out, a->json ? "{\"letters\":%llu,\"events\":%llu,\"findings\":%llu,\"refused\":%llu}\n" :
-	    "%llu letters back in the spool: %llu events, %llu findings; %llu cannot be read now either and stay\n",
-	    (unsigned long long)r.letters, (unsigned long long)r.events, (unsigned long long)r.findings,
-	    (unsigned long long)r.refused);
+	if (rc == 0 || r.letters > 0)
+		fprintf(a->out, a->json ? "{\"letters\":%llu,\"events\":%llu,\"findings\":%llu,\"refused\":%llu}\n" :
+		    "%llu letters back in the spool: %llu events, %llu findings; %llu cannot be read now either and stay\n",
+		    (unsigned long long)r.letters, (unsigned long long)r.events, (unsigned long long)r.findings,
+		    (unsigned long long)r.refused);
 	if (rc != 0)
 		return failed(&err);
 	return r.refused == 0 ? 0 : EX_DATAERR;

@@ -15,9 +15,9 @@
 #include "source/kafka_source.h"
 #include "source/source.h"
 
-#define ASK_MS		5000
+#define ASK_MS		1000
 #define AGAIN_US	300000
-#define TRIES		24		/* about two minutes, well inside max.poll.interval.ms */
+#define TRIES		90		/* about two minutes, well inside max.poll.interval.ms */
 
 static bool
 may_go_on(struct kafka_plan *p, int tries)

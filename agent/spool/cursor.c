@@ -86,6 +86,7 @@ cursors_each(const char *dir, void (*see)(void *arg, const char *name, bool soun
 		return errno == ENOENT ? 0 : -1;
 	while ((e = readdir(d)) != NULL) {
 		uint64_t generation = 0, seq = 0;
+		enum slots got;
 		int fd;
 
 		if (!name_is_fine(e->d_name))
@@ -94,8 +95,9 @@ cursors_each(const char *dir, void (*see)(void *arg, const char *name, bool soun
 		fd = sys.open(path, O_RDONLY, 0);
 		if (fd < 0)
 			continue;
-		see(arg, e->d_name, read_slots(fd, &generation, &seq) != SLOTS_DAMAGED, seq);
+		got = read_slots(fd, &generation, &seq);
 		sys.close(fd);
+		see(arg, e->d_name, got != SLOTS_DAMAGED, seq);
 	}
 	closedir(d);
 	return 0;

@@ -12,7 +12,7 @@
 #include "spool/store.h"
 
 struct look {
-	uint64_t	segments, bytes, groups, entries, marks, damaged, aside, aside_bytes, first_seq, last_seq;
+	uint64_t	segments, bytes, groups, entries, marks, damaged, aside, aside_bytes, first_seq, last_seq, next_seq;
 	bool		print, json, comma;
 	uint64_t	from_seq;
 	int		(*see)(void *arg, uint64_t seq, struct slice entry);
@@ -91,7 +91,7 @@ look_segment(struct look *l, struct survey *y, size_t i, struct err *err)
 	while ((got = walk_next(&w, &h, &payload, err)) != WALK_END && got != -1) {
 		if (got == WALK_GROUP && look_group(l, &h, buf_slice(&payload)) != 0)
 			break;
-		if (got == WALK_DAMAGE || (got == WALK_TAIL && !newest && w.next_seq != w.below_seq))
+		if (got == WALK_DAMAGE || (got == WALK_TAIL && ((!newest && w.next_seq != w.below_seq) || !walk_tail_is_torn(&w))))
 			say_damage(l, first, w.from, w.to, w.from < w.to ? "not what was written" : "events are missing");
 		else if (got == WALK_TAIL && l->print && !l->json)
 			printf("%020llu.seg: bytes %llu to %llu: a write that was not finished; nothing of it was acknowledged\n",
@@ -99,6 +99,7 @@ look_segment(struct look *l, struct survey *y, size_t i, struct err *err)
 	}
 	if (got == WALK_END && !newest && w.next_seq < w.below_seq && w.to != w.end)
 		say_damage(l, first, w.end, w.end, "events are missing behind it");
+	l->next_seq = w.next_seq;
 	sys.close(fd);
 	buf_fini(&payload);
 	return got == -1 ? -1 : 0;
@@ -158,12 +159,13 @@ verify_cursor(void *arg, const char *name, bool sound, uint64_t seq)
 	struct look *l = arg;
 	char path[80];
 
-	(void)seq;
-	if (sound)
+	snprintf(path, sizeof(path), "cursors/%s", name);
+	if (sound && seq < l->next_seq)
+		return;
+	if (sound && seq == 0)
 		return;
 	l->damaged++;
-	snprintf(path, sizeof(path), "cursors/%s", name);
-	say_range(l, path, 0, 64, "the cursor is damaged");
+	say_range(l, path, 0, 64, sound ? "it is ahead of the events: acknowledged ones are missing" : "the cursor is damaged");
 }
 
 int

@@ -134,18 +134,16 @@ scan(struct look *l, size_t i, struct walk *w, uint64_t *ret_end, uint64_t *ret_
 }
 
 static void
-tell_tail(struct look *l, const struct found *f, uint64_t from)
+tell_tail(struct look *l, const struct found *f, const struct walk *w)
 {
 	struct spool *s = l->s;
+	char name[32];
 
-	if (cursors_greatest(s) > s->last_seq)
-		spool_tell_damage(s, f->head.first_seq, from, f->size, "acknowledged events were here; bytes are not what was written");
-	else if (s->events.torn != NULL) {
-		char name[32];
-
-		snprintf(name, sizeof(name), "%020llu.seg", (unsigned long long)f->head.first_seq);
-		s->events.torn(s->events.arg, name, f->size - from);
-	}
+	snprintf(name, sizeof(name), "%020llu.seg", (unsigned long long)f->head.first_seq);
+	if (!walk_tail_is_torn(w))
+		spool_tell_damage(s, f->head.first_seq, w->from, w->to, "bytes are not what was written");
+	else if (s->events.torn != NULL)
+		s->events.torn(s->events.arg, name, w->to - w->from);
 }
 
 /* The newest segment: where numbering goes on, and whether this file does. */
@@ -169,7 +167,7 @@ adopt(struct look *l, struct err *err)
 	segment->durable_bytes = end;
 	segment->next_seq = s->next_seq = w.next_seq;
 	if (end < f->size) {
-		tell_tail(l, f, end);
+		tell_tail(l, f, &w);
 		l->floor = w.next_seq + walk_used_numbers(&w, end, f->size);
 	}
 	if (end < f->size || !f->head_good) {
@@ -278,7 +276,7 @@ go_on_from(struct spool *s, uint64_t floor)
 {
 	uint64_t greatest = cursors_greatest(s);
 
-	if (greatest > s->last_seq && s->events.damage != NULL)
+	if (greatest >= s->next_seq && s->events.damage != NULL)
 		s->events.damage(s->events.arg, "cursors", s->last_seq, greatest,
 		    "events between these numbers were acknowledged, and the spool no longer has them");
 	if (greatest + 1 > floor)

@@ -25,6 +25,7 @@ struct repair {
 	struct spool	 s;		/* for its positions, id and directory; no segment is open in it */
 	struct survey	 all;
 	uint64_t	 last_seq;	/* newest entry up to here */
+	uint64_t	 newest_seq;	/* the next number that the newest segment would give */
 	unsigned	 done;
 
 	/* the segment that is written anew */
@@ -194,6 +195,9 @@ pass(struct repair *r, size_t i, bool write, bool *ret_bad, struct err *err)
 			*ret_bad = true;
 			if (got == WALK_TAIL && i + 1 == r->all.n)
 				r->floor = w.next_seq + walk_used_numbers(&w, w.from, w.to);
+			if (write && got == WALK_DAMAGE && w.next_seq > w.missing_seq)
+				printf("%020llu.seg: events %llu to %llu are lost\n", (unsigned long long)f->head.first_seq,
+				    (unsigned long long)w.missing_seq, (unsigned long long)w.next_seq - 1);
 			rc = got == -1 ? -1 : write ? keep_cut(r, fd, f->head.first_seq, w.from, w.to, err) : 0;
 			continue;
 		}
@@ -227,6 +231,7 @@ follow(struct repair *r, size_t i, struct err *err)
 		if (got == WALK_GROUP && h.entries > 0)
 			r->last_seq = w.next_seq - 1;
 	}
+	r->newest_seq = w.next_seq;
 	sys.close(fd);
 	return rc;
 }
@@ -262,6 +267,7 @@ repair_segment(struct repair *r, size_t i, struct err *err)
 	if (r->nparts == 0 && begin_part(r, f->head.first_seq, r->last_seq < f->head.first_seq ? r->last_seq :
 	    f->head.first_seq - 1, err) != 0)
 		return -1;
+	r->newest_seq = r->next_seq;
 	if (end_part(r, err) != 0 || put_in_place(r, f->head.first_seq, err) != 0)
 		return -1;
 	if (f->head.after_seq > before && i > 0)
@@ -279,12 +285,14 @@ begin_behind(struct repair *r, struct err *err)
 	char from[4200], to[4200];
 
 	r->nparts = 0;
+	r->done++;
 	if (begin_part(r, r->floor, r->last_seq, err) != 0 || end_part(r, err) != 0)
 		return -1;
 	path_of(r, r->floor, NEW, from);
 	path_of(r, r->floor, "", to);
 	if (sys.rename(from, to) != 0)
 		return err_set_sys(err, ERR_AGAIN, "%s: cannot rename", from);
+	printf("%020llu.seg: begun, so that numbers which may have been used are not used again\n", (unsigned long long)r->floor);
 	return sys_sync_dir(r->s.dir, err);
 }
 
@@ -294,7 +302,8 @@ repair_cursor(void *arg, const char *name, bool sound, uint64_t seq)
 	struct repair *r = arg;
 	char from[4200], to[4200];
 
-	(void)seq;
+	if (sound && seq >= r->floor)
+		r->floor = seq + 1;
 	if (sound)
 		return;
 	snprintf(from, sizeof(from), "%s/cursors/%s", r->s.dir, name);
@@ -323,7 +332,7 @@ spool_repair_print(const char *dir, struct err *err)
 		rc = repair_segment(&r, i, err);
 	if (rc == 0 && cursors_each(dir, repair_cursor, &r) != 0)
 		rc = err_set_sys(err, ERR_AGAIN, "%s/cursors: cannot open", dir);
-	if (rc == 0 && r.floor > r.last_seq + 1)
+	if (rc == 0 && r.all.n > 0 && r.floor > r.newest_seq)
 		rc = begin_behind(&r, err);
 	if (rc == 0)
 		puts(r.done == 0 ? "nothing to repair" : "repaired");

@@ -273,6 +273,22 @@ walk_next(struct walk *w, struct group_head *ret, struct buf *payload, struct er
 	return WALK_DAMAGE;
 }
 
+bool
+walk_tail_is_torn(const struct walk *w)
+{
+	static const char none[GROUP_HEAD];
+	char head[GROUP_HEAD];
+	struct group_head h;
+
+	if (w->to - w->from < GROUP_HEAD)
+		return true;
+	if (sys_pread_full(w->fd, head, sizeof(head), (off_t)w->from) != GROUP_HEAD)
+		return false;
+	if (group_head_get(head, w->seed, &h))
+		return h.payload_bytes > w->to - w->from - GROUP_HEAD;
+	return memcmp(head, none, sizeof(head)) == 0;
+}
+
 uint64_t
 walk_used_numbers(const struct walk *w, uint64_t from, uint64_t to)
 {

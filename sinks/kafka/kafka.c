@@ -67,7 +67,7 @@ producer_settings(struct kafka_sink *k, const char *client, struct err *err)
 	return 0;
 }
 
-/* Of the consumer that reads the place. */
+/* Of the consumer that reads the place; what options say of producers alone means nothing to it. */
 static int
 reader_settings(struct kafka_sink *k, const char *client, struct err *err)
 {
@@ -85,33 +85,61 @@ reader_settings(struct kafka_sink *k, const char *client, struct err *err)
 }
 
 static void
-free_settings(struct kafka_sink *k)
+free_settings(rd_kafka_conf_t *producer, rd_kafka_conf_t *reader)
 {
-	if (k->settings != NULL)
-		rd_kafka_conf_destroy(k->settings);
-	if (k->reader_settings != NULL)
-		rd_kafka_conf_destroy(k->reader_settings);
-	k->settings = k->reader_settings = NULL;
+	if (producer != NULL)
+		rd_kafka_conf_destroy(producer);
+	if (reader != NULL)
+		rd_kafka_conf_destroy(reader);
 }
 
 int
 kafka_sink_settings(struct kafka_sink *k, struct err *err)
 {
+	rd_kafka_conf_t *producer = k->settings, *reader = k->reader_settings;
 	char client[64];
 
 	snprintf(client, sizeof(client), "aispm-agent-%.32s", k->sink->agent_id != NULL ? k->sink->agent_id : "");
-	free_settings(k);
-	if (producer_settings(k, client, err) != 0)
-		return -1;
-	return k->mode == KAFKA_TRANSACTIONS ? reader_settings(k, client, err) : 0;
+	k->settings = k->reader_settings = NULL;
+	if (producer_settings(k, client, err) == 0 && (k->mode != KAFKA_TRANSACTIONS || reader_settings(k, client, err) == 0)) {
+		free_settings(producer, reader);
+		return 0;
+	}
+	free_settings(k->settings, k->reader_settings);
+	k->settings = producer;
+	k->reader_settings = reader;
+	return -1;
 }
 
 /* ---- the contract ----------------------------------------------------------------------- */
 
 static void
+probed(void *arg, const struct err *why)
+{
+	struct kafka_sink *k = arg;
+	const bool held = why != NULL && (why->kind == ERR_DENIED || why->kind == ERR_CONFIG);
+
+	sink_answer(k->sink, k->batch, why == NULL ? SINK_DELIVERED : held ? SINK_HELD : SINK_LATER, 0, why);
+}
+
+/* No transaction is begun: that would fence the agent that runs. */
+static void
+probe(struct kafka_sink *k, const struct batch *b)
+{
+	struct err err = { 0 };
+
+	k->batch = b;
+	if (kafka_probe_open(&k->probe, k->sink->loop, k->conf, k->token, (const char *const *)&k->topic, 1, probed, k, &err) != 0)
+		probed(k, &err);
+}
+
+static void
 kafka_put(struct sink *s, const struct batch *b)
 {
-	kafka_produce(s->priv, b);
+	if (b->n == 0)
+		probe(s->priv, b);
+	else
+		kafka_produce(s->priv, b);
 }
 
 static void
@@ -132,13 +160,14 @@ kafka_close(struct sink *s)
 
 	if (k == NULL)
 		return;
+	kafka_probe_close(k->probe);
 	kafka_produce_close(k);
 	kafka_token_close(k->token);
 	loop_unwatch(k->watch);
 	loop_timer_free(k->look);
 	if (k->knock_fd >= 0)
 		close(k->knock_fd);
-	free_settings(k);
+	free_settings(k->settings, k->reader_settings);
 	kafka_acked_fini(&k->there);
 	pthread_mutex_destroy(&k->ear.lock);
 	free(k->topic);

@@ -1,10 +1,9 @@
 /*
  * kafka_sink.h - the inside of sink `kafka`; nobody else includes it.
  *
- * Story:   kafka.c is the contract of sink.h and the settings; produce.c sends one batch and hears what becomes of it; link.c
- *          has the clients; place.c says which of
- *          its entries Kafka has already; job.c makes the calls that may block, each on a thread of its own; ear.c hears what a broker
- *          refuses and librdkafka keeps to itself.
+ * Story:   kafka.c is the contract of sink.h and the settings; produce.c sends one batch and hears what becomes of it; link.c has the
+ *          clients; place.c says which entries Kafka has already; job.c makes the calls that may block, each on a thread of its own;
+ *          ear.c hears what a broker refuses and librdkafka keeps to itself.
  * Phases:  IDLE -> OPENING -> SENDING -> ENDING -> IDLE; a failure goes by UNDOING, or lets the producer go. With transactions
  *          a batch is one of them; without, OPENING, ENDING and UNDOING do not come.
  */
@@ -19,6 +18,7 @@
 
 #include "base/err.h"
 #include "net/kafka_client.h"
+#include "net/kafka_probe.h"
 #include "sinks/batch.h"
 #include "sinks/kafka/acked.h"
 #include "sinks/sink.h"
@@ -87,6 +87,7 @@ struct kafka_sink {
 	uint64_t		 transaction_ms;
 
 	struct kafka_token	*token;		/* or NULL: no `auth` */
+	struct kafka_probe	*probe;		/* check --online */
 	struct kafka_ear	 ear;
 	rd_kafka_t		*rk, *reader;
 	rd_kafka_topic_t	*rkt;		/* its partitions are asked for as soon as it is made */
@@ -122,7 +123,7 @@ struct kafka_sink {
 };
 
 /* kafka.c */
-int	kafka_sink_settings(struct kafka_sink *, struct err *);	/* anew, for its mode */
+int	kafka_sink_settings(struct kafka_sink *, struct err *);	/* anew, for its mode; untouched on failure */
 
 /* link.c */
 /* New ones for the old; with `fenced` only the one that reads the place. */

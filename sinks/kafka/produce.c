@@ -130,8 +130,9 @@ note_failure(struct kafka_sink *k, rd_kafka_resp_err_t code)
 {
 	struct err why = { 0 };
 
-	k->fenced |= k->mode == KAFKA_TRANSACTIONS && is_fence(code);
 	kafka_client_explain(code, NULL, &why);
+	if (is_fence(code))
+		why.kind = ERR_AGAIN;		/* undoing tells whether another did it */
 	k->failed++;
 	if (rank_of(code, &why) > k->why_rank) {
 		k->why_rank = rank_of(code, &why);

@@ -150,7 +150,7 @@ def test_cloudtrail_tells_who_called_which_model_and_what_it_took():
     assert got[5]["AiDeployment"] == "fraud-prod"
     for e in got:
         assert e["RequestCount"] == 1 and e["CloudRegion"] == "eu-west-1" and e["CloudAccountId"] == "210987654321"
-        assert "RequestBody" not in e["AdditionalFields"] and "ChangeArea" not in e["AdditionalFields"]
+        assert "RequestBody" not in e["AdditionalFields"] and "ChangeKind" not in e["AdditionalFields"]
 
 
 def cloudtrail(name, source="bedrock.amazonaws.com", **members):
@@ -184,7 +184,7 @@ CHANGES = {
 def test_every_operation_that_changes_aws_ai_is_marked_and_weighed():
     for source, operations in CHANGES.items():
         got = explain(*[cloudtrail(o, source) for o in operations])
-        assert {e["Operation"]: (e["EventSeverity"], extra(e, "ChangeArea")) for e in got} == operations
+        assert {e["Operation"]: (e["EventSeverity"], extra(e, "ChangeKind")) for e in got} == operations
         for e in got:
             assert e["EventClass"] == "activity" and extra(e, "RequestBody") == {"x": 1} and "RequestCount" not in e
 
@@ -194,7 +194,7 @@ def test_what_only_reads_or_belongs_to_others_is_no_change():
     got = explain(*[cloudtrail(o, readOnly=True) for o in reads], cloudtrail("DescribeEndpoint", "sagemaker.amazonaws.com", readOnly=True),
                   cloudtrail("CreateApp", "amplify.amazonaws.com"), cloudtrail("DeleteGuardrail", "control-tower.amazonaws.com"))
     for e in got:
-        assert e["EventSeverity"] == "Informational" and extra(e, "ChangeArea") is None and "RequestCount" not in e, e["Operation"]
+        assert e["EventSeverity"] == "Informational" and extra(e, "ChangeKind") is None and "RequestCount" not in e, e["Operation"]
     assert [e["TargetResourceType"] for e in got[-2:]] == ["other", "other"]
 
 
@@ -210,7 +210,7 @@ def test_a_change_is_weighed_by_what_it_says():
     assert extra(agent, "RequestBody")["instruction"] == "(redacted)" and extra(agent, "RequestBody")["agentName"] == "support"
     assert set(extra(agent, "Instruction")) == {"length", "sha256"}
     key = got[7]
-    assert columns(key, "TargetResourceType", "EventSeverity") == ("amazon_bedrock", "Medium") and extra(key, "ChangeArea") == "key"
+    assert columns(key, "TargetResourceType", "EventSeverity") == ("amazon_bedrock", "Medium") and extra(key, "ChangeKind") == "key"
     script = of("aws_cloudtrail", "changes_sagemaker")[0]
     assert script["EventSeverity"] == "High" and extra(script, "StartScript")["length"] == 36
 
@@ -236,14 +236,14 @@ def test_the_real_cloudtrail_records_come_out_right():
     delete, listed = events(shared("E_cloudtrail/panther_bedrock_delete_logging.ndjson"))
     assert columns(delete, "TimeGenerated", "EventSeverity", "ActorUsername", "SrcIpAddr", "CloudRegion", "TargetResourceType") == \
         ("2025-01-21T17:49:47.000Z", "High", "dr.evil", "161.97.249.211", "us-west-2", "amazon_bedrock")
-    assert extra(delete, "ChangeArea") == "logging" and extra(listed, "ChangeArea") is None
+    assert extra(delete, "ChangeKind") == "logging" and extra(listed, "ChangeKind") is None
     update, gone, _ = events(shared("E_cloudtrail/panther_bedrock_guardrail.ndjson"))
     assert [e["EventSeverity"] for e in (update, gone)] == ["Medium", "High"]
     assert update["TargetResourceName"] == gone["TargetResourceName"] == "cmy5azq5koeo"
     stratus = events(shared("E_cloudtrail/stratus_bedrock_invoke_model.ndjson"))
     assert len({e["EventId"] for e in stratus}) == len(stratus) == 15
     assert all(e["ActorUsername"] == "cli" and "SrcIpAddr" not in e and extra(e, "SourceAddress") == "035.249.253.232" for e in stratus)
-    assert sorted(e["Operation"] for e in stratus if extra(e, "ChangeArea") == "access") == \
+    assert sorted(e["Operation"] for e in stratus if extra(e, "ChangeKind") == "access") == \
         ["CreateFoundationModelAgreement", "PutFoundationModelEntitlement", "PutUseCaseForModelAccess"]
     assert [e["AiModelName"] for e in stratus if "RequestCount" in e] == ["anthropic.claude-3-sonnet-20240229-v1:0"]
     runtime, = events(shared("E_cloudtrail_sumologic/bedrock_agentcore_createagentruntime.ndjson"))
@@ -343,7 +343,7 @@ def test_google_data_access_is_calls_of_models():
     assert columns(quota, *call) == ("Failure", 429, "Medium", 1, None, None, "4711", "User")
     assert columns(denied, *call) == ("Failure", 403, "Medium", 1, "gemini-2.5-flash", "001", None, "User")
     assert columns(bidi, "EventResult", "RequestCount") == ("NA", None), "of a long call the last record counts"
-    assert columns(listed, "RequestCount", "EventSeverity") == (None, "Informational") and extra(listed, "ChangeArea") is None
+    assert columns(listed, "RequestCount", "EventSeverity") == (None, "Informational") and extra(listed, "ChangeKind") is None
     assert extra(quota, "ErrorCode") == "RESOURCE_EXHAUSTED" and extra(denied, "PermissionDenied") == "aiplatform.x"
     for e in (stream, quota, denied):
         assert e["CloudAccountId"] == "contoso-ai" and e["CloudRegion"] == "europe-west4" and "RequestBody" not in e["AdditionalFields"]
@@ -351,7 +351,7 @@ def test_google_data_access_is_calls_of_models():
 
 def test_google_changes_are_marked_and_weighed():
     got = of("gcp_audit", "admin_activity")
-    seen = [(e["Operation"].rsplit(".", 2)[-1], e["EventSeverity"], e["EventResult"], extra(e, "ChangeArea"), e["TargetResourceType"]) for e in got]
+    seen = [(e["Operation"].rsplit(".", 2)[-1], e["EventSeverity"], e["EventResult"], extra(e, "ChangeKind"), e["TargetResourceType"]) for e in got]
     v = "gcp_vertex_ai"
     assert seen == [
         ("DeployModel", "Medium", "NA", "endpoint", v), ("DeployModel", "Medium", "Success", "endpoint", v),
@@ -462,6 +462,8 @@ def test_spans_of_others_make_no_event():
     record = {"resourceSpans": [{"resource": {}, "scopeSpans": [{"spans": [{"traceId": "0" * 32, "spanId": "1" * 16, "name": "GET", "attributes": [
         {"key": "http.method", "value": {"stringValue": "GET"}}]}]}]}]}
     assert explain(record) == []
+    told = run("--why", data=json.dumps(record).encode()).stdout.decode()
+    assert "element 1 makes no event" in told
 
 
 def test_otel_logs_count_the_call_once_and_hide_what_was_said():

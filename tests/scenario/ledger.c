@@ -16,6 +16,7 @@
 #include "base/json.h"
 #include "site.h"
 #include "spool/dead.h"
+#include "spool/spool.h"
 #include "tests/unit/far_side.h"
 
 #define BODY_BYTES	(64u << 20)
@@ -63,19 +64,6 @@ ledger_add(struct ledger *l, const char *path, bool broken)
 		abort();
 	l->v[++l->n] = (struct ledger_record){ .stream = stream_of(l, path), .broken = broken, .written = true };
 	return l->n;
-}
-
-void
-ledger_rotated(struct ledger *l, const char *path, bool perishable)
-{
-	uint32_t stream = stream_of(l, path);
-
-	for (unsigned n = 1; perishable && n <= l->n; n++)
-		if (l->v[n].stream == stream)
-			l->v[n].perishable = true;
-	for (size_t i = 0; i < l->nfiles; i++)
-		if (strcmp(l->files[i].path, path) == 0)
-			l->files[i].stream = ++l->nstreams;
 }
 
 void
@@ -206,7 +194,7 @@ account_server(struct account *a, struct site *s)
 	}
 }
 
-/* The first time each record stands in a file, its stream's records must be in order. */
+/* The first time each record stands in a file, its stream's records must be in order; what comes again comes when it comes. */
 static void
 check_order(struct account *a, const struct ledger *l, struct slice line, unsigned *newest)
 {
@@ -220,8 +208,8 @@ check_order(struct account *a, const struct ledger *l, struct slice line, unsign
 		newest[l->v[n].stream] = n;
 }
 
-void
-account_file(struct account *a, struct site *s, const char *path)
+static void
+read_file(struct account *a, struct site *s, const char *path, bool ordered)
 {
 	unsigned *newest = must(calloc(s->ledger.nstreams + 1, sizeof(*newest)));
 	struct slice rest;
@@ -238,12 +226,18 @@ account_file(struct account *a, struct site *s, const char *path)
 			snprintf(a->flaw, sizeof(a->flaw), "%s ends in half a line", path);
 		else if (!take_json(a, &s->ledger, line, true))
 			snprintf(a->flaw, sizeof(a->flaw), "%s holds a line that is no JSON", path);
-		else
+		else if (ordered)
 			check_order(a, &s->ledger, line, newest);
 		rest = slice_make(rest.p + line.n + (nl != NULL), rest.n - line.n - (nl != NULL));
 	}
 	buf_fini(&b);
 	free(newest);
+}
+
+void
+account_file(struct account *a, struct site *s, const char *path)
+{
+	read_file(a, s, path, true);
 }
 
 struct dead_look {
@@ -284,6 +278,44 @@ account_dead(struct account *a, struct site *s, const char *words, size_t *ret_n
 	*ret_n = k.n;
 }
 
+/* ---- rotation ---------------------------------------------------------------------------- */
+
+struct taken {
+	const struct ledger	*l;
+	bool			*v;
+};
+
+static int
+see_entry(void *arg, uint64_t seq, struct slice entry)
+{
+	struct taken *k = arg;
+
+	(void)seq;
+	k->v[number_in(entry, k->l)] = true;
+	return 0;
+}
+
+void
+ledger_rotated(struct site *s, const char *path, bool gone)
+{
+	struct ledger *l = &s->ledger;
+	struct taken k = { l, must(calloc(l->n + 1, sizeof(*k.v))) };
+	uint32_t stream = stream_of(l, path);
+	char spool[256];
+	struct err err;
+
+	snprintf(spool, sizeof(spool), "%s/spool", s->state_dir);
+	if (gone)
+		(void)spool_dump(spool, 0, see_entry, &k, &err);
+	for (unsigned n = 1; gone && n <= l->n; n++)
+		if (l->v[n].stream == stream)
+			l->v[n].perishable = !k.v[n];
+	for (size_t i = 0; i < l->nfiles; i++)
+		if (strcmp(l->files[i].path, path) == 0)
+			l->files[i].stream = ++l->nstreams;
+	free(k.v);
+}
+
 /* ---- promises --------------------------------------------------------------------------- */
 
 struct accounts {
@@ -293,7 +325,7 @@ struct accounts {
 	size_t		 n;
 };
 
-/* A sink's file, and what it was once: PATH, PATH.1, PATH.removed0. */
+/* A sink's file, and what it was once: PATH, PATH.1, PATH.removed0. Of several nobody knows which came first, so the order is not judged. */
 static void
 account_rotated(struct account *a, struct site *s, const char *path)
 {
@@ -303,7 +335,7 @@ account_rotated(struct account *a, struct site *s, const char *path)
 	snprintf(pattern, sizeof(pattern), "%s*", path);
 	if (glob(pattern, 0, NULL, &found) == 0)
 		for (size_t i = 0; i < found.gl_pathc; i++)
-			account_file(a, s, found.gl_pathv[i]);
+			read_file(a, s, found.gl_pathv[i], found.gl_pathc == 1);
 	globfree(&found);
 }
 

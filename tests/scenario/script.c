@@ -173,7 +173,7 @@ fits(const struct place *p, const char *value, bool expects)
 	case 'S' * 256 + 'T':
 		return is_number(value, 200, 599);
 	case 'T' * 256 + 'I':
-		return conf_parse_time(value, &v);
+		return conf_parse_time(value + (value[0] == '+'), &v);
 	case 'B' * 256 + 'Y':
 		return conf_parse_bytes(value, &v);
 	case 'R' * 256 + 'A':
@@ -425,7 +425,7 @@ step_ms(const struct step *s, size_t i)
 {
 	uint64_t v = 0;
 
-	if (!conf_parse_time(s->args[i], &v))
+	if (!conf_parse_time(s->args[i] + (s->args[i][0] == '+'), &v))
 		abort();
 	return v;
 }

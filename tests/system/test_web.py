@@ -84,6 +84,25 @@ def test_the_page_is_readable_without_scripts_and_shows_nothing_of_records(page)
     assert "top-secret-prompt" not in body and "user-" not in body
 
 
+def test_the_busiest_series_are_drawn_and_told_in_words(site, running):
+    port = free_port()
+    site.configure(site.file_sink())
+    site.conf.write_text(site.conf.read_text().replace("agent: {", f"agent: {{http: \"127.0.0.1:{port}\", "))
+    site.append([record(n) for n in range(0, 3600, 2)])
+    running()
+
+    def look():
+        try:
+            c = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            c.request("GET", "/")
+            return c.getresponse().read().decode()
+        except OSError:
+            return ""
+    body = wait_for(lambda: (b := look()).count("<svg") >= 2 and b)
+    assert "<b>contoso</b>: 30 requests in the newest window" in body and "deployment chat of contoso" in body
+    assert body.count("<figcaption id=chart") == body.count("aria-labelledby=chart") == body.count("<svg")
+
+
 def test_only_reading_from_this_machine_is_answered(page):
     assert page("/", headers={"Host": "evil.example"})[0] == 403
     assert page("/", headers={"Host": "localhost:1"})[0] == 200

@@ -1,7 +1,7 @@
 /*
  * torture.c - every scenario again, and each time something else fails: the Nth system call, the Nth allocation, the power.
  *
- *     torture DIR                 a sample of all N, in less than a minute; LONG=1: all of them
+ *     torture DIR-or-FILE         a sample of all N, in less than a minute; SAMPLES=20: more of them, LONG=1: all
  *     torture FILE FAULT N        that one alone, with the agent's log and where it struck
  *
  * Expectations are passed over; what is judged are the promises. Nothing crashes, leaks or hangs; the spool never passes its limit;
@@ -36,6 +36,8 @@
 #define DRAIN_MS	120000
 #define DRAINS		40		/* all in all more than an hour: a held sink knocks each 1 to 5 minutes */
 #define TOLD		3		/* broken promises that are told of one row */
+
+static uint64_t samples = SAMPLES;	/* of each row: SAMPLES in the environment, or all by LONG=1 */
 
 struct run {
 	struct site	 site;
@@ -196,8 +198,7 @@ scatter(const char *name, enum fault fault, uint64_t i)
 static bool
 run_row(const struct script *script, enum fault fault, uint64_t total, unsigned number)
 {
-	const char *all = getenv("LONG");
-	uint64_t n = all != NULL && strcmp(all, "1") == 0 ? total : total < SAMPLES ? total : SAMPLES;
+	uint64_t n = samples < total ? samples : total;
 	unsigned failed = 0;
 	char say[512];
 
@@ -272,10 +273,14 @@ main(int argc, char **argv)
 	char pattern[4096];
 	glob_t found;
 
+	if (getenv("SAMPLES") != NULL)
+		samples = strtoull(getenv("SAMPLES"), NULL, 10);
+	if (getenv("LONG") != NULL && strcmp(getenv("LONG"), "1") == 0)
+		samples = UINT64_MAX;
 	if (argc == 4)
 		return replay(argv[1], argv[2], argv[3]);
 	if (argc != 2) {
-		fprintf(stderr, "usage: torture DIR | torture FILE FAULT N\n");
+		fprintf(stderr, "usage: torture DIR-or-FILE | torture FILE FAULT N\n");
 		return 64;
 	}
 	snprintf(pattern, sizeof(pattern), "%s/*.scn", argv[1]);

@@ -130,7 +130,7 @@ make_change(struct node *f, const struct change *c, size_t n)
 			memset(f->bytes + f->n, 0, end - f->n);
 		f->n = end;
 	}
-	if (!c->truncate)
+	if (!c->truncate && n > 0)
 		memcpy(f->bytes + c->at, c->bytes, n);
 }
 

@@ -239,6 +239,110 @@ a_full_disk_is_an_error_and_not_a_loss(void **state)
 	assert_int_equal(look(&damaged).n, 2);
 }
 
+static int syncs_to_fail;
+
+/* As after a real EIO: what was written is gone from the page cache, and the next sync says yes. */
+static int
+lossy_sync(int fd)
+{
+	struct stat st;
+
+	if (syncs_to_fail == 0)
+		return 0;
+	syncs_to_fail--;
+	assert_int_equal(fstat(fd, &st), 0);
+	if (st.st_size > 200)
+		assert_int_equal(ftruncate(fd, 200), 0);
+	errno = EIO;
+	return -1;
+}
+
+static void
+what_a_failed_sync_dropped_is_written_again(void **state)
+{
+	struct dead *d = open_dead(1 << 20);
+	uint64_t damaged;
+
+	(void)state;
+	assert_int_equal(put(d, 1, 100), 0);
+	sys.fdatasync = lossy_sync;
+	syncs_to_fail = 2;
+	assert_int_equal(put(d, 2, 500), -1);
+	assert_int_equal(dead_sync(d, NULL), -1);
+	assert_int_equal(dead_sync(d, NULL), 0);
+	dead_close(d);
+	assert_int_equal(look(&damaged).n, 2);
+	assert_int_equal(damaged, 0);
+}
+
+static void
+a_flipped_byte_costs_one_letter_and_the_others_stay(void **state)
+{
+	struct dead *d = open_dead(1 << 20);
+	char path[128];
+	uint64_t damaged;
+	int fd;
+
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(put(d, i, 100), 0);
+	dead_close(d);
+	snprintf(path, sizeof(path), "%s/0000000001.dead", dir);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, "y", 1, 250), 1);
+	close(fd);
+	assert_int_equal(look(&damaged).n, 4);
+	assert_int_equal(damaged, 1);
+	d = open_dead(1 << 20);
+	assert_int_equal(put(d, 9, 100), 0);
+	dead_close(d);
+	assert_int_equal(look(&damaged).n, 5);
+	assert_int_equal(look(&damaged).last, 1009);
+}
+
+static bool settles;
+
+static int
+take_even(void *arg, const struct dead_letter *l)
+{
+	(void)arg;
+	return l->when_ms % 2 == 0;
+}
+
+static int
+settle(void *arg)
+{
+	(void)arg;
+	return settles ? 0 : -1;
+}
+
+static void
+letters_leave_only_when_what_was_made_of_them_is_durable(void **state)
+{
+	struct dead *d = open_dead(40000);
+	struct err err = { 0 };
+	uint64_t damaged, taken;
+
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(put(d, i, 1000), 0);		/* several files */
+	dead_close(d);
+	settles = false;
+	assert_int_equal(dead_take(dir, take_even, settle, NULL, &taken, &err), -1);
+	assert_int_equal(look(&damaged).n, 20);
+	settles = true;
+	assert_int_equal(dead_take(dir, take_even, settle, NULL, &taken, &err), 0);
+	assert_int_equal(taken, 10);
+	assert_int_equal(look(&damaged).n, 10);
+	assert_int_equal(look(&damaged).first, 1001);
+	assert_int_equal(damaged, 0);
+	d = open_dead(40000);
+	assert_int_equal(put(d, 30, 100), 0);
+	assert_int_equal(dead_bytes(d), bytes_on_disk());
+	dead_close(d);
+	assert_int_equal(look(&damaged).n, 11);
+}
+
 int
 main(void)
 {
@@ -247,6 +351,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(the_limit_is_never_passed_and_the_oldest_go_counted, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(a_letter_too_large_is_kept_in_its_first_part, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(a_letter_torn_at_any_byte_leaves_the_others_and_the_next_fits, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(what_a_failed_sync_dropped_is_written_again, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(a_flipped_byte_costs_one_letter_and_the_others_stay, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(letters_leave_only_when_what_was_made_of_them_is_durable, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(a_full_disk_is_an_error_and_not_a_loss, make_dir, remove_dir),
 	};
 

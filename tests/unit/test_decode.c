@@ -179,6 +179,7 @@ each_makes_one_event_an_element_with_its_own_values(void **state)
 	    "fields: {Operation: 'r[].s[].n', EventName: 'r[].g', RiskLevel: top, EventUrl: 'r[].s[].t[].u'}\n");
 	decode_text(&w, "{\"a\":1,\"top\":\"T\",\"r\":[{\"g\":\"g1\",\"s\":[{\"n\":\"1\",\"t\":[{},{\"u\":\"u1\"}]},{\"n\":\"2\"}]},"
 	    "{\"s\":[{\"n\":\"3\",\"skip\":1},{\"n\":\"4\"}]},{\"g\":\"g3\",\"s\":[]},{\"g\":\"g4\",\"s\":[{}]}]}", 4);
+	assert_int_equal(w.count.passed, 1);
 	assert_string_equal(text_of(&w, 0, F_Operation), "1");
 	assert_string_equal(text_of(&w, 0, F_EventName), "g1");
 	assert_string_equal(text_of(&w, 0, F_EventUrl), "u1");

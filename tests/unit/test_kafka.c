@@ -866,6 +866,23 @@ a_broker_without_idempotence_gets_acks_all_one_at_a_time(void **state)
 }
 
 static void
+auto_goes_down_step_by_step_and_says_each(void **state)
+{
+	struct batch a;
+
+	(void)state;
+	needs_transactions();
+	sink_begin("topic: events\n");
+	batch_fill(&a, 100, 1, 0);
+	push_errors(INIT_PRODUCER_ID, RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION, 100);
+	give(&a, 1);
+	assert_int_equal(rig->verdict[0], SINK_DELIVERED);
+	assert_int_equal(rig->warnings, 2);
+	assert_non_null(strstr(rig->warning, "no idempotent producers"));
+	batch_fini(&a);
+}
+
+static void
 exactly_once_true_is_held_where_there_are_no_transactions(void **state)
 {
 	struct batch a;
@@ -1167,6 +1184,7 @@ run(unsigned share)
 	const struct CMUnitTest transactions[] = {
 		T(an_explicit_refusal_of_transactions_is_said_and_idempotence_goes_on),
 		T(a_broker_without_idempotence_gets_acks_all_one_at_a_time),
+		T(auto_goes_down_step_by_step_and_says_each),
 		T(exactly_once_true_is_held_where_there_are_no_transactions),
 		T(a_fenced_producer_is_held_and_looks_before_it_begins_again),
 		T(a_transaction_that_must_be_undone_comes_again),

@@ -128,7 +128,7 @@ work(unsigned rounds)
 		return;
 	d = open_dead();
 	for (int i = 0; i < SINKS; i++) {
-		char name[8];
+		char name[16];
 
 		snprintf(name, sizeof(name), "sink%d", i);
 		if (spool_reader_open(&readers[i], s, name, NULL, NULL) != 0)
@@ -185,7 +185,7 @@ check_sink(struct spool *s, int sink)
 	struct spool_reader *r = NULL;
 	struct err err = { 0 };
 	struct slice entry;
-	char name[8], *end;
+	char name[16], *end;
 	uint64_t seq, wanted, newest_id = 0;
 	int got;
 

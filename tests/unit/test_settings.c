@@ -139,8 +139,8 @@ static void
 kinds_that_are_not_there_are_named_with_those_that_are(void **state)
 {
 	(void)state;
-	assert_refused("sources: [{name: x, type: azure, subscriptions: [a]}]\n", "sources[0].type: \"azure\" is not allowed; allowed: file");
-	assert_refused("sinks: [{name: x, type: syslog, target: a}]\n", "sinks[0].type: \"syslog\" is not allowed; allowed: sentinel");
+	assert_refused("sources: [{name: x, type: carrier, loft: a}]\n", "sources[0].type: \"carrier\" is not allowed; allowed: file");
+	assert_refused("sinks: [{name: x, type: pigeon, target: a}]\n", "sinks[0].type: \"pigeon\" is not allowed; allowed: sentinel");
 	assert_int_equal(problems.errors, 1);
 	assert_refused("sinks: [{name: x, type: sentinel, endpoint: \"https://d.eastus-1.ingest.monitor.azure.com\", rule: dcr-00000000000000000000000000000000, "
 	    "stream: Custom-X, auth: {type: managed_identity}, format: cef}]\n", "sinks[0].format: \"cef\" is not allowed");
@@ -225,8 +225,9 @@ what_is_shipped_is_accepted(void **state)
 {
 	static const struct { const char *name; bool complete; } files[] = {
 		{ "agent.yaml", false }, { "examples/azure-openai-to-sentinel.yaml", true }, { "examples/air-gapped-file.yaml", true },
+		{ "examples/ama-by-syslog.yaml", true },
 #ifdef WITH_KAFKA
-		{ "examples/kafka-to-kafka.yaml", true }, { "examples/event-hubs-to-sentinel.yaml", true },
+		{ "examples/kafka-to-kafka.yaml", true }, { "examples/three-zones.yaml", true }, { "examples/event-hubs-to-sentinel.yaml", true },
 #endif
 	};
 	struct err err = { 0 };
@@ -265,7 +266,7 @@ the_commented_lines_of_agent_yaml_are_fine_when_uncommented(void **state)
 #ifdef WITH_KAFKA
 	if (load(yaml) != 0)
 		fail_msg("%s\n%s", said, yaml);
-	assert_int_equal(conf_blocks(conf, "sources"), 2);
+	assert_int_equal(conf_blocks(conf, "sources"), 3);
 	assert_int_equal(conf_blocks(conf, "sinks"), 2);
 #else
 	assert_refused(yaml, "type: \"kafka\" is not allowed");

@@ -175,6 +175,7 @@ put(const char *lines)
 
 	buf_reset(&batch.bytes);
 	buf_puts(&batch.bytes, lines);
+	batch.n = 1;
 	sink_kind_file.put(&sink, &batch);
 	for (int i = 0; i < 2000 && told.n == before; i++)
 		loop_turn(loop, 10);

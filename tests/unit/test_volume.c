@@ -26,7 +26,7 @@ struct bench {
 	struct event_list	 say;
 	uint32_t		 random;
 	uint64_t		 calls;
-	struct { int64_t at_ms, start_ms; char id[33], type[32], deployment[64], actor[64], message[256]; double observed; } found[256];
+	struct { int64_t at_ms, start_ms; char id[33], type[32], name[32], resource[64], deployment[64], actor[64], message[256]; double observed; } found[256];
 	size_t			 nfound;
 };
 
@@ -83,6 +83,8 @@ collect(struct bench *b)
 		b->found[b->nfound].observed = e->v[F_DetectorObserved].real;
 		copy(b->found[b->nfound].id, 33, event_text(e, F_EventId));
 		copy(b->found[b->nfound].type, 32, event_text(e, F_EventOriginalType));
+		copy(b->found[b->nfound].name, 32, event_text(e, F_EventName));
+		copy(b->found[b->nfound].resource, 64, event_text(e, F_TargetResourceName));
 		copy(b->found[b->nfound].deployment, 64, event_text(e, F_AiDeployment));
 		copy(b->found[b->nfound].actor, 64, event_text(e, F_ActorUserId));
 		copy(b->found[b->nfound].message, 256, event_text(e, F_EventMessage));
@@ -93,8 +95,9 @@ collect(struct bench *b)
 }
 
 static void
-call_as(struct bench *b, int64_t t_ms, const char *deployment, const char *caller, const char *uid)
+call_on(struct bench *b, int64_t t_ms, const char *resource, const char *deployment, const char *caller, const char *uid, int status)
 {
+	char path[128];
 	struct event e;
 	struct err err = { 0 };
 
@@ -102,25 +105,45 @@ call_as(struct bench *b, int64_t t_ms, const char *deployment, const char *calle
 	event_set_text(&e, F_EventClass, SLICE("activity"));
 	event_set_text(&e, F_EventId, slice_of(uid));
 	event_set_text(&e, F_EventOriginalUid, slice_of(uid));
-	event_set_text(&e, F_TargetResourceId, SLICE("/subscriptions/S/providers/Microsoft.CognitiveServices/accounts/A"));
-	event_set_text(&e, F_TargetResourceName, SLICE("A"));
+	snprintf(path, sizeof(path), "/subscriptions/S/providers/Microsoft.CognitiveServices/accounts/%s", resource);
+	event_set_text(&e, F_TargetResourceId, slice_of(path));
+	event_set_text(&e, F_TargetResourceName, slice_of(resource));
 	event_set_text(&e, F_AiDeployment, slice_of(deployment));
 	event_set_text(&e, F_ActorUserId, slice_of(caller));
 	event_set_number(&e, F_TimeGenerated, t_ms);
 	event_set_number(&e, F_RequestCount, 1);
+	event_set_number(&e, F_HttpStatusCode, status);
 	assert_int_equal(detect_see(b->detect, &e, &b->say, &err), 0);
 	collect(b);
 }
 
 static void
+call_as(struct bench *b, int64_t t_ms, const char *deployment, const char *caller, const char *uid)
+{
+	call_on(b, t_ms, "A", deployment, caller, uid, 200);
+}
+
+static const char *
+fresh_uid(struct bench *b)
+{
+	static char uid[33];
+
+	snprintf(uid, sizeof(uid), "%032llx", (unsigned long long)++b->calls);
+	return uid;
+}
+
+static void
+calls_on(struct bench *b, int64_t minute_ms, unsigned n, const char *resource, const char *caller, int status)
+{
+	for (unsigned i = 0; i < n; i++)
+		call_on(b, minute_ms + i * MINUTE / n, resource, "chat", caller, fresh_uid(b), status);
+}
+
+static void
 calls(struct bench *b, int64_t minute_ms, unsigned n, const char *deployment, const char *caller)
 {
-	for (unsigned i = 0; i < n; i++) {
-		char uid[33];
-
-		snprintf(uid, sizeof(uid), "%032llx", (unsigned long long)++b->calls);
-		call_as(b, minute_ms + i * MINUTE / n, deployment, caller, uid);
-	}
+	for (unsigned i = 0; i < n; i++)
+		call_as(b, minute_ms + i * MINUTE / n, deployment, caller, fresh_uid(b));
 }
 
 /* About `mean`, give or take its root: a sum of coin tosses. */
@@ -245,7 +268,7 @@ one_call_told_by_two_records_counts_once(void **state)
 
 			snprintf(uid, sizeof(uid), "twin%lld-%d", (long long)t, i);
 			for (int twin = 0; twin < 8; twin++)
-				call_as(&b, t + i * 1000, "chat", "ana", uid);
+				call_as(&b, t + i * 1000, "chat", i % 3 == 0 ? "ana" : i % 3 == 1 ? "bo" : "cem", uid);
 		}
 	ordinary(&b, surge + 5 * MINUTE, surge + 20 * MINUTE);
 	assert_int_equal(starts(&b), 0);
@@ -360,7 +383,7 @@ the_table_stays_within_its_bound(void **state)
 	struct err err = { 0 };
 
 	(void)state;
-	open_bench(&b, "detectors: {volume: {max_series: 100}}");
+	open_bench(&b, "detectors: {volume: {max_series: 100}, access: {enabled: false}, config: {enabled: false}}");
 	for (int i = 0; i < 20000; i++) {
 		char name[32];
 
@@ -394,6 +417,216 @@ late_records_within_the_lateness_count(void **state)
 	close_bench(&b);
 }
 
+static size_t
+count_of(const struct bench *b, const char *type)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->nfound; i++)
+		n += strcmp(b->found[i].type, type) == 0;
+	return n;
+}
+
+static void
+another_callers_surge_inside_an_open_episode_is_told_apart(void **state)
+{
+	const int64_t surge = MONDAY + 5 * DAY + 11 * HOUR;
+	struct bench b;
+	bool bo = false, cem = false;
+
+	(void)state;
+	open_bench(&b, "");
+	ordinary(&b, MONDAY, surge);
+	b.nfound = 0;
+	for (int64_t t = surge; t < surge + 20 * MINUTE; t += MINUTE) {
+		ordinary(&b, t, t + MINUTE);
+		calls(&b, t, 300, "chat", "bo");
+		if (t >= surge + 8 * MINUTE)
+			calls(&b, t, 400, "chat", "cem");
+	}
+	ordinary(&b, surge + 20 * MINUTE, surge + 40 * MINUTE);
+	for (size_t i = 0; i < b.nfound; i++) {
+		bool start = strcmp(b.found[i].type, "volume.start") == 0;
+
+		bo = bo || (start && strcmp(b.found[i].actor, "bo") == 0);
+		cem = cem || (start && strcmp(b.found[i].actor, "cem") == 0);
+	}
+	assert_true(bo);
+	assert_true(cem);
+	assert_int_equal(starts(&b), 2);
+	assert_int_equal(count_of(&b, "volume.end"), 2);
+	close_bench(&b);
+}
+
+static void
+a_surge_that_goes_on_is_one_episode_with_an_update_when_it_doubles(void **state)
+{
+	const int64_t surge = MONDAY + 5 * DAY + 10 * HOUR;
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "");
+	ordinary(&b, MONDAY, surge);
+	b.nfound = 0;
+	for (int64_t t = surge; t < surge + 40 * MINUTE; t += MINUTE) {
+		ordinary(&b, t, t + MINUTE);
+		calls(&b, t, t < surge + 20 * MINUTE ? 200 : 600, "chat", "bo");
+	}
+	ordinary(&b, surge + 40 * MINUTE, surge + HOUR);
+	assert_int_equal(starts(&b), 1);
+	assert_int_equal(count_of(&b, "volume.update"), 1);
+	assert_int_equal(count_of(&b, "volume.end"), 1);
+	assert_non_null(strstr(b.found[b.nfound - 1].message, "is over after 40 minutes"));
+	close_bench(&b);
+}
+
+static void
+a_flood_of_made_up_callers_does_not_drive_out_those_long_known(void **state)
+{
+	const int64_t flood = MONDAY + 4 * DAY + 9 * HOUR, surge = flood + 2 * HOUR;
+	struct bench b;
+	bool named = false;
+
+	(void)state;
+	open_bench(&b, "detectors: {volume: {max_series: 100}}");
+	ordinary(&b, MONDAY, flood);
+	for (int64_t t = flood; t < surge; t += MINUTE) {	/* bo is away while they come */
+		calls(&b, t, 20, "chat", "ana");
+		calls(&b, t, 20, "chat", "cem");
+		for (int i = 0; i < 100; i++) {		/* each of them often enough for a series */
+			char name[64];
+
+			snprintf(name, sizeof(name), "flood%lld-%d", (long long)(t / (5 * MINUTE)), i);
+			call_on(&b, t, "A", "chat", name, fresh_uid(&b), 200);
+		}
+	}
+	b.nfound = 0;
+	for (int64_t t = surge; t < surge + 5 * MINUTE; t += MINUTE) {
+		ordinary(&b, t, t + MINUTE);
+		calls(&b, t, 900, "chat", "bo");
+	}
+	ordinary(&b, surge + 5 * MINUTE, surge + 20 * MINUTE);
+	for (size_t i = 0; i < b.nfound; i++)
+		named = named || strcmp(b.found[i].actor, "bo") == 0;
+	assert_true(named);
+	close_bench(&b);
+}
+
+/* A second resource that always speaks. */
+static void
+steady(struct bench *b, int64_t from_ms, int64_t to_ms)
+{
+	for (int64_t t = from_ms; t < to_ms; t += MINUTE) {
+		ordinary(b, t, t + MINUTE);
+		calls_on(b, t, noisy(b, 10), "B", "dee", 200);
+	}
+}
+
+static void
+a_resource_that_always_speaks_and_stops_is_told_and_its_return_too(void **state)
+{
+	const int64_t stop = MONDAY + 9 * DAY + 10 * HOUR;
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "");
+	steady(&b, MONDAY, stop);
+	b.nfound = 0;
+	ordinary(&b, stop, stop + HOUR);
+	assert_int_equal(count_of(&b, "volume.silence.start"), 1);
+	assert_string_equal(b.found[0].resource, "B");
+	assert_in_range(b.found[0].at_ms, stop, stop + 15 * MINUTE);
+	steady(&b, stop + HOUR, stop + 2 * HOUR);
+	assert_int_equal(count_of(&b, "volume.silence.end"), 1);
+	assert_int_equal(count_of(&b, "volume.silence.start"), 1);
+	close_bench(&b);
+}
+
+static void
+a_night_of_silence_each_day_is_no_finding(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "");
+	for (int64_t t = MONDAY; t < MONDAY + 12 * DAY; t += MINUTE) {
+		int64_t hour = t / HOUR % 24;
+
+		calls_on(&b, t, noisy(&b, 5), "B", "dee", 200);
+		if (hour >= 8 && hour < 18)
+			ordinary(&b, t, t + MINUTE);
+	}
+	assert_int_equal(count_of(&b, "volume.silence.start"), 0);
+	close_bench(&b);
+}
+
+static void
+a_stop_of_the_collection_is_neither_silence_nor_learnt(void **state)
+{
+	const int64_t stop = MONDAY + 9 * DAY + 10 * HOUR, back = stop + 3 * HOUR;
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "");
+	steady(&b, MONDAY, stop);
+	b.nfound = 0;
+	steady(&b, back, back + 2 * HOUR);
+	for (size_t i = 0; i < b.nfound; i++)
+		print_message("%s: %s\n", b.found[i].type, b.found[i].message);
+	assert_int_equal(b.nfound, 0);
+	close_bench(&b);
+}
+
+static void
+a_storm_of_throttled_calls_is_named_with_its_share(void **state)
+{
+	const int64_t storm = MONDAY + 5 * DAY + 11 * HOUR;
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "");
+	for (int64_t t = MONDAY; t < storm; t += MINUTE) {
+		ordinary(&b, t, t + MINUTE);
+		if (next(&b) % 10 == 0)
+			calls_on(&b, t, 1, "A", "ana", 429);
+	}
+	b.nfound = 0;
+	for (int64_t t = storm; t < storm + 6 * MINUTE; t += MINUTE) {
+		calls_on(&b, t, 15, "A", "ana", 200);
+		calls_on(&b, t, 45, "A", "ana", 429);
+	}
+	ordinary(&b, storm + 6 * MINUTE, storm + 20 * MINUTE);
+	assert_true(starts(&b) >= 1);
+	assert_string_equal(b.found[0].name, "AI throttle storm");
+	assert_non_null(strstr(b.found[0].message, "75 % of all"));
+	close_bench(&b);
+}
+
+static void
+what_no_resource_shows_the_sum_of_all_does(void **state)
+{
+	const int64_t surge = MONDAY + 5 * DAY + 11 * HOUR;
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "");
+	for (int64_t t = MONDAY; t < surge + 20 * MINUTE; t += MINUTE) {
+		bool now = t >= surge && t < surge + 10 * MINUTE;
+
+		if (t == surge)
+			b.nfound = 0;
+		for (int r = 0; r < 12; r++) {
+			char name[16];
+
+			snprintf(name, sizeof(name), "r%d", r);
+			calls_on(&b, t, noisy(&b, now ? 12 : 2), name, "ana", 200);
+		}
+	}
+	assert_true(starts(&b) >= 1);
+	assert_non_null(strstr(b.found[0].message, "over all resources"));
+	close_bench(&b);
+}
+
 int
 main(void)
 {
@@ -407,6 +640,14 @@ main(void)
 		cmocka_unit_test(a_damaged_state_is_refused_whatever_is_damaged),
 		cmocka_unit_test(the_table_stays_within_its_bound),
 		cmocka_unit_test(late_records_within_the_lateness_count),
+		cmocka_unit_test(another_callers_surge_inside_an_open_episode_is_told_apart),
+		cmocka_unit_test(a_surge_that_goes_on_is_one_episode_with_an_update_when_it_doubles),
+		cmocka_unit_test(a_flood_of_made_up_callers_does_not_drive_out_those_long_known),
+		cmocka_unit_test(a_resource_that_always_speaks_and_stops_is_told_and_its_return_too),
+		cmocka_unit_test(a_night_of_silence_each_day_is_no_finding),
+		cmocka_unit_test(a_stop_of_the_collection_is_neither_silence_nor_learnt),
+		cmocka_unit_test(a_storm_of_throttled_calls_is_named_with_its_share),
+		cmocka_unit_test(what_no_resource_shows_the_sum_of_all_does),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
