@@ -115,11 +115,11 @@ def ordinary():
             if day % 7 < 5 or who.weekend:
                 c.one_day(who, t0)
         c.activity(t0 + 3 * HOUR, PIPELINE, "microsoft.cognitiveservices/accounts/listKeys/action", "contoso-app", "20.50.1.9")
-    # four days before, and a day of quiet after, for the windows to close
+    # busy services that began five days before: the sum of all has an episode since then, which grows with the attacks
     for resource in ("contoso-tokens", "contoso-calls"):
         c.busy(resource, "chat-prod", BEGIN + (DAYS - 6) * DAY, LAST + 30 * HOUR, 1)
-    c.busy("contoso-refused", "chat-prod", LAST - 2 * DAY, LAST + 14 * HOUR, 24, usage=False, refused=0.04)
-    c.busy("contoso-refused", "chat-prod", LAST + 14 * HOUR + 900, LAST + 15 * HOUR, 24, usage=False, refused=0.04)
+    c.busy("contoso-refused", "chat-prod", LAST - 5 * DAY, LAST + 14 * HOUR, 6, usage=False, refused=0.04)
+    c.busy("contoso-refused", "chat-prod", LAST + 14 * HOUR + 900, LAST + 16 * HOUR, 6, usage=False, refused=0.04)
     for minute in range(4 * 1440):
         c.aws(c.at["svc-probe"], LAST - 3 * DAY + minute * 60 + minute * 7 % 60, "InvokeModel", model=c.at["svc-probe"].models[0])
     # what an administrator does, what Defender says, and what changes nothing
@@ -213,13 +213,14 @@ def made_blind_and_then_flooded(c):
     t = LAST + 8 * HOUR
     c.change(t, "microsoft.insights/diagnosticSettings/delete", ACCOUNT + "contoso-calls/providers/microsoft.insights/diagnosticSettings/soc", "mallory@contoso.example")
     c.busy("contoso-calls", "chat-prod", t + 3 * HOUR, t + 3 * HOUR + 900, 60, prompt=10, completion=5, who="thief")
-    return {"AISPMLoggingDisabled": ["contoso-calls"], "AISPMRequestSpike": ["contoso-calls"], "AISPMChainBlindSpike": ["contoso-calls"]}
+    return {"AISPMLoggingDisabled": ["contoso-calls"], "AISPMRequestSpike": ["contoso-calls", "over all resources"], "AISPMChainBlindSpike": ["contoso-calls"]}
 
 
 def calls_are_refused(c):
     t = LAST + 14 * HOUR
-    c.busy("contoso-refused", "chat-prod", t, t + 900, 30, status=429)
-    return {"AISPMRefusalSpike": ["contoso-refused"]}
+    c.busy("contoso-refused", "chat-prod", t, t + 900, 20, status=429)
+    # and two hours later nobody calls any more
+    return {"AISPMRefusalSpike": ["contoso-refused"], "AISPMServiceSilent": ["contoso-refused"]}
 
 
 def a_filter_is_lowered_and_put_back(c):
@@ -264,7 +265,7 @@ def several_small_signs(c):
         c.aws(who, t + 3 * HOUR + k * 60, "InvokeModel", model=who.models[0], region=region)
     for k, m in enumerate(MODELS[2:14]):
         c.aws(who, t + 5 * HOUR + k * 30, "Converse", model=m)
-    return {"AISPMManySignsOneCaller": ["svc-many"], "AISPMDeniedThenSuccess": ["svc-many"], "AISPMAccessAnomaly": ["svc-many", "svc-many"]}
+    return {"AISPMManySignsOneCaller": ["svc-many"], "AISPMDeniedThenSuccess": ["svc-many"], "AISPMAccessAnomaly": ["svc-many", "svc-many"], "AISPMRequestSpike": ["model-svc-many"]}
 
 
 def an_attack_path_appears(c):
