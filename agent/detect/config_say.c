@@ -15,8 +15,8 @@
 
 #define TEXT_BYTES	(256u << 10)
 
-static const struct { const char *code, *tactics, *techniques; } techniques[] = {
-#define TECHNIQUE(code, tactics, techniques)	{ code, tactics, techniques },
+static const struct { const char *code, *effect, *tactics, *techniques; } techniques[] = {
+#define TECHNIQUE(code, effect, tactics, techniques)	{ code, effect, tactics, techniques },
 #include "detect/config_techniques.tbl"
 #undef TECHNIQUE
 };
@@ -329,6 +329,26 @@ copy_columns(struct event *f, const struct event *e, struct arena *arena)
 		event_set_number(f, F_HttpStatusCode, event_number(e, F_HttpStatusCode, 0));
 }
 
+/* What an attacker would do so, and did. */
+static bool
+is_technique(const struct change *c, const struct verdict *v)
+{
+	if (c->failed || v->severity == 0 || strcmp(v->effect, "strengthened") == 0)
+		return false;
+	return strcmp(v->effect, "changed") != 0 || v->severity >= 2;
+}
+
+static void
+set_techniques(struct event *f, const struct verdict *v)
+{
+	for (size_t i = 0; i < sizeof(techniques) / sizeof(techniques[0]); i++)
+		if (strcmp(techniques[i].code, v->code) == 0 && slice_glob_nocase(slice_of(techniques[i].effect), slice_of(v->effect))) {
+			event_set_text(f, F_AttackTactics, slice_of(techniques[i].tactics));
+			event_set_text(f, F_AttackTechniques, slice_of(techniques[i].techniques));
+			return;
+		}
+}
+
 static void
 set_fixed(struct event *f, const struct change *c, const struct op *op, const struct verdict *v)
 {
@@ -345,12 +365,9 @@ set_fixed(struct event *f, const struct change *c, const struct op *op, const st
 	event_set_text(f, F_EventVendor, SLICE("aispm-agent"));
 	event_set_text(f, F_EventProduct, SLICE("aispm-agent"));
 	event_set_text(f, F_EventSchemaVersion, SLICE("1"));
-	for (size_t i = 0; i < sizeof(techniques) / sizeof(techniques[0]); i++)
-		if (strcmp(techniques[i].code, v->code) == 0) {
-			event_set_text(f, F_AttackTactics, slice_of(techniques[i].tactics));
-			event_set_text(f, F_AttackTechniques, slice_of(techniques[i].techniques));
-		}
-	event_set_real(f, F_DetectorScore, 1 - pow(2, -(v->severity + 0.0)));
+	if (is_technique(c, v))
+		set_techniques(f, v);
+	event_set_real(f, F_DetectorScore, round((1 - pow(2, -(v->severity + 0.0))) * 1000) / 1000);
 }
 
 static struct slice
@@ -436,11 +453,11 @@ out:
 /* ---- what it leaves ---------------------------------------------------------------------------------- */
 
 static void
-learn(struct config *config, const struct change *c, struct object *o, const char id[33])
+learn(struct config *config, const struct change *c, struct object *o, const char id[33], bool unchanged)
 {
 	struct buf merged;
 
-	if (c->failed || (c->row->effect != EFFECT_MAKE && c->row->effect != EFFECT_REMOVE))
+	if (c->failed || unchanged || (c->row->effect != EFFECT_MAKE && c->row->effect != EFFECT_REMOVE))
 		return;
 	memcpy(o->finding, id, sizeof(o->finding));
 	o->changed_ms = c->t_ms;
@@ -474,5 +491,5 @@ config_say(struct config *config, const struct change *c, const struct op *op)
 		config->rc = -1;
 		return;
 	}
-	learn(config, c, o, id);
+	learn(config, c, o, id, strcmp(v.effect, "unchanged") == 0);
 }

@@ -284,6 +284,34 @@ what_is_undone_within_minutes_is_said_to_be(void **state)
 }
 
 static void
+techniques_are_of_what_was_done_and_only_of_that(void **state)
+{
+	static const char *const write = "Microsoft.CognitiveServices/accounts/deployments/write", *const target = CHAT "/deployments/d",
+	    *const body = "{\"properties\":{\"model\":{\"name\":\"gpt-4o\"}}}";
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, "config", "");
+	see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/listKeys/action" });
+	assert_string_equal(last(&b)->techniques, "T1552.001");
+	see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/listKeys/action", .actor = "f", .result = "Failure", .status = 403 });
+	assert_string_equal(last(&b)->techniques, "");
+	see(&b, (struct op){ .name = write, .target = target, .body = body });
+	assert_string_equal(last(&b)->techniques, "T1525,AML.T0018,T1496");
+	see(&b, (struct op){ .name = write, .target = target, .body = body, .t_ms = MONDAY + 2 * DAY });
+	assert_string_equal(last(&b)->type, "config.deployment.unchanged");
+	assert_string_equal(last(&b)->severity, "Informational");
+	assert_string_equal(last(&b)->techniques, "");
+	see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/deployments/delete", .target = target, .t_ms = MONDAY + 4 * DAY });
+	assert_string_equal(last(&b)->techniques, "T1485,T1489");
+	see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/write", .t_ms = MONDAY + 8 * DAY,
+	    .body = "{\"properties\":{\"publicNetworkAccess\":\"Disabled\"}}" });
+	assert_string_equal(last(&b)->techniques, "");		/* it strengthens */
+	assert_true(last(&b)->score == 0.5);
+	bench_close(&b);
+}
+
+static void
 two_weakenings_in_a_day_make_a_chain(void **state)
 {
 	struct bench b;
@@ -449,6 +477,7 @@ main(void)
 		cmocka_unit_test(what_never_ends_is_said_when_its_time_has_passed),
 		cmocka_unit_test(a_failed_attempt_is_said_as_failed_and_changes_no_state),
 		cmocka_unit_test(what_is_undone_within_minutes_is_said_to_be),
+		cmocka_unit_test(techniques_are_of_what_was_done_and_only_of_that),
 		cmocka_unit_test(two_weakenings_in_a_day_make_a_chain),
 		cmocka_unit_test(inventory_tells_what_it_was),
 		cmocka_unit_test(a_restart_anywhere_gives_the_same_findings),
