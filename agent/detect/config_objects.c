@@ -104,23 +104,6 @@ chain_words(const struct step *s)
 	return steps[s->words < NSTEPS ? s->words : NSTEPS - 1].words;
 }
 
-bool
-id_bytes(struct slice id, unsigned char ret[16])
-{
-	static const char hex[] = "0123456789abcdef";
-
-	if (id.n != 32)
-		return false;
-	for (int i = 0; i < 16; i++) {
-		const char *hi = memchr(hex, id.p[2 * i], 16), *lo = memchr(hex, id.p[2 * i + 1], 16);
-
-		if (hi == NULL || lo == NULL)
-			return false;
-		ret[i] = (unsigned char)((hi - hex) << 4 | (lo - hex));
-	}
-	return true;
-}
-
 static void
 look(struct config *c, uint64_t key, int64_t t_ms, const char *but, struct chain *ret)
 {

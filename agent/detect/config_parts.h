@@ -173,8 +173,6 @@ void	chain_add(struct config *, const struct change *, const struct op *, const 
 /* An alert about an AI resource stands in its chains. */
 void	chain_alert(struct config *, const struct event *);
 const char *chain_words(const struct step *);
-/* 16 bytes of 32 hex digits; false: it is no such id. */
-bool	id_bytes(struct slice id, unsigned char ret[16]);
 
 /* ---- config_routine.c ----------------------------------------------------------------------------- */
 /* Reads, and writes that change nothing: whether it is one more of the same. `linked`: it stands in a chain, which is said once a day. */
