@@ -234,6 +234,7 @@ struct hit {
 	const char	*series;		/* beside the caller: NULL, or what tells two episodes apart */
 	const char	*severity;		/* NULL: the table's */
 	uint32_t	signs;			/* novelties that were added up */
+	uint32_t	told;			/* marks (1 << kind) that the reason tells of already */
 	const char	*by;			/* who it was, where the call names nobody; or NULL */
 	unsigned char	more[3][16];		/* ids of records that belong to it */
 	unsigned	nmore;

@@ -417,8 +417,10 @@ put_more(struct hit *h, struct rules *x)
 
 	if (granted != NULL)
 		memcpy(h->more[h->nmore++], granted->secret_id, 16);
-	if (m != NULL)
+	if (m != NULL) {
 		memcpy(h->more[h->nmore++], m->id, 16);
+		h->told |= UINT32_C(1) << MARK_WEAKENED;
+	}
 }
 
 static void

@@ -319,7 +319,7 @@ set_texts(struct event *f, struct rules *x, const struct hit *h, struct chain *c
 	put_who(b, x->s);
 	put_where(b, x->s);
 	buf_printf(b, "%s%s", strncmp(h->reason, "for the first time", 18) == 0 ? " " : "; ", h->reason);
-	say_chain(b, chain->bits);
+	say_chain(b, chain->bits & ~h->told);
 	event_set_text(f, F_EventMessage, keep(x->say, b));
 	buf_puts(b, h->reason);
 	event_set_text(f, F_DetectorReason, keep(x->say, b));

@@ -238,8 +238,8 @@ put_habit(struct list *l, const struct habit *h)
 		buf_printf(part(l, "; "), "from %s, where this actor never did it before", h->net);
 	} else if (h->is == HABIT_SUMMARY) {
 		time_format_ms(h->since_ms, since);
-		buf_printf(part(l, "; "), "%u more times since %.16sZ, as on %u days before, from networks known of this actor", h->count, since,
-		    h->days > 0 ? h->days - 1 : 0);
+		buf_printf(part(l, "; "), "%u more times since %.16sZ, by an actor and from networks that did so on %u days; a routine", h->count, since,
+		    h->days);
 	}
 }
 

@@ -474,7 +474,8 @@ a_new_caller_where_a_door_was_just_opened_is_found(void **state)
 	assert_non_null(strstr(f->message, "6f1e called InvokeModel on "));
 	assert_non_null(strstr(f->message, " for the first time from network 185.220.101.0/24, which nobody else here uses; "));
 	assert_non_null(strstr(f->message, "a role that was just granted to it by \"admin\""));
-	assert_non_null(strstr(f->message, "within a day of: a weakened configuration"));
+	assert_non_null(strstr(f->message, "a resource whose protection was just weakened"));
+	assert_non_null(strstr(f->more, "\"chain\":[\"WEAKENED\"]"));
 	assert_non_null(strstr(f->more, granted));
 	assert_non_null(strstr(f->more, weakened));
 	assert_int_equal(bench_count(&b, "access.new_caller"), 1);
