@@ -120,6 +120,12 @@ top_resource(struct slice id)
 	return slice_make(id.p, (size_t)(end - id.p));
 }
 
+uint64_t
+access_resource(const struct access *a, const struct event *e)
+{
+	return access_hash(a, "resource", top_resource(event_text(e, F_TargetResourceId)));
+}
+
 static bool
 is_own(struct slice top)
 {
