@@ -564,7 +564,7 @@ evidence_names_each_record_once_and_scores_are_short(void **state)
 	bench_open(&b, "access", "");
 	runs(&b, &robot, 0, 10);
 	for (int i = 0; i < 4; i++) {
-		char model[8];
+		char model[16];
 
 		snprintf(model, sizeof(model), "m%d", i + 2);
 		w.model = model;
