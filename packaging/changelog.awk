@@ -32,9 +32,7 @@ function sign_off() {
 	if (version == "")
 		return
 	if (kind == "deb")
-		printf "\n -- %s  %s\n\n", who, date(day, "+%a, %d %b %Y 00:00:00 +0000")
-	else
-		print ""
+		printf "\n -- %s  %s\n", who, date(day, "+%a, %d %b %Y 00:00:00 +0000")
 }
 
 BEGIN {
@@ -43,6 +41,8 @@ BEGIN {
 
 /^## / {
 	sign_off()
+	if (version != "")
+		print ""
 	version = $2; day = $4
 	if (kind == "deb")
 		printf "aispm-agent (%s-1) unstable; urgency=medium\n\n", version

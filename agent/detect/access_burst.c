@@ -93,7 +93,7 @@ rule_granted(struct rules *x, struct caller *c)
 	    x->s->min > c->denied_end_min + GRANTED_MIN || x->s->min + 1 < c->denied_end_min)
 		return;
 	h.start_ms = (int64_t)c->denied_end_min * 60000;
-	snprintf(h.reason, sizeof(h.reason), "let in %u minutes after a burst of denials on the same resource", x->s->min > c->denied_end_min ?
+	snprintf(h.reason, sizeof(h.reason), "it was let in %u minutes after a burst of denials on the same resource", x->s->min > c->denied_end_min ?
 	    x->s->min - c->denied_end_min : 0);
 	c->denied_end_min = 0;
 	access_hit(x, &h);
@@ -215,7 +215,7 @@ rule_listed_then_called(struct rules *x)
 		return;
 	h.observed = kinds;
 	h.start_ms = (int64_t)x->s->sec * 1000;
-	snprintf(h.reason, sizeof(h.reason), "%u kinds of listing, never done by this caller before, and then a call of a model within %u minutes", kinds,
+	snprintf(h.reason, sizeof(h.reason), "it did %u kinds of listing that this caller never did before, and then called a model within %u minutes", kinds,
 	    RECON_MIN);
 	access_hit(x, &h);
 }
@@ -237,7 +237,7 @@ rule_jacking(struct rules *x)
 	h.baseline = JACK_LEAST - 1;
 	h.points = n / 6.0;
 	h.start_ms = (int64_t)x->s->sec * 1000;
-	snprintf(h.reason, sizeof(h.reason), "%u of the %u operations that LLMjackers use, within a day", n, JACK_SET);
+	snprintf(h.reason, sizeof(h.reason), "it used %u of the %u operations that LLMjackers use, within a day", n, JACK_SET);
 	access_hit(x, &h);
 }
 

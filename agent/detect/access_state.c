@@ -74,7 +74,7 @@ caller_is_whole(const void *item)
 	const struct caller *c = item;
 
 	for (int i = 0; i < MARKS; i++)
-		if (c->marks[i].behaviour > BEHAVIOURS)
+		if (c->marks[i].behaviour >= MARK_KINDS)
 			return false;
 	return c->kind <= CALLER_SOURCE && c->denied.next < RING_SLOTS && c->invalid.next < RING_SLOTS && c->blocks.next < RING_SLOTS &&
 	    c->evidence_next < EVIDENCE;
@@ -94,7 +94,7 @@ resource_is_whole(const void *item)
 	const struct resource *r = item;
 
 	for (int i = 0; i < MARKS; i++)
-		if (r->marks[i].behaviour > BEHAVIOURS)
+		if (r->marks[i].behaviour >= MARK_KINDS)
 			return false;
 	return r->secret_by[sizeof(r->secret_by) - 1] == '\0';
 }

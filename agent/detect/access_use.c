@@ -58,9 +58,9 @@ rule_breadth(struct rules *x, const struct breadth *b, uint16_t *peak)
 		h.points = 1.0 * n / limit;
 		h.start_ms = (int64_t)x->s->sec * 1000;
 		if (*peak == 0)
-			snprintf(h.reason, sizeof(h.reason), "%u %s within %u minutes", n, b->what, b->span);
+			snprintf(h.reason, sizeof(h.reason), "it used %u %s within %u minutes", n, b->what, b->span);
 		else
-			snprintf(h.reason, sizeof(h.reason), "%u %s within %u minutes, at most %u before", n, b->what, b->span, (unsigned)*peak);
+			snprintf(h.reason, sizeof(h.reason), "it used %u %s within %u minutes, at most %u before", n, b->what, b->span, (unsigned)*peak);
 		access_hit(x, &h);
 	}
 	learn_peak(x->a, x->c, peak, b->which, n, x->s->day);
@@ -135,7 +135,7 @@ rule_guardrail(struct rules *x)
 		return;
 	if (c->guarded >= GUARDED_LEAST && c->unguarded == 0 && x->s->success && c->active_days >= 2) {
 		h.start_ms = (int64_t)x->s->sec * 1000;
-		snprintf(h.reason, sizeof(h.reason), "called without a guardrail; all %u calls of this caller so far had one", c->guarded);
+		snprintf(h.reason, sizeof(h.reason), "it called without a guardrail; all %u calls of this caller so far had one", c->guarded);
 		access_hit(x, &h);
 	}
 	c->unguarded += c->unguarded < UINT32_MAX;
@@ -215,7 +215,7 @@ rule_extraction(struct rules *x)
 	h.baseline = c->hour_peak;
 	h.points = 1;
 	h.start_ms = (int64_t)(c->half[1].n > 0 ? c->half[1].begin_min : c->half[0].begin_min) * 60000;
-	snprintf(h.reason, sizeof(h.reason), "%u calls of one model within an hour, %.0f %% of them of nearly one length; at most %u an hour "
+	snprintf(h.reason, sizeof(h.reason), "it made %u calls of one model within an hour, %.0f %% of them of nearly one length; at most %u an hour "
 	    "before", n, share * 100, c->hour_peak);
 	access_hit(x, &h);
 }
@@ -253,6 +253,7 @@ note_secret(struct resource *r, const struct sight *s)
 	by.n = utf8_cut(by, sizeof(r->secret_by) - 1);
 	if (by.n > 0)
 		memcpy(r->secret_by, by.p, by.n);
+	(void)id_bytes(event_text(e, F_EventId), r->secret_id);
 }
 
 /* AWS makes a key for a user: the user is remembered by name, and where its maker was. */
@@ -275,11 +276,13 @@ maker_of(struct rules *x, struct slice user, bool make)
 static void
 say_secret(struct rules *x, const struct resource *r, unsigned used)
 {
-	struct hit h = { .behaviour = B_KEY_AFTER_LISTING, .points = 2, .observed = 1, .start_ms = (int64_t)r->secret_min * 60000 };
+	struct hit h = { .behaviour = B_KEY_AFTER_LISTING, .points = 2, .observed = 1, .start_ms = (int64_t)r->secret_min * 60000,
+		.by = r->secret_by, .nmore = 1 };
 	struct buf b;
 
+	memcpy(h.more[0], r->secret_id, sizeof(h.more[0]));
 	buf_init(&b, sizeof(h.reason) - 1);
-	buf_puts(&b, "its key was read, made or renewed by ");
+	buf_puts(&b, "a key of it was read, made or renewed by ");
 	put_quoted(&b, slice_of(r->secret_by), 60);
 	buf_printf(&b, " and %u minutes later a key is used from %s, a network that never used one here (%u did)", x->s->min - r->secret_min,
 	    x->s->place.net, used);

@@ -99,6 +99,12 @@ is_about_ai(const struct event *e, struct slice extra)
 	    slice_find_nocase(id, SLICE("/providers/microsoft.machinelearningservices/"), 0) >= 0;
 }
 
+bool
+config_is_about_ai(const struct event *e)
+{
+	return is_about_ai(e, event_text(e, F_AdditionalFields));
+}
+
 static const struct change_row *
 row_of(const struct event *e, struct slice extra, struct slice name)
 {

@@ -60,6 +60,7 @@ size_t	intake_charts(struct intake *, struct detect_chart *ret);
 struct posture;
 int	intake_posture(struct posture *, const char *state_dir, struct err *);
 uint64_t intake_set_aside(const struct intake *);	/* records in the dead letter since start */
+int	intake_troubled(const struct intake *);		/* any thread: an exit status if a source complained: 74 of a file, 69 of a service; else 0 */
 int	intake_turn(struct intake *, int max_wait_ms);	/* for tests, without a thread */
 
 /* ---- delivery: spool -> sinks --------------------------------------------- */

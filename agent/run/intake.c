@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include "base/clock.h"
 #include "base/conf.h"
@@ -38,7 +39,6 @@
 #define IDLE_COMMIT_MS	10		/* at most one commit in this time for a trickle */
 #define TEND_MS		200
 #define RETRY_MS	1000
-#define CHARTS_MS	120000	/* a page that was looked at is looked at again */
 #define CHECKPOINT_MS	60000
 #define CHECKPOINT_TIMES	50	/* but saving takes at most one part of so many */
 #define ARENA_BYTES	(256u << 10)
@@ -79,6 +79,7 @@ count_spool(struct intake *in)
 	stat_set(in->world.spool_stats, STAT_SPOOL_DURABLE_SEQ, spool_durable_seq(in->world.spool));
 	stat_set(in->world.spool_stats, STAT_SPOOL_LOST, spool_lost(in->world.spool));
 	stat_set(in->world.spool_stats, STAT_SPOOL_DEAD_BYTES, dead_bytes(in->world.dead));
+	stat_set(in->world.spool_stats, STAT_SPOOL_DEAD_ENTRIES, dead_letters(in->world.dead));
 }
 
 static void
@@ -161,7 +162,6 @@ bury(struct intake *in, struct source *s, const struct record *r, const char *wh
 	in->group.letters = true;
 	atomic_fetch_add(&in->set_aside, 1);
 	stat_add(s->stats, STAT_SOURCE_DEAD, 1);
-	stat_add(in->world.spool_stats, STAT_SPOOL_DEAD_ENTRIES, 1);
 	note(DEAD_RECORD, N_TEXT("source", s->name), N_TEXT("why", why));
 	return 0;
 }
@@ -170,6 +170,7 @@ static void
 tell_finding(const struct event *e)
 {
 	note(FINDING, N_SLICE("class", event_text(e, F_EventClass)), N_SLICE("severity", event_text(e, F_EventSeverity)),
+	    N_SLICE("what", event_text(e, F_EventName)), N_SLICE("resource", event_text(e, F_TargetResourceName)),
 	    N_SLICE("id", event_text(e, F_EventId)));
 }
 
@@ -298,12 +299,16 @@ idle(struct source *s)
 static void
 say_line(struct source *s, bool trouble, const char *text)
 {
+	struct intake *in = s->owner;
+
 	if (trouble)
 		note(SOURCE_TROUBLE, N_TEXT("source", s->name), N_TEXT("what", text));
 	else
 		note(SOURCE_INFO, N_TEXT("source", s->name), N_TEXT("what", text));
-	if (trouble)
+	if (trouble) {
+		atomic_store(&in->troubled, s->kind == &source_kind_file ? EX_IOERR : EX_UNAVAILABLE);
 		stat_say(s->stats, text);
+	}
 }
 
 /* Silence must be told from quiet. */
@@ -324,29 +329,6 @@ beat(struct intake *in)
 
 /* ---- turning -------------------------------------------------------------- */
 
-/* For who asked within the last seconds. */
-static void
-make_charts(struct intake *in)
-{
-	pthread_mutex_lock(&in->charts_lock);
-	if (in->wanted_ms != 0 && clock_mono_ms() - in->wanted_ms < CHARTS_MS)
-		in->ncharts = detect_charts(in->detect, in->charts, DETECT_CHARTS);
-	pthread_mutex_unlock(&in->charts_lock);
-}
-
-size_t
-intake_charts(struct intake *in, struct detect_chart *ret)
-{
-	size_t n;
-
-	pthread_mutex_lock(&in->charts_lock);
-	in->wanted_ms = clock_mono_ms();
-	n = in->ncharts;
-	memcpy(ret, in->charts, n * sizeof(*ret));
-	pthread_mutex_unlock(&in->charts_lock);
-	return n;
-}
-
 static void
 tend(void *arg)
 {
@@ -358,6 +340,9 @@ tend(void *arg)
 		note(INTERNAL, N_TEXT("what", "spool"), N_TEXT("why", err.text));
 	if (in->stuck && commit(in) == 0)
 		resume_sources(in);
+	/* What the detectors have not saved must not keep room that every sink has given back. */
+	if (in->stuck && spool_reader_cursor(in->checkpoint) < spool_least_other(in->checkpoint))
+		intake_let_go(in);
 	if (clock_mono_ms() - in->checkpoint_ms >= CHECKPOINT_MS + CHECKPOINT_TIMES * in->saving_ms) {
 		if (commit(in) == 0)
 			intake_save(in);
@@ -365,7 +350,7 @@ tend(void *arg)
 			intake_let_go(in);
 	}
 	beat(in);
-	make_charts(in);
+	intake_make_charts(in);
 	detect_count(in->detect);
 	count_spool(in);
 	look_drained(in);
@@ -579,6 +564,12 @@ uint64_t
 intake_set_aside(const struct intake *in)
 {
 	return atomic_load(&in->set_aside);
+}
+
+int
+intake_troubled(const struct intake *in)
+{
+	return atomic_load(&in->troubled);
 }
 
 int

@@ -55,12 +55,15 @@ struct intake {
 	bool			 started, threaded;
 	_Atomic bool		 stop, drained;
 	_Atomic uint64_t	 set_aside;
+	_Atomic int		 troubled;	/* exit status of the worst complaint of a source */
 	pthread_mutex_t		 charts_lock;	/* of the three below, which the status page takes */
 	struct detect_chart	*charts;	/* DETECT_CHARTS of them */
 	size_t			 ncharts;
 	uint64_t		 wanted_ms;	/* when they were asked for; nobody asks: nothing is made */
 };
 
+/* Renews the charts for who asked for them lately. */
+void	intake_make_charts(struct intake *);
 /* intake_group.c */
 bool	group_is_empty(const struct group *g);
 int	group_add(struct group *g, const struct event *e, struct err *err);

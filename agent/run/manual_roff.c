@@ -523,9 +523,9 @@ put_page_5(FILE *out)
 int
 manual_roff(FILE *out, const char *page)
 {
-	if (strcmp(page, "aispm-agent.1") == 0)
+	if (strcmp(page, "aispm-agent.1") == 0 || strcmp(page, "aispm-agent") == 0)
 		put_page_1(out);
-	else if (strcmp(page, "aispm-agent.yaml.5") == 0)
+	else if (strcmp(page, "aispm-agent.yaml.5") == 0 || strcmp(page, "aispm-agent.yaml") == 0)
 		put_page_5(out);
 	else
 		return -1;

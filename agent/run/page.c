@@ -179,8 +179,10 @@ put_spool(void *arg, struct stat_block *b)
 	    (unsigned long long)(most / 10 * 8), (unsigned long long)bytes, (unsigned long long)(most > 0 ? bytes * 100 / most : 0));
 	put_number(out, stat_get(b, STAT_SPOOL_ENTRIES));
 	buf_puts(out, " events written since the start; ");
+	put_number(out, stat_get(b, STAT_SPOOL_DAMAGED));
+	buf_puts(out, " damaged places found, ");
 	put_number(out, stat_get(b, STAT_SPOOL_LOST));
-	buf_puts(out, " damaged places found.</p><p>Dead letter: ");
+	buf_puts(out, " events lost to them.</p><p>Dead letter: ");
 	put_number(out, stat_get(b, STAT_SPOOL_DEAD_ENTRIES));
 	buf_puts(out, " records and events set aside since the start, ");
 	put_number(out, stat_get(b, STAT_SPOOL_DEAD_BYTES));

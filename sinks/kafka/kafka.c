@@ -254,7 +254,6 @@ const struct sink_kind sink_kind_kafka = {
 	.between_bytes = "\n",
 	.close_bytes = "",
 	.max_bytes = 4000000,		/* a transaction has its price */
-	.max_entry_bytes = 1000000,
 	.max_entries = 20000,
 	.max_in_flight = 1,		/* a batch that comes again must not fall behind a later one: order is promised */
 	.keys = kafka_keys,

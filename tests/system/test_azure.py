@@ -155,7 +155,7 @@ def test_a_refusal_names_its_cause_and_the_other_datasets_go_on(site, manager, s
     manager.lists["alerts"] = [alert(1)]
     configure(site, manager)
     done = site.once()
-    assert done.returncode == 0 and says in done.stderr and "very-secret-word" not in done.stderr
+    assert done.returncode == 69 and says in done.stderr and "very-secret-word" not in done.stderr
     assert len(by(site.events(), "alert")) == 1
     assert "recommendations" not in {e.get("Operation") for e in site.events()}
     if status == 401:
@@ -167,7 +167,7 @@ def test_a_link_to_another_host_is_not_followed(site, manager):
     manager.lists["alerts"] = [alert(1), alert(2)]
     configure(site, manager, ", datasets: [alerts]")
     done = site.once()
-    assert "another host" in done.stderr and len(by(site.events(), "alert")) == 1
+    assert done.returncode == 69 and "another host" in done.stderr and len(by(site.events(), "alert")) == 1
 
 
 def test_throttling_waits_as_long_as_it_is_told(site, manager, running):

@@ -156,23 +156,6 @@ waits_double_up_to_the_limit_and_spread_over_the_upper_half(void **state)
 	assert_in_range(most, 2000, 3000);
 }
 
-static void
-jitter_stretches_by_a_tenth_at_most_and_never_shortens(void **state)
-{
-	bool stretched = false;
-
-	(void)state;
-	for (int i = 0; i < 200; i++) {
-		uint64_t ms = jitter_ms(1000);
-
-		assert_in_range(ms, 1000, 1100);
-		stretched = stretched || ms > 1000;
-	}
-	assert_true(stretched);
-	assert_int_equal(jitter_ms(0), 0);
-	assert_true(jitter_ms(UINT64_C(1) << 50) >= UINT64_C(1) << 50);
-}
-
 /* ---- URLs ------------------------------------------------------------------------ */
 
 static void
@@ -709,7 +692,6 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(waits_double_up_to_the_limit_and_spread_over_the_upper_half),
-		cmocka_unit_test(jitter_stretches_by_a_tenth_at_most_and_never_shortens),
 		cmocka_unit_test(plain_http_goes_only_to_loopback_and_the_metadata_service),
 		cmocka_unit_test(a_refused_url_is_not_sent),
 		cmocka_unit_test(a_proxy_is_none_or_a_url_of_a_known_scheme),

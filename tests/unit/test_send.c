@@ -86,7 +86,7 @@ played_close(struct sink *s)
 
 static const struct sink_kind kind = {
 	.name = "played", .format = "json", .formats = "json", .open_bytes = "[", .between_bytes = ",", .close_bytes = "]",
-	.max_bytes = ROOM, .max_entry_bytes = ROOM - 2, .max_entries = 10, .max_in_flight = 3, .open = played_open,
+	.max_bytes = ROOM, .max_entries = 10, .max_in_flight = 3, .open = played_open,
 	.put = played_put, .close = played_close,
 };
 
@@ -441,6 +441,23 @@ a_batch_keeps_to_its_bytes_and_its_span_of_time(void **state)
 }
 
 static void
+an_event_larger_than_batch_max_bytes_goes_alone(void **state)
+{
+	(void)state;
+	append(1, 3);
+	append_as("alert", 4, 4, 2000);
+	append(5, 6);
+	begin(", batch: {max_wait: 0s, max_bytes: 1}");
+	while (nout > 0)
+		answer(0, SINK_DELIVERED, 0);
+	assert_true(done(6));
+	assert_int_equal(nputs, 6);
+	assert_string_equal(uids(said[3]), "<4>");
+	assert_true(strlen(said[3]) > 2000);
+	assert_string_equal(letters(), "");
+}
+
+static void
 what_the_settings_leave_out_is_passed_over_by_the_cursor(void **state)
 {
 	(void)state;
@@ -708,6 +725,7 @@ main(void)
 		T(a_sink_that_refuses_everything_from_within_put_gets_each_event_alone),
 		T(a_batch_waits_to_become_fuller_but_not_longer_than_it_is_told),
 		T(a_batch_keeps_to_its_bytes_and_its_span_of_time),
+		T(an_event_larger_than_batch_max_bytes_goes_alone),
 		T(what_the_settings_leave_out_is_passed_over_by_the_cursor),
 		T(an_event_that_is_larger_than_the_sink_takes_is_set_aside_and_its_neighbours_pass),
 		T(a_refused_batch_is_halved_down_to_the_guilty_event),
