@@ -335,11 +335,15 @@ fast_gap(struct score *s, int64_t t_ms, uint32_t n)
 {
 	struct fast *f = &s->fast;
 	int32_t no = (int32_t)(t_ms / SLOT_MS), was = f->slot_no;
+	uint32_t rows = n < YOUNG_ROWS ? n : YOUNG_ROWS;
 
 	f->mean *= powf(1 - K.mean_rate, (float)n);
 	f->level = 0;
 	f->last_z = f->lift = f->slope = 0;
 	f->alarm = n < f->alarm ? (uint16_t)(f->alarm - n) : 0;
+	s->rows += s->rows > 0 && rows < UINT32_MAX - s->rows ? rows : 0;
+	for (int i = 0; i < 4; i++)
+		tail_gap(&f->tail[i], (float)rows, K.forget_rows);
 	if (was < 0 || no <= was)
 		return;
 	/* The half hours that passed in silence were silent: at most a week of them is worth learning. */

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/conf.h"
 #include "base/err.h"
+#include "base/stat.h"
 #include "detect/detect.h"
 
 #define MINUTE	INT64_C(60000)
@@ -627,6 +628,137 @@ what_no_resource_shows_the_sum_of_all_does(void **state)
 	close_bench(&b);
 }
 
+/* One call each `step_ms`. */
+static void
+sparse(struct bench *b, int64_t from_ms, int64_t to_ms, int64_t step_ms)
+{
+	for (int64_t t = from_ms; t < to_ms; t += step_ms)
+		call_as(b, t, "chat", "ana", fresh_uid(b));
+}
+
+static void
+burst(struct bench *b, int64_t at_ms)
+{
+	for (int64_t t = at_ms; t < at_ms + 5 * MINUTE; t += MINUTE)
+		calls(b, t, 80, "chat", "bo");
+	sparse(b, at_ms + 2 * HOUR, at_ms + 8 * HOUR, 2 * HOUR);
+}
+
+static void
+a_burst_where_a_call_comes_each_hour_or_two_is_found_and_counted_whole(void **state)
+{
+	static const int64_t steps[] = { 7, 45, 61, 90, 120, 1440, 4 * 1440 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		const int64_t surge = MONDAY + 20 * DAY + 3 * HOUR;
+		struct bench b;
+
+		open_bench(&b, "detectors: {access: {enabled: false}, config: {enabled: false}}");
+		sparse(&b, MONDAY, surge - HOUR, steps[i] * MINUTE);
+		if (b.nfound != 0)
+			fail_msg("a call each %d minutes is no finding", (int)steps[i]);
+		burst(&b, surge);
+		if (starts(&b) != 1)
+			fail_msg("a call each %d minutes: %d starts", (int)steps[i], (int)starts(&b));
+		assert_in_range(b.found[0].start_ms, surge, surge + MINUTE);
+		assert_true(b.found[0].observed == 80);
+		close_bench(&b);
+	}
+}
+
+static void
+add_late(void *arg, struct stat_block *stats)
+{
+	*(uint64_t *)arg += stat_get(stats, STAT_DETECTOR_LATE);
+}
+
+static void
+after_a_pause_all_is_counted_and_nothing_is_late(void **state)
+{
+	const int64_t back = MONDAY + 3 * DAY + 11 * HOUR;
+	uint64_t late = 0;
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "detectors: {access: {enabled: false}, config: {enabled: false}}");
+	ordinary(&b, MONDAY, back - 90 * MINUTE);
+	for (int i = 0; i < 20; i++)		/* as many in the first minute as otherwise in eight */
+		calls(&b, back + i * MINUTE, i == 0 ? 320 : 40, "chat", "bo");
+	assert_int_equal(starts(&b), 1);
+	assert_true(b.found[0].observed == 320);
+	detect_count(b.detect);
+	stat_each(add_late, &late);
+	assert_int_equal(late, 0);
+	close_bench(&b);
+}
+
+static void
+clocks_that_lie_move_nothing_however_often_they_are_heard(void **state)
+{
+	static const int64_t ahead[] = { 2 * HOUR, 3 * DAY, 7 * DAY, 400 * DAY };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ahead) / sizeof(ahead[0]); i++) {
+		const int64_t surge = MONDAY + 3 * DAY + 11 * HOUR;
+		struct bench b;
+
+		open_bench(&b, "detectors: {access: {enabled: false}, config: {enabled: false}}");
+		ordinary(&b, MONDAY, surge - 10 * HOUR);
+		for (int64_t t = surge - 10 * HOUR; t < surge; t += MINUTE) {
+			ordinary(&b, t, t + MINUTE);
+			call_as(&b, t + ahead[i], "chat", "mallory", fresh_uid(&b));
+		}
+		b.nfound = 0;
+		for (int64_t t = surge; t < surge + 5 * MINUTE; t += MINUTE)
+			calls(&b, t, 300, "chat", "bo");
+		ordinary(&b, surge + 5 * MINUTE, surge + 20 * MINUTE);
+		if (starts(&b) != 1)
+			fail_msg("%d hours ahead: %d starts, first of %d: %s %s", (int)(ahead[i] / HOUR), (int)starts(&b), (int)b.nfound, b.found[0].type, b.found[0].message);
+		assert_in_range(b.found[0].start_ms, surge, surge + MINUTE);
+		close_bench(&b);
+	}
+}
+
+static void
+a_lone_wrong_time_on_a_quiet_estate_moves_nothing(void **state)
+{
+	static const int64_t ahead[] = { 5 * HOUR, 5 * DAY, 400 * DAY };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ahead) / sizeof(ahead[0]); i++) {
+		const int64_t surge = MONDAY + 20 * DAY + 3 * HOUR;
+		struct bench b;
+
+		open_bench(&b, "detectors: {access: {enabled: false}, config: {enabled: false}}");
+		sparse(&b, MONDAY, surge - 3 * HOUR, 90 * MINUTE);
+		call_as(&b, surge - 3 * HOUR + ahead[i], "chat", "mallory", fresh_uid(&b));
+		sparse(&b, surge - 2 * HOUR, surge - HOUR, HOUR);
+		burst(&b, surge);
+		assert_int_equal(starts(&b), 1);
+		assert_in_range(b.found[0].start_ms, surge, surge + MINUTE);
+		close_bench(&b);
+	}
+}
+
+static void
+a_month_without_the_agent_is_passed_once_many_agree(void **state)
+{
+	const int64_t back = MONDAY + 40 * DAY + 9 * HOUR;
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "detectors: {access: {enabled: false}, config: {enabled: false}}");
+	ordinary(&b, MONDAY, MONDAY + 8 * DAY);
+	ordinary(&b, back, back + HOUR);
+	save_and_restore(&b);
+	b.nfound = 0;
+	calls(&b, back + HOUR, 400, "chat", "bo");
+	ordinary(&b, back + HOUR + MINUTE, back + 2 * HOUR);
+	assert_true(starts(&b) >= 1);
+	close_bench(&b);
+}
+
 int
 main(void)
 {
@@ -648,6 +780,11 @@ main(void)
 		cmocka_unit_test(a_stop_of_the_collection_is_neither_silence_nor_learnt),
 		cmocka_unit_test(a_storm_of_throttled_calls_is_named_with_its_share),
 		cmocka_unit_test(what_no_resource_shows_the_sum_of_all_does),
+		cmocka_unit_test(a_burst_where_a_call_comes_each_hour_or_two_is_found_and_counted_whole),
+		cmocka_unit_test(after_a_pause_all_is_counted_and_nothing_is_late),
+		cmocka_unit_test(clocks_that_lie_move_nothing_however_often_they_are_heard),
+		cmocka_unit_test(a_lone_wrong_time_on_a_quiet_estate_moves_nothing),
+		cmocka_unit_test(a_month_without_the_agent_is_passed_once_many_agree),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
