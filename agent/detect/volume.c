@@ -131,6 +131,8 @@ close_window(struct volume *v, int64_t window, struct event_list *say, struct er
 			score_entity(v, touched[i], window);
 	v->ntouched[window % OPEN_WINDOWS] = 0;
 	v->closed = window + 1;
+	v->had = touched;
+	v->nhad = n;
 	if (n > 0 || v->nepisodes > 0)
 		rc = episode_window(v, window, say, err);
 	return silence_window(v, window, say, err) != 0 ? -1 : rc;

@@ -87,6 +87,7 @@ struct surprise {			/* one series of one closed window */
 };
 
 #define EPISODE_ALSO	8
+#define EPISODE_CALLERS	5
 
 struct episode {
 	uint32_t	root, entity;		/* whose, and which series led */
@@ -97,6 +98,9 @@ struct episode {
 	uint32_t	root_windows, updates, quiet;
 	struct { uint32_t entity; enum metric metric; double observed; } also[EPISODE_ALSO];
 	uint32_t	nalso;
+	struct { uint32_t entity; double observed; } caller[EPISODE_CALLERS];	/* of the resource in the window of the peak, most first */
+	uint32_t	ncallers;
+	double		callers_of;		/* what the resource had in it */
 };
 
 /* chart.c: the last windows of a busy series. */
@@ -137,6 +141,8 @@ struct volume {
 	uint32_t	index_mask;
 	uint32_t	*touched[OPEN_WINDOWS];	/* slots with something in that window, in order of first sight */
 	uint32_t	ntouched[OPEN_WINDOWS];
+	const uint32_t	*had;			/* while the findings of a closed window are said: who had anything in it */
+	uint32_t	nhad;
 	struct call	*calls;			/* recent correlation ids */
 	/* findings */
 	struct episode	*episodes;

@@ -204,10 +204,14 @@ references_fit(const struct volume *v)
 	for (uint32_t i = 0; i < v->nepisodes; i++) {
 		const struct episode *p = &v->episodes[i];
 
-		if (p->root >= v->nentities || p->entity >= v->nentities || (unsigned)p->metric >= METRICS || p->nalso > EPISODE_ALSO)
+		if (p->root >= v->nentities || p->entity >= v->nentities || (unsigned)p->metric >= METRICS || p->nalso > EPISODE_ALSO ||
+		    p->ncallers > EPISODE_CALLERS)
 			return false;
 		for (uint32_t k = 0; k < p->nalso; k++)
 			if (p->also[k].entity >= v->nentities || (unsigned)p->also[k].metric >= METRICS)
+				return false;
+		for (uint32_t k = 0; k < p->ncallers; k++)
+			if (p->caller[k].entity >= v->nentities)
 				return false;
 	}
 	for (uint32_t i = 0; i < v->nroots; i++)

@@ -27,7 +27,8 @@ struct bench {
 	struct event_list	 say;
 	uint32_t		 random;
 	uint64_t		 calls;
-	struct { int64_t at_ms, start_ms; char id[33], type[32], name[32], resource[64], deployment[64], actor[64], message[256]; double observed; } found[256];
+	struct { int64_t at_ms, start_ms; char id[33], type[32], name[32], resource[64], deployment[64], actor[64], message[256], severity[16], reason[256],
+		additional[2048]; double observed; int64_t requests, windows; } found[256];
 	size_t			 nfound;
 };
 
@@ -89,6 +90,11 @@ collect(struct bench *b)
 		copy(b->found[b->nfound].deployment, 64, event_text(e, F_AiDeployment));
 		copy(b->found[b->nfound].actor, 64, event_text(e, F_ActorUserId));
 		copy(b->found[b->nfound].message, 256, event_text(e, F_EventMessage));
+		copy(b->found[b->nfound].severity, 16, event_text(e, F_EventSeverity));
+		copy(b->found[b->nfound].reason, 256, event_text(e, F_DetectorReason));
+		copy(b->found[b->nfound].additional, 2048, event_text(e, F_AdditionalFields));
+		b->found[b->nfound].requests = event_number(e, F_RequestCount, -1);
+		b->found[b->nfound].windows = event_number(e, F_EventCount, -1);
 		b->nfound++;
 	}
 	arena_reset(&b->arena);
@@ -628,6 +634,83 @@ what_no_resource_shows_the_sum_of_all_does(void **state)
 	close_bench(&b);
 }
 
+static void
+a_caller_never_seen_before_who_makes_the_surge_is_named(void **state)
+{
+	const int64_t surge = MONDAY + 5 * DAY + 11 * HOUR;
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "detectors: {access: {enabled: false}, config: {enabled: false}}");
+	ordinary(&b, MONDAY, surge);
+	b.nfound = 0;
+	for (int64_t t = surge; t < surge + 5 * MINUTE; t += MINUTE) {
+		calls(&b, t, 13, "chat", "ana");
+		calls(&b, t, 27, "chat", "cem");
+		calls(&b, t, 300, "chat", "zed");
+	}
+	ordinary(&b, surge + 5 * MINUTE, surge + 20 * MINUTE);
+	assert_int_equal(starts(&b), 1);
+	assert_string_equal(b.found[0].actor, "zed");
+	assert_non_null(strstr(b.found[0].message, "mostly by caller zed, 300"));
+	assert_non_null(strstr(b.found[0].additional,
+	    "\"TopCallers\":[{\"id\":\"zed\",\"count\":300},{\"id\":\"cem\",\"count\":27},{\"id\":\"ana\",\"count\":13}]"));
+	close_bench(&b);
+}
+
+static void
+of_a_surge_that_many_make_nobody_is_the_actor(void **state)
+{
+	const int64_t surge = MONDAY + 5 * DAY + 11 * HOUR;
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "detectors: {access: {enabled: false}, config: {enabled: false}}");
+	ordinary(&b, MONDAY, surge);
+	b.nfound = 0;
+	for (int64_t t = surge; t < surge + 5 * MINUTE; t += MINUTE)
+		for (int i = 0; i < 9; i++) {
+			char name[16];
+
+			snprintf(name, sizeof(name), "new%d", i);
+			calls(&b, t, 40, "chat", name);
+		}
+	ordinary(&b, surge + 5 * MINUTE, surge + 20 * MINUTE);
+	assert_int_equal(starts(&b), 1);
+	assert_string_equal(b.found[0].actor, "");
+	assert_null(strstr(b.found[0].message, "mostly"));
+	assert_non_null(strstr(b.found[0].additional, "\"TopCallers\":[{\"id\":\"new"));
+	close_bench(&b);
+}
+
+static void
+counts_mean_the_same_in_each_phase_and_an_end_says_that_it_is_over(void **state)
+{
+	const int64_t surge = MONDAY + 5 * DAY + 10 * HOUR;
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "detectors: {access: {enabled: false}, config: {enabled: false}}");
+	ordinary(&b, MONDAY, surge);
+	b.nfound = 0;
+	for (int64_t t = surge; t < surge + 20 * MINUTE; t += MINUTE)
+		calls(&b, t, t < surge + 16 * MINUTE ? 200 : 600, "chat", "zed");
+	ordinary(&b, surge + 20 * MINUTE, surge + HOUR);
+	assert_int_equal(b.nfound, 3);
+	assert_int_equal(b.found[0].requests, 200);
+	assert_int_equal(b.found[0].windows, 1);
+	assert_string_equal(b.found[1].type, "volume.update");
+	assert_int_equal(b.found[1].requests, 16 * 200 + 600);
+	assert_int_equal(b.found[1].windows, 17);
+	assert_true(b.found[1].observed == 600);
+	assert_string_equal(b.found[2].type, "volume.end");
+	assert_int_equal(b.found[2].requests, 16 * 200 + 4 * 600);
+	assert_int_equal(b.found[2].windows, 20);
+	assert_string_equal(b.found[2].severity, "Informational");
+	assert_int_equal(strncmp(b.found[2].reason, "Over: ", 6), 0);
+	close_bench(&b);
+}
+
 /* One call each `step_ms`. */
 static void
 sparse(struct bench *b, int64_t from_ms, int64_t to_ms, int64_t step_ms)
@@ -780,6 +863,9 @@ main(void)
 		cmocka_unit_test(a_stop_of_the_collection_is_neither_silence_nor_learnt),
 		cmocka_unit_test(a_storm_of_throttled_calls_is_named_with_its_share),
 		cmocka_unit_test(what_no_resource_shows_the_sum_of_all_does),
+		cmocka_unit_test(a_caller_never_seen_before_who_makes_the_surge_is_named),
+		cmocka_unit_test(of_a_surge_that_many_make_nobody_is_the_actor),
+		cmocka_unit_test(counts_mean_the_same_in_each_phase_and_an_end_says_that_it_is_over),
 		cmocka_unit_test(a_burst_where_a_call_comes_each_hour_or_two_is_found_and_counted_whole),
 		cmocka_unit_test(after_a_pause_all_is_counted_and_nothing_is_late),
 		cmocka_unit_test(clocks_that_lie_move_nothing_however_often_they_are_heard),
