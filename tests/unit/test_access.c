@@ -524,6 +524,15 @@ a_burst_of_a_new_caller_from_a_strange_network_is_found(void **state)
 	for (int i = 0; i < 100; i++)
 		call(&b, &w, NOON(10) + i * SECOND);
 	assert_non_null(strstr(bench_first(&b, "access.new_caller")->message, "many calls at once"));
+	b.nfound = 0;
+	w = app;
+	w.resource = ACCOUNT "2";
+	call(&b, &app, NOON(10));
+	weaken_and_grant(&b, NOON(11));
+	w.actor = "6f1e";
+	for (int i = 0; i < 100; i++)
+		call(&b, &w, NOON(11) + HOUR + i * SECOND);	/* from where others are, on a resource that nobody weakened, with a role of this hour */
+	assert_non_null(strstr(bench_first(&b, "access.new_caller")->message, "many calls at once"));
 	bench_close(&b);
 }
 
