@@ -200,8 +200,6 @@ const struct conf_key access_keys[] = {
 
 const struct detector_kind detector_kind_access = {
 	.name = "access",
-	.help = "unusual access: new networks, agents, credentials; denials, probing, listing; many models, regions, sources",
-	.keys = access_keys,
 	.state_version = 2,
 	.open = open_access,
 	.close = close_access,

@@ -138,8 +138,6 @@ const struct conf_key config_keys[] = {
 
 const struct detector_kind detector_kind_config = {
 	.name = "config",
-	.help = "changes of AI configuration, what they were and are, and what they weaken",
-	.keys = config_keys,
 	.state_version = 2,
 	.open = open_config,
 	.close = close_config,

@@ -1,7 +1,7 @@
 /*
  * detect.h - watch events go by, and say something now and then.
  *
- * Gives:   one `struct detector_kind` per row of detectors.tbl, and the frame that runs them.
+ * Gives:   one `struct detector_kind` and one `KIND_keys`, its settings, per row of detectors.tbl, and the frame that runs them.
  * Takes:   one event at a time, and the time from the event, never the clock.
  * Says:    a new event of a finding class, with EventId from detector, series, episode start and phase.
  * Owns:    its state, of bounded size (max_series); saved and restored as bytes.
@@ -34,8 +34,6 @@ struct detect_chart {
 
 struct detector_kind {
 	const char		*name;
-	const char		*help;		/* one line, shown by `aispm-agent status` */
-	const struct conf_key	*keys;		/* beside `enabled` */
 	uint32_t		 state_version;	/* of save()'s bytes */
 
 	int	(*open)(void **ret_state, const struct conf *, struct err *);
@@ -48,7 +46,7 @@ struct detector_kind {
 	size_t	(*charts)(void *state, struct detect_chart *ret, size_t max);	/* or NULL: has none */
 };
 
-#define DETECTOR(kind)	extern const struct detector_kind detector_kind_##kind;
+#define DETECTOR(kind, help)	extern const struct detector_kind detector_kind_##kind; extern const struct conf_key kind##_keys[];
 #include "detect/detectors.tbl"
 #undef DETECTOR
 

@@ -558,8 +558,6 @@ const struct conf_key volume_keys[] = {
 
 const struct detector_kind detector_kind_volume = {
 	.name = "volume",
-	.help = "spikes of requests, tokens and refusals, and silence, by resource, deployment, caller and in total",
-	.keys = volume_keys,
 	.state_version = 3,
 	.open = open_volume,
 	.close = close_volume,

@@ -141,7 +141,7 @@ def test_the_same_item_is_not_sent_again_and_a_changed_one_is(site, manager, run
     p = running()
     wait_for(lambda: len(by(site.events(), "alert")) == 3)
     manager.lists["alerts"] = [alert(0), alert(1, "Low"), alert(2), alert(3)]
-    wait_for(lambda: len(by(site.events(), "alert")) == 5, seconds=30)
+    wait_for(lambda: len(by(site.events(), "alert")) == 5)
     assert sorted(e["EventOriginalUid"] for e in by(site.events(), "alert"))[-1] == "a3"
     polls = [e["AdditionalFields"] for e in site.events() if e.get("EventOriginalType") == "azure_poll"]
     assert polls[0]["Changed"] == 3 and polls[-1]["Items"] == 4

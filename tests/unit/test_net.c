@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -67,21 +66,12 @@ remember(void *arg, const struct http_answer *a)
 	w->sent = a->sent;
 }
 
-static uint64_t
-real_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 static void
 turn_until(struct world *w, int answers)
 {
-	uint64_t until_ms = real_ms() + 10000;
+	uint64_t until_ms = far_side_real_ms() + FAR_SIDE_PATIENCE_MS;
 
-	while (w->answers < answers && real_ms() < until_ms)
+	while (w->answers < answers && far_side_real_ms() < until_ms)
 		loop_turn(w->loop, 20);
 	assert_int_equal(w->answers, answers);
 }
@@ -400,7 +390,7 @@ silence_ends_at_the_timeout_by_the_loops_clock(void **state)
 	far_side_stall(w.far);
 	r.url = far_side_url(w.far);
 	assert_int_equal(http_send(w.http, &r, remember, &w, NULL, &w.err), 0);
-	for (uint64_t until_ms = real_ms() + 5000; far_side_count(w.far) == 0 && real_ms() < until_ms; )
+	for (uint64_t until_ms = far_side_real_ms() + FAR_SIDE_PATIENCE_MS; far_side_count(w.far) == 0 && far_side_real_ms() < until_ms; )
 		loop_turn(w.loop, 5);
 	clock_fake_advance(29999);
 	loop_turn(w.loop, 5);
@@ -431,7 +421,7 @@ a_cancelled_call_never_calls_back(void **state)
 	assert_int_equal(http_in_flight(w.http), 0);
 	far_side_stall(w.far);
 	assert_int_equal(http_send(w.http, &r, remember, &w, &call, &w.err), 0);
-	for (uint64_t until_ms = real_ms() + 5000; far_side_count(w.far) == 0 && real_ms() < until_ms; )
+	for (uint64_t until_ms = far_side_real_ms() + FAR_SIDE_PATIENCE_MS; far_side_count(w.far) == 0 && far_side_real_ms() < until_ms; )
 		loop_turn(w.loop, 5);
 	http_close(w.http);		/* cancels the second */
 	w.http = NULL;
