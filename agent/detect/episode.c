@@ -91,6 +91,38 @@ note_also(struct episode *p, const struct surprise *s)
 	p->also[p->nalso++].observed = s->observed;
 }
 
+/* ---- who called ------------------------------------------------------------------ */
+
+static double
+had(const struct entity *e, enum metric m, int64_t window)
+{
+	return e->hash != 0 && e->next_window == window + 1 ? e->was[m] : 0;
+}
+
+/* The callers who had most in the closed window, of the resource, or of all for the total's episode. */
+static void
+note_callers(const struct volume *v, struct episode *p, int64_t window)
+{
+	p->ncallers = 0;
+	p->callers_of = had(&v->entities[p->root], p->metric, window);
+	for (uint32_t i = 0; i < v->nhad; i++) {
+		const struct entity *e = &v->entities[v->had[i]];
+		double n = had(e, p->metric, window);
+		uint32_t at;
+
+		if (n <= 0 || e->kind != E_CALLER || (p->root != v->total && e->root != p->root))
+			continue;
+		for (at = p->ncallers; at > 0 && p->caller[at - 1].observed < n; at--)
+			if (at < EPISODE_CALLERS)
+				p->caller[at] = p->caller[at - 1];
+		if (at == EPISODE_CALLERS)
+			continue;
+		p->caller[at].entity = v->had[i];
+		p->caller[at].observed = n;
+		p->ncallers += p->ncallers < EPISODE_CALLERS;
+	}
+}
+
 /* ---- episodes ----------------------------------------------------------------------- */
 
 static int
@@ -112,6 +144,7 @@ begin(struct volume *v, const struct surprise *s, int64_t window, struct event_l
 	for (uint32_t i = 0; i < v->nsurprises; i++)
 		if (root_of(v, &v->surprises[i]) == root)
 			note_also(p, &v->surprises[i]);
+	note_callers(v, p, window);
 	return finding_spike(v, p, "start", "start", s->observed, say, err);
 }
 
@@ -123,8 +156,10 @@ update(struct volume *v, struct episode *p, double observed, int64_t window, str
 	p->last_window = window;
 	p->quiet = 0;
 	p->total += observed;
-	if (observed > p->peak)
+	if (observed > p->peak) {
 		p->peak = observed;
+		note_callers(v, p, window);
+	}
 	if (p->peak < 2 * p->peak_said || (window - p->last_said_window) * v->window_ms < UPDATE_MS)
 		return 0;
 	p->peak_said = p->peak;
@@ -153,6 +188,13 @@ episode_forget(struct volume *v, uint32_t slot)
 				p->also[k] = p->also[--p->nalso];
 			else
 				k++;
+		for (uint32_t k = 0; k < p->ncallers;)
+			if (p->caller[k].entity == slot) {
+				p->ncallers--;
+				memmove(&p->caller[k], &p->caller[k + 1], (p->ncallers - k) * sizeof(p->caller[0]));
+			} else {
+				k++;
+			}
 	}
 }
 

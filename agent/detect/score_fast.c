@@ -26,6 +26,8 @@
 #define LEAST_SCALE	1e-4f
 #define YOUNG_ROWS	1440
 #define YOUNG_SEEN	1.3f
+#define SIGMA2_USUAL	0.04f
+#define SIGMA2_MOST	4.0f
 #define K		score_knobs
 
 enum { T_ROW, T_TWO, T_LIFT, T_SLOPE };
@@ -142,23 +144,26 @@ unflat(float z, float phi, float sigma)
 
 /* Both parts of the variance from a weighted regression of (x - m)^2 / m on m. */
 static void
-noise_solve(struct fast *f, float phi_least)
+noise_solve(struct fast *f, float phi_least, bool fine)
 {
 	const float *s = f->sums;
 	float m = s[S_MEAN] / s[S_WEIGHT], y = s[S_Y] / s[S_WEIGHT];
 	float var = s[S_MEAN2] / s[S_WEIGHT] - m * m, cov = s[S_MEAN_Y] / s[S_WEIGHT] - m * y;
 	float steady = 0.02f * m * m, most = y / larger(m, 1e-6f);	/* a series that is always the same tells them apart by halves */
 	float sigma2 = (cov + steady * 0.5f * most) / (var + steady);
-	float phi;
+	float phi, few;
 
 	sigma2 = smaller(larger(sigma2, 0), most);
+	/* Means far below one call tell nothing of how callers act together: without this a rare series could rise as it likes. */
+	few = fine ? K.sigma2_few * phi_least * phi_least : 0;
+	sigma2 = ((var + steady) * sigma2 + few * SIGMA2_USUAL) / (var + steady + few);
 	phi = smaller(y - sigma2 * m, s[S_SQUARES] / larger(s[S_MEANS], 1e-6f));
 	f->phi = larger(phi, phi_least);
-	f->sigma2 = smaller(larger(sigma2, 0.0009f), 4);
+	f->sigma2 = smaller(larger(sigma2, 0.0009f), SIGMA2_MOST);
 }
 
 static void
-noise_learn(struct score *s, float x, float expected)
+noise_learn(struct score *s, bool fine, float x, float expected)
 {
 	struct fast *f = &s->fast;
 	float m = larger(expected, 0.05f * f->phi), r = x - m, clip, y, weight, rate;
@@ -181,7 +186,7 @@ noise_learn(struct score *s, float x, float expected)
 	for (int i = 0; i < 7; i++)
 		f->sums[i] += rate * (add[i] - f->sums[i]);
 	if (s->rows % MEASURE_EVERY == MEASURE_EVERY - 1)
-		noise_solve(f, s->fractions ? larger(1e-3f * f->mean, 1e-6f) : 1);
+		noise_solve(f, s->fractions ? larger(1e-3f * f->mean, 1e-6f) : 1, fine);
 }
 
 /* ---- surprise ------------------------------------------------------------------------- */
@@ -282,7 +287,7 @@ learn(struct score *s, const struct look *k, int64_t t_ms, bool fine, float x)
 
 	if (fine && s->rows > WARM_ROWS)
 		*minute += K.minute_rate * (smaller(x - k->base, 20 * larger(k->base, 1)) - *minute);
-	noise_learn(s, believed, k->level + k->minute);
+	noise_learn(s, fine, believed, k->level + k->minute);
 	f->mean += (s->rows < 20 ? 1 / (float)(s->rows + 1) : K.mean_rate) * (plain - f->mean);
 	if (k->usual >= 0)
 		f->level += K.level_rate * (logf((plain + k->level_floor) / (k->usual + k->level_floor)) - f->level);
@@ -302,7 +307,7 @@ void
 fast_init(struct fast *f)
 {
 	f->phi = 1;
-	f->sigma2 = 0.04f;
+	f->sigma2 = SIGMA2_USUAL;
 	f->slot_no = -1;
 	f->slot_scale = 1;
 	f->before = f->here = f->after = -1;
@@ -330,11 +335,15 @@ fast_gap(struct score *s, int64_t t_ms, uint32_t n)
 {
 	struct fast *f = &s->fast;
 	int32_t no = (int32_t)(t_ms / SLOT_MS), was = f->slot_no;
+	uint32_t rows = n < YOUNG_ROWS ? n : YOUNG_ROWS;
 
 	f->mean *= powf(1 - K.mean_rate, (float)n);
 	f->level = 0;
 	f->last_z = f->lift = f->slope = 0;
 	f->alarm = n < f->alarm ? (uint16_t)(f->alarm - n) : 0;
+	s->rows += s->rows > 0 && rows < UINT32_MAX - s->rows ? rows : 0;
+	for (int i = 0; i < 4; i++)
+		tail_gap(&f->tail[i], (float)rows, K.forget_rows);
 	if (was < 0 || no <= was)
 		return;
 	/* The half hours that passed in silence were silent: at most a week of them is worth learning. */
@@ -350,7 +359,7 @@ fast_borrow(struct fast *f, const struct fast *kin, int64_t t_ms, float x)
 	float usual = slot_usual(kin, (int32_t)(t_ms / SLOT_MS));
 
 	f->phi = kin->phi;
-	f->sigma2 = larger(kin->sigma2, 0.04f);
+	f->sigma2 = larger(kin->sigma2, SIGMA2_USUAL);
 	memcpy(f->tail, kin->tail, sizeof(f->tail));
 	if (usual <= 0 || x <= 0)
 		return;

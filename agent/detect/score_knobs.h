@@ -21,6 +21,7 @@
 	KNOB(noise_rate, 0.0013f, "of the noise regression") \
 	KNOB(noise_alarm, 0.4447f, "times that, while an alarm lasts") \
 	KNOB(noise_clip, 3.03f, "deviations that a row may be out for it") \
+	KNOB(sigma2_few, 0.25f, "squared calls that speak for the usual sigma^2, against the variance of the means") \
 	KNOB(learn_clip, 5.32f, "deviations above the expected that are learnt") \
 	KNOB(forget_rows, 2623, "memory of the fast tails") \
 	KNOB(xi_times, 0.8491f, "slope of the tail over that of its quantiles") \

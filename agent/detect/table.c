@@ -241,6 +241,7 @@ evict(struct volume *v, uint32_t slot)
 
 	v->evicted++;
 	episode_forget(v, slot);
+	volume_forget(v, slot);
 	if (e->kind == E_RESOURCE)
 		drop_root(v, slot);
 	if (e->root != slot)

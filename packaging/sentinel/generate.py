@@ -7,7 +7,6 @@ functions/, workbook.json, playbook.json. --check writes nothing and exits 1 if 
 import csv
 import json
 import pathlib
-import re
 import sys
 import uuid
 
@@ -194,10 +193,9 @@ def alert_rule(rule):
     p = {"displayName": rule["name"], "description": rule["description"].strip(), "severity": rule["severity"], "enabled": True, "query": rule["query"],
          "queryFrequency": duration(rule["queryFrequency"]), "queryPeriod": duration(rule["queryPeriod"]), "triggerOperator": "GreaterThan",
          "triggerThreshold": rule["triggerThreshold"], "suppressionDuration": "PT5H", "suppressionEnabled": False, "tactics": rule["tactics"],
-         "techniques": rule["relevantTechniques"], "alertRuleTemplateName": None, "templateVersion": rule["version"], "entityMappings": rule["entityMappings"],
+         "techniques": rule["relevantTechniques"], "entityMappings": rule["entityMappings"],
          "customDetails": rule["customDetails"], "alertDetailsOverride": rule["alertDetailsOverride"], "eventGroupingSettings": rule["eventGroupingSettings"],
          "incidentConfiguration": rule["incidentConfiguration"]}
-    del p["alertRuleTemplateName"], p["templateVersion"]
     return {"type": "Microsoft.SecurityInsights/alertRules", "apiVersion": "2023-02-01", "name": rule["id"], "kind": "Scheduled", "condition": "[parameters('deployContent')]",
             "scope": f"[{WORKSPACE_ID}]", "dependsOn": [TABLE_ID], "properties": escaped(p)}
 
@@ -216,7 +214,6 @@ def workbook():
 
 
 def deployment():
-    table = dict(TABLE)
     flows = [{"streams": ["Custom-AISPMEvents"], "destinations": ["workspace"], "transformKql": TRANSFORM, "outputStream": "Custom-AISPMEvents_CL"}]
     cef_flow = [{"streams": ["Custom-AISPMCommonSecurityLog"], "destinations": ["workspace"], "transformKql": TRANSFORM, "outputStream": "Microsoft-CommonSecurityLog"}]
     own = [{"name": n, "type": t} for n, t in COLUMNS.items()]
@@ -249,7 +246,7 @@ def deployment():
         },
         "resources": [
             {"type": "Microsoft.OperationalInsights/workspaces/tables", "apiVersion": "2023-09-01", "name": "[concat(parameters('workspaceName'), '/AISPMEvents_CL')]",
-             "properties": {"schema": table["schema"], "plan": "[parameters('tablePlan')]",
+             "properties": {"schema": TABLE["schema"], "plan": "[parameters('tablePlan')]",
                             "retentionInDays": "[if(equals(parameters('tablePlan'), 'Analytics'), parameters('retentionInDays'), null())]",
                             "totalRetentionInDays": "[parameters('totalRetentionInDays')]"}},
             {"type": "Microsoft.Insights/dataCollectionRules", "apiVersion": "2023-03-11", "name": "[parameters('dataCollectionRuleName')]", "location": "[parameters('location')]",

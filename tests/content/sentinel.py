@@ -102,10 +102,8 @@ class Workspace:
             return "" if v is None and kind == "string" else v
         return [value(name, kind) for name, kind in COLUMNS]
 
-    def translate(self, query, functions=()):
+    def translate(self, query):
         query = re.sub(r"\bingestion_time\(\)", "IngestionTime", query)
-        for name, body in functions:
-            query = re.sub(rf"\b{name}\b(\(\))?", f"({body})", query)
         result = duckdb_kql.to_sql(query, schema=self.known_schema(), query_now=datetime.datetime(2001, 1, 1))
         return result.sql if hasattr(result, "sql") else str(result)
 

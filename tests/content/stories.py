@@ -199,7 +199,8 @@ def a_key_is_read_and_used_from_elsewhere(c):
     c.activity(t + 600, "mallory@contoso.example", "microsoft.cognitiveservices/accounts/listKeys/action", "contoso-key", "91.1.2.3")
     for k in range(10):
         c.azure(c.at["app-key"], t + 1500 + k * 20, ip="185.9.8.66")
-    return {"AISPMNetworkOpened": ["contoso-key"], "AISPMKeyUsedAfterRead": ["contoso-key"], "AISPMChainKeyTheft": ["contoso-key"]}
+    return {"AISPMNetworkOpened": ["contoso-key"], "AISPMKeyUsedAfterRead": ["contoso-key"], "AISPMChainKeyTheft": ["contoso-key"],
+            "AISPMAccessAnomaly": ["contoso-key"]}
 
 
 def tokens_without_end_and_defender_agrees(c):

@@ -80,6 +80,11 @@ def test_a_rule_has_each_field_and_none_that_nobody_knows(name):
 
 
 @each_rule
+def test_an_automation_rule_finds_each_rule_by_two_letters(name):
+    assert "AI" in RULES[name]["name"]
+
+
+@each_rule
 def test_a_rule_looks_back_over_more_than_its_pause(name):
     every, back = sentinel.span(RULES[name]["queryFrequency"]), sentinel.span(RULES[name]["queryPeriod"])
     five, hour, fortnight = sentinel.span("5m"), sentinel.span("1h"), sentinel.span("14d")

@@ -68,34 +68,26 @@ def test_a_jailbreak_of_copilot_followed_by_labelled_documents_is_told(tmp_path)
 
 @pytest.mark.parametrize("name,needed", [("AISPMChainKeyTheft", "config.account.weakened"), ("AISPMChainBlindSpike", "config.diagnostics.removed"),
                                          ("AISPMChainLLMjackingCost", "access.probing"), ("AISPMChainDenialOfWallet", "AI.Azure_DOWVolumeAnomaly")])
-def test_a_chain_needs_each_of_its_parts_and_their_order(name, needed, told, tmp_path_factory):
-    workspace, _, begin, end = told
+def test_a_chain_needs_each_of_its_parts_and_their_order(name, needed, told):
+    workspace, _, _, end = told
     sql = workspace.translate(RULES[name]["query"])
-    latest = max(at for at, _ in workspace.arrivals)
     whole = datetime.timedelta(hours=47)
     now = end - HOUR
 
-    def rows():
-        """All that the rule finds when nothing was told before."""
+    def after(change=None):
+        """How much the rule finds when all came just now, so that nothing was told before, and this was changed."""
         workspace.con.execute("BEGIN")
         workspace.con.execute("UPDATE Raw SET IngestionTime = ?", [now - MINUTE])
+        if change:
+            workspace.con.execute(change, [needed])
         try:
             return len(workspace.run(sql, now, whole))
         finally:
             workspace.con.execute("ROLLBACK")
 
-    def without(change):
-        workspace.con.execute("BEGIN")
-        workspace.con.execute("UPDATE Raw SET IngestionTime = ?", [now - MINUTE])
-        workspace.con.execute(change, [needed])
-        try:
-            return len(workspace.run(sql, now, whole))
-        finally:
-            workspace.con.execute("ROLLBACK")
-
-    assert latest > begin and rows() == 1
-    assert without("DELETE FROM Raw WHERE EventOriginalType = ?") == 0
-    assert without("UPDATE Raw SET TimeGenerated = TimeGenerated + INTERVAL 20 HOUR, EventStartTime = EventStartTime + INTERVAL 20 HOUR WHERE EventOriginalType = ?") == 0
+    assert after() == 1
+    assert after("DELETE FROM Raw WHERE EventOriginalType = ?") == 0
+    assert after("UPDATE Raw SET TimeGenerated = TimeGenerated + INTERVAL 20 HOUR, EventStartTime = EventStartTime + INTERVAL 20 HOUR WHERE EventOriginalType = ?") == 0
 
 
 # ---- heartbeats -----------------------------------------------------------------------------------------------------

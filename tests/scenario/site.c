@@ -421,7 +421,7 @@ site_settle(struct site *s)
 bool
 site_pass(struct site *s, uint64_t ms)
 {
-	uint64_t step = ms <= 2000 ? 10 : ms <= 120000 ? 100 : ms <= 7200000 ? 1000 : 10000;
+	uint64_t step = ms <= 2000 ? 10 : ms <= 120000 ? 100 : ms <= 3600000 ? 2000 : 10000;
 
 	if (!site_settle(s))
 		return false;

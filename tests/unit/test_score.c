@@ -351,6 +351,26 @@ less_sensitivity_is_quieter(void **state)
 	assert_true(quiet > 0);
 }
 
+static void
+a_burst_of_a_series_that_hardly_ever_has_anything_is_seen(void **state)
+{
+	static const int every[] = { 5, 20, 50, 60, 200, 1000 };
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(every) / sizeof(every[0]); k++) {
+		unsigned before = 0, seen = 0;
+		struct run r;
+
+		begin(&r, MINUTE);
+		for (int i = 0; i < 20 * 1440; i++, r.now_ms += MINUTE)
+			before += score_row(&r.score, r.now_ms, 60000, i % every[k] == 0, 1).surprise >= 1;
+		for (int i = 0; i < 2; i++, r.now_ms += MINUTE)
+			seen += score_row(&r.score, r.now_ms, 60000, 80, 1).surprise >= 1;
+		if (before > 0 || seen == 0)
+			fail_msg("a call each %d rows: %u alerts before, %u in the burst", every[k], before, seen);
+	}
+}
+
 int
 main(void)
 {
@@ -368,6 +388,7 @@ main(void)
 		cmocka_unit_test(a_new_series_takes_noise_and_rhythm_of_its_kin),
 		cmocka_unit_test(the_spacing_of_rows_is_learnt_from_their_times),
 		cmocka_unit_test(less_sensitivity_is_quieter),
+		cmocka_unit_test(a_burst_of_a_series_that_hardly_ever_has_anything_is_seen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

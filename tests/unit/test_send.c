@@ -617,6 +617,29 @@ damage_in_the_spool_does_not_delay_what_stands_behind_it(void **state)
 	assert_true(done(2));
 }
 
+static ssize_t
+unreadable(int fd, void *p, size_t n, off_t at)
+{
+	(void)fd, (void)p, (void)n, (void)at;
+	errno = EIO;
+	return -1;
+}
+
+static void
+a_spool_that_cannot_be_read_just_now_is_read_again_in_a_while(void **state)
+{
+	(void)state;
+	append(1, 2);
+	sys.pread = unreadable;
+	begin(", batch: {max_wait: 0s}");
+	pass(5000);
+	assert_int_equal(nputs, 0);
+	sys_reset();
+	pass(500);
+	assert_int_equal(nputs, 1);
+	assert_string_equal(uids(said[0]), "<1><2>");
+}
+
 /* ---- waiting ------------------------------------------------------------------------------------ */
 
 /* How long until the next put, to the millisecond. */
@@ -734,6 +757,7 @@ main(void)
 		T(without_room_in_the_dead_letter_the_event_is_kept_and_offered_again),
 		T(a_refused_event_that_is_damaged_in_the_spool_by_now_is_set_aside_as_it_was_sent),
 		T(damage_in_the_spool_does_not_delay_what_stands_behind_it),
+		T(a_spool_that_cannot_be_read_just_now_is_read_again_in_a_while),
 		T(later_with_a_time_waits_exactly_so_long),
 		T(later_without_a_time_doubles_with_jitter_from_half_a_second_to_a_minute),
 		T(of_two_waits_the_later_one_counts),
