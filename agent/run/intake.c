@@ -238,9 +238,11 @@ take_record(struct intake *in, struct source *s, const struct record *r, struct 
 		rc = err->kind == ERR_AGAIN ? -1 : bury(in, s, r, err->text, err);
 	else if ((rc = add_events(in, s, r->arrived_ms, err)) != 0 && err->kind == ERR_FULL)
 		rc = add_to_new_group(in, s, r, err);
-	stat_add(s->stats, STAT_SOURCE_EVENTS, count.events);
-	stat_add(s->stats, STAT_SOURCE_UNKNOWN, count.unknown);
-	stat_add(s->stats, STAT_SOURCE_PASSED, count.passed);
+	if (rc == 0) {				/* else it comes again */
+		stat_add(s->stats, STAT_SOURCE_EVENTS, count.events);
+		stat_add(s->stats, STAT_SOURCE_UNKNOWN, count.unknown);
+		stat_add(s->stats, STAT_SOURCE_PASSED, count.passed);
+	}
 	arena_reset(&in->arena);
 	in->events = (struct event_list){ .arena = &in->arena };
 	in->findings = (struct event_list){ .arena = &in->arena };

@@ -119,6 +119,7 @@ letters_come_back_in_order_after_a_restart(void **state)
 	d = open_dead(1 << 20);
 	for (int i = 10; i < 20; i++)
 		assert_int_equal(put(d, i, 100), 0);
+	assert_int_equal(dead_letters(d), 10);		/* since it was opened */
 	dead_close(d);
 	s = look(&damaged);
 	assert_int_equal(s.n, 20);
