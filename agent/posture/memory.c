@@ -197,24 +197,6 @@ memory_forget(struct posture *p, struct weakness *w)
 /* ---- saved -------------------------------------------------------------------- */
 
 static void
-put_u32(struct buf *b, uint32_t v)
-{
-	char raw[4];
-
-	put_le32(raw, v);
-	buf_put(b, raw, sizeof(raw));
-}
-
-static void
-put_i64(struct buf *b, int64_t v)
-{
-	char raw[8];
-
-	put_le64(raw, (uint64_t)v);
-	buf_put(b, raw, sizeof(raw));
-}
-
-static void
 save_account(const struct account *a, struct buf *out)
 {
 	buf_putc(out, (char)a->provider);
@@ -223,9 +205,9 @@ save_account(const struct account *a, struct buf *out)
 	buf_putc(out, (char)strlen(a->name));
 	buf_puts(out, a->name);
 	for (int i = 0; i < PLANS; i++)
-		put_i64(out, a->plan_ms[i]);
+		buf_put_le64(out, (uint64_t)a->plan_ms[i]);
 	for (int i = 0; i < TOPICS; i++)
-		put_i64(out, a->newest_ms[i]);
+		buf_put_le64(out, (uint64_t)a->newest_ms[i]);
 }
 
 static void
@@ -233,10 +215,10 @@ save_weakness(const struct weakness *w, struct buf *out)
 {
 	const char rest[3] = { (char)w->zone, (char)w->urgent, (char)w->is_path };
 
-	put_i64(out, (int64_t)w->key);
-	put_i64(out, w->first_ms);
-	put_i64(out, w->due_ms);
-	put_i64(out, w->newest_ms);
+	buf_put_le64(out, w->key);
+	buf_put_le64(out, (uint64_t)w->first_ms);
+	buf_put_le64(out, (uint64_t)w->due_ms);
+	buf_put_le64(out, (uint64_t)w->newest_ms);
 	buf_put(out, rest, sizeof(rest));
 }
 
@@ -246,16 +228,16 @@ posture_save(const struct posture *p, struct buf *out, struct err *err)
 	const size_t begin = out->n;
 
 	buf_put(out, MAGIC, 8);
-	put_i64(out, (int64_t)p->rules_mark);
-	put_u32(out, p->naccounts);
-	put_u32(out, p->nweaknesses);
+	buf_put_le64(out, p->rules_mark);
+	buf_put_le32(out, p->naccounts);
+	buf_put_le32(out, p->nweaknesses);
 	for (uint32_t i = 0; i < p->naccounts; i++)
 		save_account(&p->accounts[i], out);
 	for (uint32_t i = 0; i < WEAK_SLOTS; i++)
 		if (p->weaknesses[i].key != 0)
 			save_weakness(&p->weaknesses[i], out);
 	if (!out->failed)
-		put_u32(out, crc32_ieee(0, out->p + begin, out->n - begin));
+		buf_put_le32(out, crc32_ieee(0, out->p + begin, out->n - begin));
 	return out->failed ? err_set(err, ERR_AGAIN, "no memory to save the posture") : 0;
 }
 
