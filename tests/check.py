@@ -183,6 +183,7 @@ def suites(python):
     if python is not None:
         found.append(pytest_suite(python, "formats", "formats"))
         found.append(pytest_suite(python, "system", "system", timeout=5400 if LONG else 1200))
+        found.append(pytest_suite(python, "packaging", "packaging", timeout=5400 if LONG else 900))
     return found
 
 
