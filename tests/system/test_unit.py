@@ -274,9 +274,8 @@ def test_logrotate_takes_the_file_and_the_agent_goes_on_in_a_new_one(site, runni
     conf.chmod(0o644)
     done = run("logrotate", "-f", "-s", tmp_path / "rotated", conf)
     assert done.returncode == 0, done.stderr
-    wait_for(lambda: site.out.exists())
     site.append([record(2)])
-    wait_for(lambda: record(2)["correlationId"] in site.out.read_text())
+    wait_for(lambda: site.out.exists() and record(2)["correlationId"] in site.out.read_text())
     rotated = [p for p in agent_log.iterdir() if p != site.out]
     assert len(rotated) == 1 and record(1)["correlationId"] in rotated[0].read_text()
 
