@@ -2,7 +2,6 @@
 import json
 import os
 import pty
-import re
 import select
 import stat
 import subprocess
@@ -10,7 +9,7 @@ import time
 
 import pytest
 
-from conftest import AGENT, RULE, SRC, record
+from conftest import AGENT, RULE, record
 
 ENDPOINT = "https://soc-dcr-x1y2.eastus-1.ingest.monitor.azure.com"
 
