@@ -16,7 +16,7 @@
 #include "detect/suppress.h"
 
 static const struct detector_kind *const kinds[] = {
-#define DETECTOR(kind)	&detector_kind_##kind,
+#define DETECTOR(kind, help)	&detector_kind_##kind,
 #include "detect/detectors.tbl"
 #undef DETECTOR
 };
@@ -30,14 +30,10 @@ struct detect {
 	struct suppress	*suppress;			/* NULL: no rules */
 };
 
-extern const struct conf_key volume_keys[];
-extern const struct conf_key access_keys[];
-extern const struct conf_key config_keys[];
-
 const struct conf_key detect_keys[] = {
-	{ .name = "volume", .type = CONF_BLOCK, .keys = volume_keys, .help = "spikes of requests, tokens and refusals" },
-	{ .name = "access", .type = CONF_BLOCK, .keys = access_keys, .help = "unusual access to AI services" },
-	{ .name = "config", .type = CONF_BLOCK, .keys = config_keys, .help = "changes of AI configuration" },
+#define DETECTOR(kind, text)	{ .name = #kind, .type = CONF_BLOCK, .keys = kind##_keys, .help = text },
+#include "detect/detectors.tbl"
+#undef DETECTOR
 	{ .name = "suppress", .type = CONF_BLOCKS, .keys = suppress_keys, .wrong = suppress_wrong,
 	  .help = "findings not to be told for a while; status shows how many" },
 	CONF_END
@@ -116,6 +112,17 @@ detect_see(struct detect *d, const struct event *e, struct event_list *say, stru
 			stat_add(d->of[i].stats, STAT_DETECTOR_SUPPRESSED, gone);
 	}
 	return rc;
+}
+
+size_t
+detect_charts(struct detect *d, struct detect_chart *ret, size_t max)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < KINDS; i++)
+		if (d->of[i].state != NULL && kinds[i]->charts != NULL)
+			n += kinds[i]->charts(d->of[i].state, ret + n, max - n);
+	return n;
 }
 
 void

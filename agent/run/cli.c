@@ -5,6 +5,7 @@
 
 #include "run/cli.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 #include "run/backtest.h"
 #include "run/settings.h"
 #include "sinks/encode/encode.h"
+#include "spool/spool.h"
 
 #define CONF_PATH	SYSCONF_DIR "/agent.yaml"
 #define ONCE_TIMEOUT_MS	600000
@@ -53,10 +55,11 @@ usage(const char *what)
 	return EX_USAGE;
 }
 
-static int
-failed(const struct err *err)
+int
+cli_exit_of(const struct err *err, int when_unreadable)
 {
-	fprintf(stderr, "aispm-agent: %s\n", err->text);
+	if (err->sys != 0 && err->kind != ERR_AGAIN)
+		return err->sys == EIO ? EX_IOERR : when_unreadable;
 	switch (err->kind) {
 	case ERR_CONFIG:
 	case ERR_DENIED:
@@ -67,6 +70,13 @@ failed(const struct err *err)
 	default:
 		return EX_IOERR;
 	}
+}
+
+static int
+failed(const struct err *err)
+{
+	fprintf(stderr, "aispm-agent: %s\n", err->text);
+	return cli_exit_of(err, EX_DATAERR);
 }
 
 /* ---- commands -------------------------------------------------------------- */
@@ -119,6 +129,20 @@ check_conf(const char *path, struct conf **ret, struct problems *problems, struc
 	return 0;
 }
 
+/* A validation that passes over a damaged spool is worth little; one that is not there yet is fine. */
+static int
+check_spool(const struct conf *conf)
+{
+	const char *state_dir = conf_text(conf_block(conf, "agent"), "state_dir");
+	struct err err = { 0 };
+	char dir[4096];
+
+	if (state_path(state_dir, "spool", dir, sizeof(dir), &err) != 0 || access(dir, R_OK | X_OK) != 0 || spool_is_sound(dir, &err))
+		return 0;
+	printf("%s: %s\n", dir, err.text);
+	return EX_DATAERR;
+}
+
 static int
 command_check(const struct options *o, int argc, char **argv)
 {
@@ -138,7 +162,9 @@ command_check(const struct options *o, int argc, char **argv)
 	else if (rc == 0)
 		printf("%s: fine: %zu sources, %zu sinks\n", o->conf_path, conf_blocks(conf, "sources"),
 		    conf_blocks(conf, "sinks"));
-	rc = rc != 0 ? EX_CONFIG : o->online ? probe_cli(conf, stdout) : 0;
+	rc = rc != 0 ? EX_CONFIG : check_spool(conf);
+	if (rc == 0 && o->online)
+		rc = probe_cli(conf, stdout);
 	conf_free(conf);
 	problems_fini(&problems);
 	return rc;
@@ -202,7 +228,7 @@ command_backtest(const struct options *o, int argc, char **argv)
 	rc = backtest_run(&b, &err);
 	conf_free(conf);
 	if (rc == -1)
-		return err.kind == ERR_CONFIG ? usage(err.text) : failed(&err);
+		return err.kind == ERR_CONFIG && err.sys == 0 ? usage(err.text) : failed(&err);
 	return rc == 0 ? 0 : EX_DATAERR;
 }
 
@@ -292,7 +318,7 @@ command_help(const struct options *o, int argc, char **argv)
 	else if (argc == 1 && strcmp(argv[0], "settings") == 0)
 		manual_settings(stdout);
 	else if (argc == 2 && strcmp(argv[0], "man") == 0)
-		return manual_roff(stdout, argv[1]) == 0 ? 0 : usage("help man: no such page");
+		return manual_roff(stdout, argv[1]) == 0 ? 0 : usage("help man: allowed: aispm-agent, aispm-agent.yaml");
 	else if (argc == 2 && strcmp(argv[0], "completion") == 0)
 		return completion(stdout, argv[1]) == 0 ? 0 : usage("help completion: allowed: bash, zsh, fish");
 	else

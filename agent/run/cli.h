@@ -24,6 +24,8 @@ struct command_row {
 extern const struct command_row command_rows[];		/* ends at name NULL */
 
 int	cli_main(int argc, char **argv);
+/* The exit status that an error means; `when_unreadable` where the system would not give a file or directory (65 input, 74 our own). */
+int	cli_exit_of(const struct err *, int when_unreadable);
 
 /* `explain`: 0 fine, 1 some record could not be read (named on standard error), -1 err. */
 int	explain_run(const struct decoder *, const char *const *files, size_t nfiles, const char *format, bool why,

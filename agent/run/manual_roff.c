@@ -113,7 +113,10 @@ static const char *const page_1_options[] = {
 	"terminal).",
 	".TP",
 	"\\fB\\-\\-detector\\fR \\fIDETECTOR\\fR",
-	"\\fBbacktest\\fR: which detector. \\fBvolume\\fR takes CSV with header timestamp,value and gives timestamp,value,score,alert, one row for each;",
+	"\\fBbacktest\\fR: which detector. \\fBvolume\\fR reads CSV with the header timestamp,value: a row is one window of a series, whatever its",
+	"spacing; times are RFC 3339, or YYYY\\-MM\\-DD HH:MM:SS in UTC; repeats, gaps and steps back are normal, further columns are passed over.",
+	"It writes timestamp,value,score,alert, one row for each, in one pass; an alert is a score of 0.5 or more. With \\fB\\-c\\fR, its sensitivity",
+	"counts, and rows as long as its window are scored as the agent would; else rows of more than two minutes are taken for a series of any kind.",
 	"\\fBaccess\\fR and \\fBconfig\\fR take records and give their findings as JSON lines.",
 	".TP",
 	"\\fB\\-\\-online\\fR",
@@ -287,6 +290,14 @@ static const char *const page_1_examples[] = {
 	".nf",
 	".RS",
 	"source <(aispm\\-agent help completion bash)",
+	".RE",
+	".fi",
+	".PP",
+	"What the volume detector would have said about a recorded series, as a table and as a picture:",
+	".PP",
+	".nf",
+	".RS",
+	"aispm\\-agent backtest \\-\\-detector volume \\-\\-plot series.svg series.csv >scored.csv",
 	".RE",
 	".fi",
 	".PP",
@@ -512,9 +523,9 @@ put_page_5(FILE *out)
 int
 manual_roff(FILE *out, const char *page)
 {
-	if (strcmp(page, "aispm-agent.1") == 0)
+	if (strcmp(page, "aispm-agent.1") == 0 || strcmp(page, "aispm-agent") == 0)
 		put_page_1(out);
-	else if (strcmp(page, "aispm-agent.yaml.5") == 0)
+	else if (strcmp(page, "aispm-agent.yaml.5") == 0 || strcmp(page, "aispm-agent.yaml") == 0)
 		put_page_5(out);
 	else
 		return -1;

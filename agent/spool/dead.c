@@ -31,6 +31,7 @@
 struct dead {
 	char		dir[3900];
 	uint64_t	max_bytes, total_bytes;
+	uint64_t	letters;		/* put since it was opened */
 	uint64_t	first, last;		/* numbers of the oldest and newest file; 0: none */
 	int		fd;
 	uint64_t	at, synced_at;		/* size of the newest, and of it what is synced */
@@ -436,6 +437,7 @@ put_locked(struct dead *d, const struct dead_letter *l, struct err *err)
 	}
 	d->at += d->letter.n;
 	d->total_bytes += d->letter.n;
+	d->letters++;
 	if (d->unsynced.n > UNSYNCED_BYTES)
 		(void)sync_letters(d, NULL);	/* the next one tells */
 	return 0;
@@ -470,6 +472,17 @@ dead_bytes(struct dead *d)
 
 	pthread_mutex_lock(&d->lock);
 	n = d->total_bytes;
+	pthread_mutex_unlock(&d->lock);
+	return n;
+}
+
+uint64_t
+dead_letters(struct dead *d)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&d->lock);
+	n = d->letters;
 	pthread_mutex_unlock(&d->lock);
 	return n;
 }

@@ -111,8 +111,11 @@ spool_add_segment(struct spool *s, const struct segment *segment, struct err *er
 		}
 	}
 	if (rc == 0) {
-		if (s->nsegments > 0)
-			s->segments[s->nsegments - 1].next_seq = segment->after_seq + 1;
+		if (s->nsegments > 0) {
+			struct segment *before = &s->segments[s->nsegments - 1];
+
+			before->next_seq = segment_below(before->first_seq, segment->after_seq);
+		}
 		s->segments[s->nsegments++] = *segment;
 		atomic_store(&s->first_seq, s->segments[0].first_seq);
 	}
