@@ -185,6 +185,7 @@ def suites(python):
         found.append(pytest_suite(python, "content", "content", timeout=600))
         for file in sorted((TOP / "tests" / "system").glob("test_*.py")):
             found.append(pytest_suite(python, f"system/{file.stem[5:]}", f"system/{file.name}", timeout=5400 if LONG else 1200))
+        found.append(pytest_suite(python, "packaging", "packaging", timeout=5400 if LONG else 900))
     return found
 
 

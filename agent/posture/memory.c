@@ -111,6 +111,19 @@ memory_add_account(struct posture *p, enum provider provider, struct slice name)
 	return a;
 }
 
+/* Of a record: whatever is no plain name is no account, and is shown nowhere. */
+static bool
+is_account_name(struct slice name)
+{
+	for (size_t i = 0; i < name.n; i++) {
+		const unsigned char low = ascii_lower((unsigned char)name.p[i]);
+
+		if (!(low >= 'a' && low <= 'z') && !(low >= '0' && low <= '9') && low != '-' && low != '.' && low != '_' && low != ':')
+			return false;
+	}
+	return name.n > 0 && name.n < ACCOUNT_BYTES;
+}
+
 struct account *
 memory_account(struct posture *p, const struct event *e, bool make)
 {
@@ -118,8 +131,7 @@ memory_account(struct posture *p, const struct event *e, bool make)
 	enum provider provider;
 	uint32_t at;
 
-	if (name.n == 0 || name.n >= ACCOUNT_BYTES || memchr(name.p, '\0', name.n) != NULL ||
-	    !provider_of(event_text(e, F_CloudProvider), &provider))
+	if (!is_account_name(name) || !provider_of(event_text(e, F_CloudProvider), &provider))
 		return NULL;
 	if (p->last_account < p->naccounts && account_is(&p->accounts[p->last_account], provider, name))
 		return &p->accounts[p->last_account];
@@ -257,7 +269,7 @@ restore_account(struct posture *p, struct slice *in)
 	struct account *a;
 
 	if (!take(in, head, sizeof(head)) || head[0] >= P_COUNT || head[1] > ZONES || head[2 + PLANS] >= ACCOUNT_BYTES ||
-	    head[2 + PLANS] == 0 || in->n < head[2 + PLANS] || memchr(in->p, '\0', head[2 + PLANS]) != NULL)
+	    head[2 + PLANS] == 0 || in->n < head[2 + PLANS] || !is_account_name(slice_make(in->p, head[2 + PLANS])))
 		return false;
 	a = memory_add_account(p, (enum provider)head[0], slice_make(in->p, head[2 + PLANS]));
 	if (a == NULL)

@@ -5,7 +5,6 @@
 
 #include "run/init.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -91,11 +90,12 @@ static void
 put_hub(struct buf *out, const struct init_wish *w, size_t i)
 {
 	const char *hub = w->hubs.v[i], *slash = strrchr(hub, '/');
-	char name[32];
 
-	snprintf(name, sizeof(name), "hub%.0zu", i == 0 ? 0 : i + 1);
 	buf_puts(out, i == 0 ? "  # The identity needs the role Azure Event Hubs Data Receiver on the hub.\n" : "");
-	buf_printf(out, "  - name: %s\n    type: kafka\n    brokers: ", name);
+	buf_puts(out, "  - name: hub");
+	if (i > 0)
+		buf_put_u64(out, i + 1);
+	buf_puts(out, "\n    type: kafka\n    brokers: ");
 	buf_put_json(out, slash != NULL ? slice_make(hub, (size_t)(slash - hub)) : slice_of(hub));
 	buf_puts(out, "\n    topics: [");
 	put_value(out, slash != NULL ? slash + 1 : "");

@@ -81,18 +81,30 @@ class Root:
         return self.run("apt-get", "-q", "-y", "--no-install-recommends", *options, "install", f"/tmp/{deb.name}")
 
 
-@pytest.fixture(scope="session")
-def bare(tmp_path_factory):
+def make_root(path):
     need("mmdebstrap", "unshare")
     if os.geteuid() != 0:
         pytest.skip("only root can make a root")
-    path = tmp_path_factory.mktemp("root") / "bare"
     made = sh("mmdebstrap", "--quiet", "--variant=apt", CODENAME, path, check=False)
     if made.returncode != 0:
         pytest.skip(f"no bare root could be made: {made.stderr.strip()[-200:]}")
     root = Root(path)
     if root.run("true", check=False).returncode != 0:
         pytest.skip("no mount namespace can be made here")
+    return root
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory):
+    path = tmp_path_factory.mktemp("root") / "bare"
+    root = make_root(path)
     root.run("apt-get", "-q", "update")
     yield root
     sh("rm", "-rf", "--one-file-system", path)
+
+
+@pytest.fixture
+def another_root(tmp_path):
+    """For one test alone: nobody's user or file of an earlier package is in it."""
+    yield make_root(tmp_path / "root")
+    sh("rm", "-rf", "--one-file-system", tmp_path / "root")

@@ -5,7 +5,7 @@ import tarfile
 
 import pytest
 
-from conftest import LONG, SRC, VERSION, build_tree, need, sh
+from conftest import LONG, SRC, VERSION, build_tree, sh
 
 
 def test_the_changelog_begins_with_the_version():
@@ -51,10 +51,18 @@ def test_the_tarball_holds_nothing_that_was_built_and_nobodys_name(dist):
 
 
 @pytest.mark.skipif(not LONG, reason="LONG=1 builds everything a second time")
-def test_both_packages_come_out_the_same_from_another_folder(deb, rpms, tree, tmp_path):
-    need("dpkg-buildpackage", "rpmbuild")
+def test_the_deb_and_the_tarball_come_out_the_same_from_another_folder(deb, tree, tmp_path):
     other = build_tree(tmp_path / "somewhere" / "else")
-    sh("make", "-s", "deb", "rpm", cwd=other, timeout=1800)
-    for first in [deb, *tree.glob("aispm-agent-*.tar.xz"), *rpms]:
-        second = other / first.relative_to(tree)
-        assert first.read_bytes() == second.read_bytes(), first.name
+    sh("make", "-s", "deb", cwd=other, timeout=1800)
+    for first in [deb, *tree.glob("aispm-agent-*.tar.xz")]:
+        assert first.read_bytes() == (other / first.relative_to(tree)).read_bytes(), first.name
+
+
+@pytest.mark.skipif(not LONG, reason="LONG=1 builds everything a second time")
+def test_the_rpms_come_out_the_same_from_the_same_folder(rpms, tree):
+    """RPM writes the spec as it was read, with the folder's name in it, into its header; mock's folder is always the same."""
+    first = {r.name: r.read_bytes() for r in rpms}
+    sh("make", "-s", "rpm", cwd=tree, timeout=1800)
+    assert len(first) == 2
+    for r in rpms:
+        assert r.read_bytes() == first[r.name], r.name

@@ -65,9 +65,10 @@ def other_release(tmp_path, tree, release):
 
 
 @pytest.mark.skipif(not LONG, reason="LONG=1 builds the RPM")
-def test_dnf_installs_upgrades_downgrades_and_removes_it_in_a_root_of_its_own(bare, rpms, tree, tmp_path):
+def test_dnf_installs_upgrades_downgrades_and_removes_it_in_a_root_of_its_own(another_root, rpms, tree, tmp_path):
     """The root is a bare Debian, since scriptlets need a shell, useradd and systemctl; RPM's own database in it is empty."""
     need("dnf", "createrepo_c")
+    bare = another_root
     binary = next(r for r in rpms if not r.name.endswith(".src.rpm"))
     repo = tmp_path / "repo"
     repo.mkdir()
