@@ -121,7 +121,8 @@ delivered(struct send *s, struct flight *f)
 	s->refused_in_row = 0;
 	s->knocked = false;
 	f->nranges--;
-	set_state(s, DELIVERING, NULL, 0);
+	if (clock_mono_ms() >= s->not_before_ms)	/* else another batch was told to wait, and so do all that come */
+		set_state(s, DELIVERING, NULL, 0);
 }
 
 static void

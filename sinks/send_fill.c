@@ -25,21 +25,12 @@
 
 /* ---- which events -------------------------------------------------------- */
 
-static const char *const class_names[] = {
-	"alert", "recommendation", "attack_path", "inventory", "activity",
-	"access_anomaly", "volume_spike", "config_change", "control", "agent",
-};
-#define CLASSES		(sizeof(class_names) / sizeof(class_names[0]))
-#define CLASS_WORDS	"alert, recommendation, attack_path, inventory, activity, access_anomaly, " \
-			"volume_spike, config_change, control, agent"
-
 static uint64_t
 class_bit(struct slice name)
 {
-	for (size_t i = 0; i < CLASSES; i++)
-		if (slice_eq(name, slice_of(class_names[i])))
-			return UINT64_C(1) << i;
-	return UINT64_C(1) << CLASSES;		/* a class of a later version */
+	const int class = event_class(name);
+
+	return UINT64_C(1) << (class >= 0 ? class : EVENT_CLASSES);	/* the last bit: a class of a later version */
 }
 
 static const char *
@@ -47,9 +38,9 @@ wrong_events(const struct conf *block, const char *text)
 {
 	(void)block;
 	if (strcmp(text, "all") == 0 || strcmp(text, "findings") == 0 ||
-	    class_bit(slice_of(text)) < UINT64_C(1) << CLASSES)
+	    event_class(slice_of(text)) >= 0)
 		return NULL;
-	return "all, findings, or a list of " CLASS_WORDS;
+	return "all, findings, or a list of " EVENT_CLASS_WORDS;
 }
 
 uint64_t

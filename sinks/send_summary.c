@@ -24,7 +24,7 @@
 static const enum field key_fields[] = {
 	F_EventName, F_EventSeverity, F_EventResult, F_EventVendor, F_EventProduct, F_EventOriginalType, F_CloudProvider, F_CloudAccountId,
 	F_CloudRegion, F_TargetResourceId, F_TargetResourceName, F_TargetResourceType, F_AiModelName, F_AiModelVersion, F_AiDeployment,
-	F_ActorUserId, F_ActorUsername, F_ActorUserType, F_ActingAppId, F_SrcIpAddr, F_HttpUserAgent, F_Operation, F_HttpStatusCode,
+	F_ActorUserId, F_ActorUsername, F_ActorUserType, F_ActingAppId, F_SrcIpAddr, F_Operation, F_HttpStatusCode,
 	F_GovernanceZone, F_EventSchemaVersion,
 };
 #define KEYS	(sizeof(key_fields) / sizeof(key_fields[0]))

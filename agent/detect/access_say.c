@@ -290,23 +290,12 @@ set_fixed(struct event *f, const struct rules *x, const struct hit *h, bool rais
 	event_set_text(f, F_EventName, slice_of(rows[h->behaviour].name));
 	event_set_text(f, F_EventSeverity, slice_of(severity(h, raise)));
 	event_set_text(f, F_EventResult, SLICE("NA"));
-	event_set_text(f, F_EventVendor, SLICE("aispm-agent"));
-	event_set_text(f, F_EventProduct, SLICE("aispm-agent"));
-	event_set_text(f, F_EventSchemaVersion, SLICE("1"));
+	event_set_ours(f);
 	event_set_text(f, F_AttackTactics, slice_of(rows[h->behaviour].tactics));
 	event_set_text(f, F_AttackTechniques, slice_of(rows[h->behaviour].techniques));
 	event_set_real(f, F_DetectorScore, rounded(fmin(1 - pow(2, -(h->points > 1 ? h->points : 1)), 0.999)));
 	event_set_real(f, F_DetectorBaseline, rounded(h->baseline));
 	event_set_real(f, F_DetectorObserved, rounded(h->observed));
-}
-
-static struct slice
-keep(struct event_list *say, struct buf *b)
-{
-	struct slice s = b->failed ? SLICE_NONE : arena_dup(say->arena, buf_slice(b));
-
-	buf_reset(b);
-	return s;
 }
 
 static void
@@ -315,16 +304,16 @@ set_texts(struct event *f, struct rules *x, const struct hit *h, struct chain *c
 	buf_printf(b, "access.%s", rows[h->behaviour].id);
 	for (size_t i = 0; i < b->n; i++)
 		b->p[i] = (char)ascii_lower((unsigned char)b->p[i]);
-	event_set_text(f, F_EventOriginalType, keep(x->say, b));
+	event_set_text(f, F_EventOriginalType, event_list_keep(x->say, b));
 	put_who(b, x->s);
 	put_where(b, x->s);
 	buf_printf(b, "%s%s", strncmp(h->reason, "for the first time", 18) == 0 ? " " : "; ", h->reason);
 	say_chain(b, chain->bits & ~h->told);
-	event_set_text(f, F_EventMessage, keep(x->say, b));
+	event_set_text(f, F_EventMessage, event_list_keep(x->say, b));
 	buf_puts(b, h->reason);
-	event_set_text(f, F_DetectorReason, keep(x->say, b));
+	event_set_text(f, F_DetectorReason, event_list_keep(x->say, b));
 	put_additional(b, x, h, chain);
-	event_set_text(f, F_AdditionalFields, keep(x->say, b));
+	event_set_text(f, F_AdditionalFields, event_list_keep(x->say, b));
 }
 
 static int

@@ -301,21 +301,10 @@ set_fixed(struct event *f, const struct change *c, const struct op *op, const st
 	event_set_text(f, F_EventSeverity, slice_of(severity_words[v->severity]));
 	event_set_text(f, F_EventResult, c->failed ? SLICE("Failure") : c->ended && slice_eq(event_text(c->e, F_EventResult), SLICE("Success")) ?
 	    SLICE("Success") : SLICE("NA"));
-	event_set_text(f, F_EventVendor, SLICE("aispm-agent"));
-	event_set_text(f, F_EventProduct, SLICE("aispm-agent"));
-	event_set_text(f, F_EventSchemaVersion, SLICE("1"));
+	event_set_ours(f);
 	if (is_technique(c, v))
 		set_techniques(f, v);
 	event_set_real(f, F_DetectorScore, round((1 - pow(2, -(v->severity + 0.0))) * 1000) / 1000);
-}
-
-static struct slice
-keep(struct event_list *say, struct buf *b)
-{
-	struct slice s = b->failed ? SLICE_NONE : arena_dup(say->arena, buf_slice(b));
-
-	buf_reset(b);
-	return s;
 }
 
 static void
@@ -324,19 +313,19 @@ set_texts(struct event *f, struct config *config, const struct change *c, const 
 	struct event_list *say = config->say;
 
 	buf_printf(b, "config.%s.%s", c->row->kind, v->effect);
-	event_set_text(f, F_EventOriginalType, keep(say, b));
+	event_set_text(f, F_EventOriginalType, event_list_keep(say, b));
 	buf_printf(b, "%s%s%s", c->row->object, c->failed ? " not " : " ", words_end(c, v));
 	if (b->n > 0 && b->p[0] >= 'a' && b->p[0] <= 'z')
 		b->p[0] = (char)(b->p[0] - 'a' + 'A');
-	event_set_text(f, F_EventName, keep(say, b));
+	event_set_text(f, F_EventName, event_list_keep(say, b));
 	words_message(b, config, c, v);
-	event_set_text(f, F_EventMessage, keep(say, b));
+	event_set_text(f, F_EventMessage, event_list_keep(say, b));
 	words_reason(b, config, c, v);
-	event_set_text(f, F_DetectorReason, keep(say, b));
+	event_set_text(f, F_DetectorReason, event_list_keep(say, b));
 	event_set_text(f, F_OldValue, arena_dup(say->arena, v->before));
 	event_set_text(f, F_NewValue, arena_dup(say->arena, v->after));
 	put_additional(b, c, op, v);
-	event_set_text(f, F_AdditionalFields, keep(say, b));
+	event_set_text(f, F_AdditionalFields, event_list_keep(say, b));
 }
 
 /* What the operation's first record told and its last one does not. */

@@ -157,12 +157,9 @@ saved_take(struct slice *in, void *to, size_t n)
 void
 saved_put_text(struct buf *b, struct slice s, uint32_t max)
 {
-	char raw[4];
-
 	if (s.n > max)
 		s.n = max;
-	put_le32(raw, (uint32_t)s.n);
-	buf_put(b, raw, sizeof(raw));
+	buf_put_le32(b, (uint32_t)s.n);
 	buf_put_slice(b, s);
 }
 

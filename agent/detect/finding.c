@@ -245,16 +245,6 @@ put_additional(struct buf *b, const struct volume *v, const struct episode *p, c
 
 /* ---- findings --------------------------------------------------------------------- */
 
-/* A text of its own in the list's arena, made by `put`. */
-static struct slice
-keep(struct event_list *say, struct buf *b)
-{
-	struct slice s = b->failed ? SLICE_NONE : arena_dup(say->arena, buf_slice(b));
-
-	buf_reset(b);
-	return s;
-}
-
 static const enum field who_columns[WHO_COUNT] = {
 	F_CloudProvider, F_CloudAccountId, F_CloudRegion, F_TargetResourceId, F_TargetResourceName,
 	F_TargetResourceType, F_AiDeployment, F_AiModelName, F_ActorUserId, F_ActorUsername, F_ActorUserType,
@@ -306,9 +296,7 @@ begin(struct event *f, const struct volume *v, uint32_t slot, enum metric m, int
 	event_set_text(f, F_EventOriginalUid, event_text(f, F_EventId));
 	event_set_text(f, F_EventClass, SLICE("volume_spike"));
 	event_set_text(f, F_EventResult, SLICE("NA"));
-	event_set_text(f, F_EventVendor, SLICE("aispm-agent"));
-	event_set_text(f, F_EventProduct, SLICE("aispm-agent"));
-	event_set_text(f, F_EventSchemaVersion, SLICE("1"));
+	event_set_ours(f);
 	copy_who(f, &v->entities[slot], W_PROVIDER, say->arena);
 	return 0;
 }
@@ -355,17 +343,17 @@ finding_spike(struct volume *v, const struct episode *p, const char *phase, cons
 	event_set_real(&f, F_DetectorBaseline, p->expected);
 	event_set_real(&f, F_DetectorObserved, observed);
 	buf_printf(&b, "volume.%s", phase);
-	event_set_text(&f, F_EventOriginalType, keep(say, &b));
+	event_set_text(&f, F_EventOriginalType, event_list_keep(say, &b));
 	event_set_text(&f, F_EventName, slice_of(episode_name(p)));
 	put_message(&b, v, p, phase, observed);
-	event_set_text(&f, F_EventMessage, keep(say, &b));
+	event_set_text(&f, F_EventMessage, event_list_keep(say, &b));
 	if (over)
 		put_over(&b, v, p);
 	else
 		put_reason(&b, v, p, "", observed);
-	event_set_text(&f, F_DetectorReason, keep(say, &b));
+	event_set_text(&f, F_DetectorReason, event_list_keep(say, &b));
 	put_additional(&b, v, p, phase);
-	event_set_text(&f, F_AdditionalFields, keep(say, &b));
+	event_set_text(&f, F_AdditionalFields, event_list_keep(say, &b));
 	rc = end(&f, v, say, err);
 out:
 	buf_fini(&b);
@@ -410,17 +398,17 @@ finding_silence(struct volume *v, uint32_t slot, const char *phase, int64_t from
 	event_set_real(&f, F_DetectorObserved, 0);
 	event_set_text(&f, F_EventName, SLICE("AI requests fell silent"));
 	buf_printf(&b, "volume.silence.%s", phase);
-	event_set_text(&f, F_EventOriginalType, keep(say, &b));
+	event_set_text(&f, F_EventOriginalType, event_list_keep(say, &b));
 	put_silence(&b, v, e, over, windows, missed);
-	event_set_text(&f, F_EventMessage, keep(say, &b));
+	event_set_text(&f, F_EventMessage, event_list_keep(say, &b));
 	put_silence(&b, v, e, over, windows, missed);
-	event_set_text(&f, F_DetectorReason, keep(say, &b));
+	event_set_text(&f, F_DetectorReason, event_list_keep(say, &b));
 	buf_puts(&b, "{\"series\":");
 	put_series(&b, v, slot, M_REQUESTS);
 	buf_printf(&b, ",\"phase\":\"%s\",\"window_s\":%u,\"evidence\":[", phase, v->window_ms / 1000);
 	put_evidence(&b, e);
 	buf_puts(&b, "]}");
-	event_set_text(&f, F_AdditionalFields, keep(say, &b));
+	event_set_text(&f, F_AdditionalFields, event_list_keep(say, &b));
 	rc = end(&f, v, say, err);
 out:
 	buf_fini(&b);

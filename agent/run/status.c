@@ -235,8 +235,14 @@ print_text(const struct json_doc *d, uint32_t at, const char *key, const char *b
 	struct buf b;
 
 	buf_init(&b, 4096);
-	if (json_get_text(d, at, key, &b))
+	if (json_get_text(d, at, key, &b)) {
+		/* Names of files and words of far sides: nothing of them may command the terminal. */
+		for (size_t i = 0; i < b.n; i++)
+			if ((unsigned char)b.p[i] < 0x20 || (unsigned char)b.p[i] == 0x7f || ((unsigned char)b.p[i] == 0xc2 && i + 1 < b.n &&
+			    (unsigned char)b.p[i + 1] < 0xa0))
+				b.p[i] = '?';
 		printf("%s%.*s%s", before, (int)b.n, b.p != NULL ? b.p : "", after);
+	}
 	buf_fini(&b);
 }
 

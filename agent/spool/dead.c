@@ -375,10 +375,7 @@ remove_oldest(struct dead *d)
 static void
 put_text(struct buf *b, struct slice s)
 {
-	char n[4];
-
-	put_le32(n, (uint32_t)s.n);
-	buf_put(b, n, 4);
+	buf_put_le32(b, (uint32_t)s.n);
 	buf_put_slice(b, s);
 }
 
