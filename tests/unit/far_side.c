@@ -183,7 +183,7 @@ far_side_stalled(struct far_side *f)
 	size_t n;
 
 	pthread_mutex_lock(&f->lock);
-	n = f->nstalled;
+	n = f->released ? 0 : f->nstalled;	/* an answer is due from the moment of release, not when its thread wakes */
 	pthread_mutex_unlock(&f->lock);
 	return n;
 }
