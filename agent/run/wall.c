@@ -31,6 +31,7 @@
 #define RECORD_MAX	(WALL_IN_BYTES - 4096)
 #define BEGINNING	(1u << 20)	/* of a record that is longer: what the dead letter gets */
 #define WHY_BYTES	112
+#define WORDS_MAX	64u		/* that mean nothing to us: of a worker before this one, or of one that babbles */
 
 enum state { FILLING, AWAY, BACK, REST };
 
@@ -63,6 +64,7 @@ struct wall {
 	struct slot		*slots;
 	uint32_t		 fill;		/* the slot that is filled */
 	uint32_t		 round;
+	int			 record_ms;
 	struct { unsigned slot, item, n; } tries;	/* ends of the worker at one record, in a row */
 	struct buf		 reply;
 };
@@ -166,10 +168,10 @@ give_back(char *p, size_t used)
 
 /* Says why a worker ended, and how. */
 static void
-describe_end(uint32_t status, bool late, char *ret, size_t n)
+describe_end(uint32_t status, int late_ms, char *ret, size_t n)
 {
-	if (late)
-		snprintf(ret, n, "it did not finish within %d s", WALL_RECORD_MS / 1000);
+	if (late_ms > 0)
+		snprintf(ret, n, "it did not finish within %d ms", late_ms);
 	else if (WIFSIGNALED((int)status) && WTERMSIG((int)status) == SIGSYS)
 		snprintf(ret, n, "it tried what decoding may not do");
 	else if (WIFSIGNALED((int)status) && WTERMSIG((int)status) == SIGABRT)
@@ -245,7 +247,7 @@ catch_up(struct wall *w, struct err *err)
 	struct wall_word word;
 	int heard;
 
-	while ((heard = wall_hear(&w->process, 0, &word)) == 1)
+	for (unsigned i = 0; (heard = wall_hear(&w->process, 0, &word)) == 1 && i < WORDS_MAX; i++)
 		if (word.kind == WALL_DIED)
 			note(DECODE_ENDED, N_TEXT("how", "while it had nothing to do"));
 	if (heard == 0)
@@ -266,24 +268,32 @@ static void
 await(struct wall *w, struct slot *s)
 {
 	uint32_t seen = 0;
+	unsigned words = 0;
 	bool late = false;
 	char how[80];
 
 	while (s->open > 0) {
 		struct wall_word word;
-		int heard = wall_hear(&w->process, WALL_RECORD_MS, &word);
+		int heard = wall_hear(&w->process, w->record_ms, &word);
 		uint32_t done = atomic_load(&s->out->done);
 
-		if (heard == 1 && word.kind == WALL_DONE && word.value == w->round)
+		if (heard == 1 && word.kind == WALL_DONE && word.value == w->round && done == 0) {
+			stop_worker(w);		/* it lies; its end is heard of later, if this one has one */
+			suspect(w, s, "it answered nothing");
+			return;
+		}
+		if (heard == 1 && word.kind == WALL_DONE && word.value == w->round) {
+			w->tries.n = 0;
 			break;
+		}
 		if (heard == 1 && word.kind == WALL_DIED) {
-			describe_end(word.value, late, how, sizeof(how));
+			describe_end(word.value, late ? w->record_ms : 0, how, sizeof(how));
 			suspect(w, s, how);
 			return;
 		}
-		if (heard == -1 || (heard == 0 && late)) {
+		if (heard == -1 || (heard == 0 && late) || ++words > WORDS_MAX + s->open * 2) {
 			wall_end(&w->process);
-			suspect(w, s, heard == 0 ? "it does not end" : "with its keeper");
+			suspect(w, s, heard == -1 ? "with its keeper" : "it does not obey");
 			return;
 		}
 		if (heard == 0 && done == seen) {
@@ -480,6 +490,7 @@ wall_open(struct wall **ret, const char *const *args, size_t nargs, struct err *
 		return err_set(err, ERR_AGAIN, "no memory");
 	w->process = (struct wall_process){ .orders = -1, .words = -1 };
 	w->in_fd = w->out_fd = -1;
+	w->record_ms = WALL_RECORD_MS;
 	buf_init(&w->reply, WALL_OUT_BYTES);
 	w->slots = calloc(WALL_SLOTS, sizeof(*w->slots));
 	if (w->slots == NULL || copy_args(w, args, nargs) != 0) {
@@ -532,4 +543,10 @@ int
 wall_pid(const struct wall *w)
 {
 	return w->process.pid;
+}
+
+void
+wall_patience(struct wall *w, int record_ms)
+{
+	w->record_ms = record_ms;
 }

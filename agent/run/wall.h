@@ -49,8 +49,9 @@ struct wall_answer {
 bool	wall_next(struct wall *, struct wall_answer *ret, struct event_list *into, struct err *);
 void	wall_took(struct wall *);	/* that one is done with */
 
-/* For tests and status: the process that forks the workers. */
+/* For tests: the process that forks the workers, and another WALL_RECORD_MS. */
 int	wall_pid(const struct wall *);
+void	wall_patience(struct wall *, int record_ms);
 
 /* The worker's main. Never for the agent's own process. */
 int	wall_worker(int argc, char **argv);
