@@ -312,9 +312,9 @@ wall_worker(int argc, char **argv)
 	detach((pid_t)strtol(argv[0], NULL, 10));
 	if (map_memory(&w) != 0 || open_decoder(&w, (const char *const *)argv + 1, (size_t)argc - 1) != 0) {
 		say(WALL_NO_MAPPINGS, 0);
-		return EX_CONFIG;
+		_exit(EX_CONFIG);
 	}
 	while ((status = keep_one(&w)) != -1)
 		say(WALL_DIED, (uint32_t)status);
-	return 0;
+	_exit(0);		/* with all that it holds: there is nothing to put away */
 }
