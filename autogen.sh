@@ -60,7 +60,7 @@ copy_sources() {
 }
 
 same_makefiles() {
-	for f in Makefile.am schemas/Makefile.inc packaging/Makefile.inc tests/Makefile.inc; do
+	for f in Makefile.am packaging/CHANGELOG.md schemas/Makefile.inc packaging/Makefile.inc tests/Makefile.inc; do
 		cmp -s "build/src/$f" "build/src.new/$f" || return 1
 	done
 }

@@ -34,6 +34,7 @@
 #define HELD_MOST_MS	300000
 #define LATER_LEAST_MS	500
 #define LATER_MOST_MS	60000
+#define REFUSED_MOST	100	/* single events in a row */
 #define MADE_BYTES	(64u << 20)
 #define SUMMARY_GRACE_MS	5000	/* for events that are late by a little */
 #define SUMMARY_ONCE_MS	1000
@@ -117,8 +118,11 @@ delivered(struct send *s, struct flight *f)
 	stat_add(s->sink.stats, STAT_SINK_BATCHES, 1);
 	backoff_reset(&s->later);
 	backoff_reset(&s->held);
+	s->refused_in_row = 0;
+	s->knocked = false;
 	f->nranges--;
-	set_state(s, DELIVERING, NULL, 0);
+	if (clock_mono_ms() >= s->not_before_ms)	/* else another batch was told to wait, and so do all that come */
+		set_state(s, DELIVERING, NULL, 0);
 }
 
 static void
@@ -154,12 +158,28 @@ refuse_one(struct send *s, struct flight *f, size_t i, const struct err *why, st
 }
 
 static void
+refused_all(const struct send *s, const struct err *why, struct err *err)
+{
+	err_set(err, ERR_DENIED, "%u events one after another were refused, so it is not theirs alone; are the stream, the table's columns and the format right? %s",
+	    s->refused_in_row, why != NULL ? why->text : "");
+}
+
+static void
 cut(struct send *s, struct flight *f, const struct err *why)
 {
 	struct range *top = &f->ranges[f->nranges - 1];
 	struct err err = { 0 };
 
 	if (top->hi - top->lo == 1) {
+		/* One guilty event after another is no guilty event: something concerns them all. Each knock gives up one more. */
+		if (s->refused_in_row >= REFUSED_MOST && !s->knocked) {
+			s->knocked = true;
+			refused_all(s, why, &err);
+			wait_for(s, HELD, 0, &err);
+			return;
+		}
+		s->knocked = false;
+		s->refused_in_row++;
 		if (refuse_one(s, f, top->lo, why, &err) != 0)
 			wait_for(s, WAITING, 0, &err);
 		else
@@ -375,7 +395,7 @@ init_flights(struct send *s)
 	s->limit = s->sink.kind->max_in_flight + 1;	/* one more fills meanwhile */
 	assert(s->limit <= MAX_FLIGHTS);
 	for (size_t i = 0; i < s->limit; i++) {
-		buf_init(&s->flights[i].batch.bytes, s->max_bytes - strlen(s->sink.kind->close_bytes));
+		buf_init(&s->flights[i].batch.bytes, s->sink.kind->max_bytes);
 		buf_init(&s->flights[i].part.bytes, s->max_bytes + 64);
 		buf_init(&s->flights[i].made, MADE_BYTES);
 	}
@@ -497,10 +517,4 @@ uint64_t
 send_set_aside(const struct send *s)
 {
 	return s->set_aside;
-}
-
-const char *
-send_name(const struct send *s)
-{
-	return s->name;
 }

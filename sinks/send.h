@@ -46,6 +46,5 @@ bool	send_done(const struct send *, uint64_t seq);	/* everything up to seq is ac
 void	send_reopen(struct send *);
 size_t	send_out(const struct send *);			/* batches that wait for the sink's answer */
 uint64_t send_set_aside(const struct send *);		/* how many since start */
-const char *send_name(const struct send *);
 
 #endif

@@ -25,21 +25,12 @@
 
 /* ---- which events -------------------------------------------------------- */
 
-static const char *const class_names[] = {
-	"alert", "recommendation", "attack_path", "inventory", "activity",
-	"access_anomaly", "volume_spike", "config_change", "control", "agent",
-};
-#define CLASSES		(sizeof(class_names) / sizeof(class_names[0]))
-#define CLASS_WORDS	"alert, recommendation, attack_path, inventory, activity, access_anomaly, " \
-			"volume_spike, config_change, control, agent"
-
 static uint64_t
 class_bit(struct slice name)
 {
-	for (size_t i = 0; i < CLASSES; i++)
-		if (slice_eq(name, slice_of(class_names[i])))
-			return UINT64_C(1) << i;
-	return UINT64_C(1) << CLASSES;		/* a class of a later version */
+	const int class = event_class(name);
+
+	return UINT64_C(1) << (class >= 0 ? class : EVENT_CLASSES);	/* the last bit: a class of a later version */
 }
 
 static const char *
@@ -47,9 +38,9 @@ wrong_events(const struct conf *block, const char *text)
 {
 	(void)block;
 	if (strcmp(text, "all") == 0 || strcmp(text, "findings") == 0 ||
-	    class_bit(slice_of(text)) < UINT64_C(1) << CLASSES)
+	    event_class(slice_of(text)) >= 0)
 		return NULL;
-	return "all, findings, or a list of " CLASS_WORDS;
+	return "all, findings, or a list of " EVENT_CLASS_WORDS;
 }
 
 uint64_t
@@ -90,7 +81,7 @@ static const struct conf_key batch_keys[] = {
 	{ .name = "max_wait", .type = CONF_TIME, .fallback = "1s", .most = 600000,
 	  .help = "how long a batch waits to become fuller" },
 	{ .name = "max_bytes", .type = CONF_BYTES, .fallback = "0", .most = 1000000, .flags = CONF_ADVANCED,
-	  .help = "largest batch; 0: what the sink takes at most" },
+	  .help = "largest batch, but for one event that is larger; 0: what the sink takes at most" },
 	CONF_END
 };
 
@@ -151,7 +142,6 @@ begin_flight(struct send *s)
 	f->last_seq = f->done_seq = 0;
 	f->began_ms = 0;
 	buf_reset(&f->made);
-	f->batch.bytes.max_bytes = s->max_bytes - strlen(s->sink.kind->close_bytes);
 	buf_reset(&f->batch.bytes);
 	f->batch.n = 0;
 	return f;
@@ -162,18 +152,15 @@ send_close_flight(struct send *s, struct flight *f, struct err *err)
 {
 	const uint64_t open_seq = s->summary != NULL ? summary_first_seq(s->summary) : 0;
 	struct buf *b = &f->batch.bytes;
-	size_t most = b->max_bytes;
 
 	f->done_seq = open_seq != 0 && open_seq <= f->last_seq ? open_seq - 1 : f->last_seq;
 	if (f->batch.n == 0) {
 		f->state = DONE;
 		return 0;
 	}
-	b->max_bytes = s->max_bytes + 64;
 	buf_puts(b, s->sink.kind->close_bytes);
 	if (b->failed) {
 		b->failed = b->starved = false;
-		b->max_bytes = most;
 		return err_set(err, ERR_AGAIN, "no memory for a batch");
 	}
 	f->ranges[0] = (struct range){ 0, f->batch.n };
@@ -240,13 +227,13 @@ take_back(struct batch *b, size_t at, struct err *err)
 	return starved ? err_set(err, ERR_AGAIN, "no memory for a batch") : 0;
 }
 
-/* The event into the flight: 1 taken, 0 no room in this flight, -1 not now. */
+/* The event into the flight: 1 taken, 0 no room in this flight, -1 not now. One alone may be as large as the sink takes, whatever batch.max_bytes asks for. */
 static int
 take_event(struct send *s, struct flight *f, struct event *e, struct err *err)
 {
 	struct batch *b = &f->batch;
 	struct batch_entry *entry = send_add_entry(b);
-	size_t at = b->n > 0 ? b->bytes.n : 0;
+	size_t at = b->n > 0 ? b->bytes.n : 0, most = b->n > 0 ? s->max_bytes : s->sink.kind->max_bytes;
 	int64_t when = event_number(e, F_TimeGenerated, 0);
 	int64_t first = b->n > 0 && f->first_time_ms < when ? f->first_time_ms : when;
 	int64_t last = b->n > 0 && f->last_time_ms > when ? f->last_time_ms : when;
@@ -263,6 +250,8 @@ take_event(struct send *s, struct flight *f, struct event *e, struct err *err)
 		send_batch_begin(s, b);
 	entry->at = (uint32_t)b->bytes.n;
 	if (b->bytes.failed || s->encoder->encode(e, &b->bytes, err) != 0)
+		return take_back(b, at, err);
+	if (b->bytes.n + strlen(s->sink.kind->close_bytes) > most)
 		return take_back(b, at, err);
 	entry->n = (uint32_t)b->bytes.n - entry->at;
 	entry->seq = s->entry_seq;

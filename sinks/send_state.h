@@ -55,6 +55,8 @@ struct send {
 	bool			 closing;	/* it is */
 	uint64_t		 classes;	/* bit of each class let through, by class_bit */
 	uint64_t		 set_aside;
+	unsigned		 refused_in_row;
+	bool			 knocked;	/* held for it, and tried again since */
 	bool			 drain, pumping, again, started;
 	char			 name[65];
 };

@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "model/event.h"
+#include "model/wire.h"
 
 #define SLOTS		(2 * SUMMARY_SERIES)
 #define KEY_BYTES	16384
@@ -23,7 +24,7 @@
 static const enum field key_fields[] = {
 	F_EventName, F_EventSeverity, F_EventResult, F_EventVendor, F_EventProduct, F_EventOriginalType, F_CloudProvider, F_CloudAccountId,
 	F_CloudRegion, F_TargetResourceId, F_TargetResourceName, F_TargetResourceType, F_AiModelName, F_AiModelVersion, F_AiDeployment,
-	F_ActorUserId, F_ActorUsername, F_ActorUserType, F_ActingAppId, F_SrcIpAddr, F_HttpUserAgent, F_Operation, F_HttpStatusCode,
+	F_ActorUserId, F_ActorUsername, F_ActorUserType, F_ActingAppId, F_SrcIpAddr, F_Operation, F_HttpStatusCode,
 	F_GovernanceZone, F_EventSchemaVersion,
 };
 #define KEYS	(sizeof(key_fields) / sizeof(key_fields[0]))
@@ -34,8 +35,9 @@ static const enum field sum_fields[] = { F_PromptTokens, F_CompletionTokens, F_R
 struct series {
 	uint64_t	hash;
 	struct slice	key;
+	struct slice	first;			/* the first event on the wire: one alone passes as it is */
 	struct event	like;			/* the key columns alone */
-	int64_t		first_ms, last_ms, count, sums[SUMS], duration_ms, durations, longest_ms;
+	int64_t		events, first_ms, last_ms, count, sums[SUMS], duration_ms, durations, longest_ms;
 	bool		has[SUMS];
 };
 
@@ -44,7 +46,7 @@ struct summary {
 	int64_t		 bucket;
 	const char	*agent_id;
 	struct arena	 arena;
-	struct buf	 key;
+	struct buf	 key, wire;
 	struct series	*series[SUMMARY_SERIES];
 	size_t		 n;
 	uint16_t	 slots[SLOTS];		/* index of the series, plus one */
@@ -61,6 +63,7 @@ summary_new(uint64_t window_ms, const char *agent_id)
 	s->agent_id = agent_id;
 	arena_init(&s->arena, 256u << 10, SUMMARY_BYTES);
 	buf_init(&s->key, KEY_BYTES);
+	buf_init(&s->wire, WIRE_MAX_BYTES);
 	return s;
 }
 
@@ -71,6 +74,7 @@ summary_free(struct summary *s)
 		return;
 	arena_fini(&s->arena);
 	buf_fini(&s->key);
+	buf_fini(&s->wire);
 	free(s);
 }
 
@@ -160,6 +164,12 @@ make_series(struct summary *s, const struct event *e, uint64_t hash)
 			return NULL;
 		event_set_text(&one->like, f, text);
 	}
+	buf_reset(&s->wire);
+	if (wire_put(e, &s->wire, NULL) != 0)
+		return NULL;
+	one->first = arena_dup(&s->arena, buf_slice(&s->wire));
+	if (one->first.p == NULL)
+		return NULL;
 	s->series[s->n++] = one;
 	return one;
 }
@@ -193,6 +203,7 @@ count(struct series *one, const struct event *e, int64_t when)
 	if (one->count == 0 || when > one->last_ms)
 		one->last_ms = when;
 	one->count += n > 0 ? n : 1;
+	one->events++;
 	for (size_t i = 0; i < SUMS; i++)
 		if (event_has(e, sum_fields[i]) && !__builtin_add_overflow(one->sums[i], e->v[sum_fields[i]].number, &one->sums[i]))
 			one->has[i] = true;
@@ -253,6 +264,7 @@ static struct slice
 say(struct summary *s, const struct series *one)
 {
 	struct slice operation = event_text(&one->like, F_Operation), target = event_text(&one->like, F_TargetResourceName);
+	struct slice actor = event_text(&one->like, event_has(&one->like, F_ActorUsername) ? F_ActorUsername : F_ActorUserId);
 	struct buf b;
 	struct slice text;
 
@@ -262,6 +274,8 @@ say(struct summary *s, const struct series *one)
 		buf_printf(&b, " of %.*s", SLICE_ARG(operation));
 	if (target.n > 0 && target.n <= 200)
 		buf_printf(&b, " on %.*s", SLICE_ARG(target));
+	if (actor.n > 0 && actor.n <= 200)
+		buf_printf(&b, " by %.*s", SLICE_ARG(actor));
 	buf_puts(&b, ", told as one.");
 	text = b.failed ? SLICE_NONE : arena_dup(&s->arena, buf_slice(&b));
 	buf_fini(&b);
@@ -289,8 +303,11 @@ int
 summary_event(struct summary *s, size_t i, struct event *ret, struct err *err)
 {
 	const struct series *one = s->series[i];
-	char *id = arena_alloc(&s->arena, 32);
+	char *id;
 
+	if (one->events == 1)
+		return wire_get(one->first, ret, err);
+	id = arena_alloc(&s->arena, 32);
 	if (id == NULL || make_id(s, one, id) != 0)
 		return err_set(err, ERR_AGAIN, "no memory for a summary");
 	*ret = one->like;

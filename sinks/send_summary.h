@@ -3,7 +3,7 @@
  *
  * Epoch:   a run of spool entries without a gap; it ends where event time enters the next window, or the table is full. So the same
  *          entries give the same summaries again after a restart.
- * Series:  events that agree in who, what, where and outcome. A summary has their number, sums, and first and last time.
+ * Series:  events that agree in who, what, where and outcome. A summary has their number, sums, and first and last time; an event alone passes as it is.
  * Id:      of agent, series and the epoch's first entry: one that was cut short and comes again longer has the same, and a later TimeGenerated.
  * Bounded: SUMMARY_SERIES series, SUMMARY_BYTES of texts.
  */

@@ -13,13 +13,11 @@ static const struct sink_kind *const kinds[] = {
 #undef SINK
 };
 
-#define KINDS	(sizeof(kinds) / sizeof(kinds[0]))
-
 const struct sink_kind *
 sink_kind_find(const char *word)
 {
-	for (size_t i = 0; i < KINDS; i++)
-		if (strcmp(kinds[i]->name, word) == 0)
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (word != NULL && strcmp(kinds[i]->name, word) == 0)
 			return kinds[i];
 	return NULL;
 }
@@ -27,18 +25,13 @@ sink_kind_find(const char *word)
 const char *
 sink_kind_words(void)
 {
-	static char words[128];
-	size_t at = 0;
+#define SINK(kind)	"|" #kind
+	static const char words[] =
+#include "sinks/sinks.tbl"
+	    ;
+#undef SINK
 
-	if (words[0] != '\0')
-		return words;
-	for (size_t i = 0; i < KINDS && at + strlen(kinds[i]->name) + 2 < sizeof(words); i++) {
-		if (i > 0)
-			words[at++] = '|';
-		memcpy(words + at, kinds[i]->name, strlen(kinds[i]->name) + 1);
-		at += strlen(kinds[i]->name);
-	}
-	return words;
+	return words + 1;
 }
 
 const struct conf_key *

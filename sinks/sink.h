@@ -38,8 +38,7 @@ struct sink_kind {
 	const char		*format;	/* encoding unless the config says other */
 	const char		*formats;	/* allowed, "json|cef" */
 	const char		*open_bytes, *between_bytes, *close_bytes;	/* how entries stand in batch.bytes */
-	size_t			 max_bytes;	/* of batch.bytes: send offers no more */
-	size_t			 max_entry_bytes;	/* an entry past this cannot be sent at all */
+	size_t			 max_bytes;	/* of batch.bytes: send offers no more, and sets aside an event that alone is more */
 	unsigned		 max_entries;
 	unsigned		 max_in_flight;	/* batches without an answer    */
 	const struct conf_key	*keys;		/* settings, defaults, help     */

@@ -120,5 +120,21 @@ get_le64(const void *p)
 {
 	return (uint64_t)get_le32(p) | (uint64_t)get_le32((const char *)p + 4) << 32;
 }
+static inline void
+buf_put_le32(struct buf *b, uint32_t v)
+{
+	char raw[4];
+
+	put_le32(raw, v);
+	buf_put(b, raw, sizeof(raw));
+}
+static inline void
+buf_put_le64(struct buf *b, uint64_t v)
+{
+	char raw[8];
+
+	put_le64(raw, v);
+	buf_put(b, raw, sizeof(raw));
+}
 
 #endif

@@ -43,6 +43,19 @@ stat_make(enum stat_scope scope, const char *name, const char *type)
 	return b;
 }
 
+/* What b has counted goes on in the block that took its place, if there is one. */
+static void
+hand_on(struct stat_block *b)
+{
+	struct stat_block *heir = blocks;
+
+	while (heir != NULL && (heir->scope != b->scope || strcmp(heir->name, b->name) != 0 || strcmp(heir->type, b->type) != 0))
+		heir = heir->next;
+	for (int id = 0; heir != NULL && id < STAT_COUNT; id++)
+		if (stat_row(id)->kind == STAT_COUNTER)
+			stat_add(heir, id, stat_get(b, id));
+}
+
 void
 stat_drop(struct stat_block *b)
 {
@@ -54,6 +67,7 @@ stat_drop(struct stat_block *b)
 			*at = b->next;
 			break;
 		}
+	hand_on(b);
 	pthread_mutex_unlock(&lock);
 	free(b);
 }

@@ -32,7 +32,7 @@ struct stat_block {
 	struct stat_block	*next;
 };
 
-/* Linked into one list until stat_drop. NULL when memory is short. */
+/* Linked into one list until stat_drop, which leaves its counters to another block of the same scope, name and type (a reload). NULL when memory is short. */
 struct stat_block *stat_make(enum stat_scope, const char *name, const char *type);
 void	stat_drop(struct stat_block *);		/* NULL is fine */
 void	stat_each(void (*see)(void *arg, struct stat_block *), void *arg);	/* under the list's lock */

@@ -12,7 +12,6 @@
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
-#include <sys/uio.h>
 
 struct sys {
 	int	(*open)(const char *path, int flags, mode_t mode);	/* O_CLOEXEC is added */
@@ -21,7 +20,6 @@ struct sys {
 	ssize_t	(*pread)(int fd, void *, size_t, off_t);
 	ssize_t	(*write)(int fd, const void *, size_t);
 	ssize_t	(*pwrite)(int fd, const void *, size_t, off_t);
-	ssize_t	(*pwritev)(int fd, const struct iovec *, int, off_t);
 	int	(*fsync)(int fd);
 	int	(*fdatasync)(int fd);
 	int	(*ftruncate)(int fd, off_t);

@@ -9,7 +9,6 @@
 
 #include "base/hash.h"
 
-#define SCHEMA_VERSION	"1"
 #define HASH_PIECE_BYTES	2048u
 
 /* ---- memory and values ---------------------------------------------------------------- */
@@ -267,7 +266,7 @@ fill_defaults(struct decode_ctx *c, struct event *e)
 		event_set_text(e, F_EventResult, SLICE("NA"));
 	if (!event_has(e, F_EventSeverity))
 		event_set_text(e, F_EventSeverity, SLICE("Informational"));
-	event_set_text(e, F_EventSchemaVersion, SLICE(SCHEMA_VERSION));
+	event_set_text(e, F_EventSchemaVersion, SLICE(EVENT_SCHEMA_VERSION));
 }
 
 struct event *

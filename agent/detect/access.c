@@ -58,6 +58,25 @@ see_source(struct rules *x)
 	x->c = named;
 }
 
+static bool
+is_weakening(const struct sight *s)
+{
+	return (s->op == OP_WEAKEN || (s->op == OP_CHANGE && (s->signals & SIGNAL_WEAK))) && !s->denied &&
+	    !slice_eq(event_text(s->e, F_EventResult), SLICE("Failure"));
+}
+
+/* An alert of Defender, about a resource and not a call. */
+static void
+note_alert(struct access *a, const struct event *e)
+{
+	uint64_t key = access_resource(a, e);
+	struct resource *r = key != 0 ? lru_find(&a->resources, key) : NULL;
+	int64_t t_ms = event_number(e, F_TimeGenerated, -1);
+
+	if (r != NULL && t_ms >= 0 && t_ms / 1000 < UINT32_MAX)
+		access_mark(r->marks, MARK_ALERT, (uint32_t)(t_ms / 60000), e);
+}
+
 static void
 judge(struct rules *x)
 {
@@ -68,13 +87,14 @@ judge(struct rules *x)
 			keep_evidence(x->c, s);
 		rule_novelty(x);
 		rule_secrets(x);
+		note_grants(x);
 		learn_sight(x->a, x->c, x->r, s);
 		rule_use(x);
 		rule_doors(x);
 	}
 	rule_blocks(x);
-	if (s->op == OP_WEAKEN && !s->denied && x->r != NULL)
-		access_mark(x->r->marks, BEHAVIOURS, s->min);
+	if (is_weakening(s) && x->r != NULL)
+		access_mark(x->r->marks, MARK_WEAKENED, s->min, s->e);
 	if (!s->again)
 		see_source(x);
 }
@@ -86,14 +106,14 @@ see(void *state, const struct event *e, struct event_list *say, struct err *err)
 	struct rules x = { .a = a, .say = say, .err = err };
 	struct sight s;
 
+	if (slice_eq(event_text(e, F_EventClass), SLICE("alert")))
+		note_alert(a, e);
 	if (!access_sight(a, e, &s))
 		return 0;
 	event_time_see(&a->time, (int64_t)s.sec * 1000);
 	a->seen++;
-	if (a->first_min == 0 || (s.min < a->first_min && a->first_min - s.min < 1440)) {
+	if (a->first_min == 0 || (s.min < a->first_min && a->first_min - s.min < 1440))
 		a->first_min = s.min;
-		a->first_day = s.day;
-	}
 	a->late += (int64_t)s.min + LATE_MIN < a->time.now_ms / 60000;
 	x.s = &s;
 	x.c = learn_caller(a, &s);
@@ -180,9 +200,7 @@ const struct conf_key access_keys[] = {
 
 const struct detector_kind detector_kind_access = {
 	.name = "access",
-	.help = "unusual access: new networks, agents, credentials; denials, probing, listing; many models, regions, sources",
-	.keys = access_keys,
-	.state_version = 1,
+	.state_version = 2,
 	.open = open_access,
 	.close = close_access,
 	.see = see,

@@ -26,11 +26,11 @@ enum behaviour {
 };
 
 enum caller_kind { CALLER_UNKNOWN, CALLER_HUMAN, CALLER_SERVICE, CALLER_KEY, CALLER_SOURCE };
-enum op_class { OP_OTHER, OP_INVOKE, OP_RECON, OP_SECRET, OP_CHANGE, OP_WEAKEN };
+enum op_class { OP_OTHER, OP_INVOKE, OP_RECON, OP_SECRET, OP_CHANGE, OP_WEAKEN, OP_GRANT };
 enum agent_kind { AGENT_NONE, AGENT_APP, AGENT_TOOL, AGENT_HTTP, AGENT_BROWSER, AGENT_CLI, AGENT_SDK, AGENT_CLOUD };
 enum auth_kind { AUTH_UNKNOWN, AUTH_TOKEN, AUTH_KEY, AUTH_LONG_KEY };
 enum signal { SIGNAL_DENIED = 1, SIGNAL_INVALID = 2, SIGNAL_FILTERED = 4, SIGNAL_KEY = 8, SIGNAL_LONG_KEY = 16, SIGNAL_TOKEN = 32,
-	SIGNAL_GUARDED = 64 };
+	SIGNAL_GUARDED = 64, SIGNAL_WEAK = 128 };
 
 /* What callers are known by. */
 enum dim { D_NET, D_AREA, D_COUNTRY, D_AGENT, D_AUTH, D_REGION, D_MODEL, D_OPERATION, D_RESOURCE, DIMS };
@@ -53,7 +53,7 @@ struct sight {
 	uint32_t		 sec, min;
 	uint16_t		 day;
 	uint8_t			 hour;
-	uint64_t		 caller, source, resource, account, call;	/* keyed; 0: not told */
+	uint64_t		 caller, source, resource, call;	/* keyed; 0: not told */
 	enum caller_kind	 kind;		/* KEY and SOURCE; of a named caller access_kind tells */
 	bool			 unnamed;	/* no actor: the keys of a resource, or an address alone */
 	char			 who[256];	/* what makes the caller's key, for series names */
@@ -98,12 +98,14 @@ enum peak { PEAK_MODELS, PEAK_REGIONS, PEAK_NETS, PEAK_DENIED, PEAK_BLOCKS, PEAK
 /* Calls of one model in half an hour, and how many are about as long as `length`, the length that most have. */
 struct lengths { uint32_t begin_min, n, others, alike, unlike; uint64_t model; float length; };
 
-struct mark { uint32_t min; uint8_t behaviour; };	/* a finding, for chains; behaviour BEHAVIOURS: a weakening operation */
+/* A finding, for chains, and the record that told it; or what is none of ours. */
+struct mark { uint32_t min; uint8_t behaviour; unsigned char id[16]; };
+enum { MARK_WEAKENED = BEHAVIOURS, MARK_ALERT, MARK_KINDS };
 #define MARKS		4
 
 struct caller {
 	struct lru_node	node;
-	uint8_t		kind, hour_max_seen;
+	uint8_t		kind;
 	uint16_t	first_day, last_day, active_days;
 	uint32_t	first_min, last_min, calls;
 	struct known	known[KNOWN_ALL];
@@ -148,10 +150,9 @@ struct resource {
 	uint16_t	first_day, last_day;
 	uint32_t	calls, auth_calls[4];
 	uint32_t	secret_min;		/* when a key was last read, made or renewed */
-	unsigned char	secret_id[16];
 	char		secret_by[64];
+	unsigned char	secret_id[16];		/* the record that told it */
 	struct known	key_net[NETS];		/* networks that used its keys */
-	uint32_t	said_secret_min;
 	struct mark	marks[MARKS];
 };
 
@@ -173,8 +174,7 @@ struct access {
 	/* state */
 	unsigned char	key[16];		/* of all hashes, saved with them */
 	struct event_time time;
-	uint16_t	first_day;
-	uint32_t	first_min;
+	uint32_t	first_min;		/* of the estate */
 	struct lru	callers, facts, resources;
 	struct rate	rates[CALLER_SOURCE + 1];
 	uint64_t	*calls;			/* ids of calls counted lately */
@@ -195,6 +195,8 @@ double	access_distance_km(float lat1, float lon1, float lat2, float lon2);
 /* ---- access_who.c ------------------------------------------------------------------------ */
 uint64_t access_hash(const struct access *, const char *what, struct slice);
 enum caller_kind access_kind(const struct event *);
+/* The key of the resource that an event is about; 0: none. */
+uint64_t access_resource(const struct access *, const struct event *);
 /* False: the event tells of nobody's access. */
 bool	access_sight(struct access *, const struct event *, struct sight *ret);
 
@@ -205,9 +207,12 @@ const struct known *known_find(const struct known *, unsigned n, uint64_t hash);
 unsigned known_recent(struct caller *, enum dim, uint32_t min, uint32_t span);
 /* Grown: old enough and active enough that something new means something. */
 bool	caller_is_grown(const struct access *, const struct caller *);
+/* One's own, used for more than a day: who comes to it now is new to it, not only to us. */
+bool	resource_is_known(const struct resource *, const struct sight *);
 bool	estate_is_grown(const struct access *, uint32_t min);
 /* How many callers share this; `common`: enough of them, for long enough, that it is ordinary here. */
 unsigned fact_callers(const struct access *, enum dim, uint64_t hash);
+unsigned fact_others(const struct access *, enum dim, const struct sight *);	/* the sight's own caller left out */
 bool	fact_is_common(const struct access *, enum dim, uint64_t hash, uint16_t day);
 void	fact_taint(struct access *, enum dim, uint64_t hash, uint16_t day);
 /* A grown caller came to a new area: true when enough others just did, so that it is a move of many. */
@@ -229,7 +234,11 @@ struct hit {
 	const char	*series;		/* beside the caller: NULL, or what tells two episodes apart */
 	const char	*severity;		/* NULL: the table's */
 	uint32_t	signs;			/* novelties that were added up */
-	char		reason[512];
+	uint32_t	told;			/* marks (1 << kind) that the reason tells of already */
+	const char	*by;			/* who it was, where the call names nobody; or NULL */
+	unsigned char	more[3][16];		/* ids of records that belong to it */
+	unsigned	nmore;
+	char		reason[640];
 };
 
 struct rules {
@@ -260,7 +269,12 @@ unsigned ring_count(const struct ring *, uint32_t sec, uint32_t span, uint32_t *
 /* access_say.c: says it unless its episode is still open. */
 void	access_hit(struct rules *, struct hit *);
 /* Keeps for a day that this happened on the resource: for chains. */
-void	access_mark(struct mark marks[MARKS], unsigned behaviour, uint32_t min);
+void	access_mark(struct mark marks[MARKS], unsigned behaviour, uint32_t min, const struct event *);
+/* The mark of this kind within a day; NULL: none. */
+const struct mark *access_marked(const struct mark marks[MARKS], unsigned behaviour, uint32_t min);
+/* access_grant.c: roles just granted, and what was weakened, for those who come then. */
+void	note_grants(struct rules *);
+const struct resource *granted_to(const struct rules *);
 /* The words of the novelties in `signs`, for AdditionalFields. */
 void	put_signs(struct buf *, uint32_t signs);
 

@@ -93,7 +93,7 @@ rule_granted(struct rules *x, struct caller *c)
 	    x->s->min > c->denied_end_min + GRANTED_MIN || x->s->min + 1 < c->denied_end_min)
 		return;
 	h.start_ms = (int64_t)c->denied_end_min * 60000;
-	snprintf(h.reason, sizeof(h.reason), "let in %u minutes after a burst of denials on the same resource", x->s->min > c->denied_end_min ?
+	snprintf(h.reason, sizeof(h.reason), "it was let in %u minutes after a burst of denials on the same resource", x->s->min > c->denied_end_min ?
 	    x->s->min - c->denied_end_min : 0);
 	c->denied_end_min = 0;
 	access_hit(x, &h);
@@ -209,13 +209,13 @@ rule_listed_then_called(struct rules *x)
 		else
 			called = called || v[i].first_day < x->s->day;
 	}
-	/* New here: more is asked of it, since everybody begins by looking around; an address or tool that is strange counts. */
-	least = caller_is_grown(x->a, c) ? (called ? 1 : 2) : c->novel_signs != 0 ? 2 : 3;
+	/* A console lists by itself. Of who is new here more is asked, since everybody begins by looking around, less if it is strange otherwise. */
+	least = caller_is_grown(x->a, c) ? (called && x->s->agent_kind != AGENT_BROWSER ? 1 : 2) : c->novel_signs != 0 ? 2 : 3;
 	if (before || kinds < rule_least(x, least, 0, 1) - (least == 1))
 		return;
 	h.observed = kinds;
 	h.start_ms = (int64_t)x->s->sec * 1000;
-	snprintf(h.reason, sizeof(h.reason), "%u kinds of listing, never done by this caller before, and then a call of a model within %u minutes", kinds,
+	snprintf(h.reason, sizeof(h.reason), "it did %u kinds of listing that this caller never did before, and then called a model within %u minutes", kinds,
 	    RECON_MIN);
 	access_hit(x, &h);
 }
@@ -237,7 +237,7 @@ rule_jacking(struct rules *x)
 	h.baseline = JACK_LEAST - 1;
 	h.points = n / 6.0;
 	h.start_ms = (int64_t)x->s->sec * 1000;
-	snprintf(h.reason, sizeof(h.reason), "%u of the %u operations that LLMjackers use, within a day", n, JACK_SET);
+	snprintf(h.reason, sizeof(h.reason), "it used %u of the %u operations that LLMjackers use, within a day", n, JACK_SET);
 	access_hit(x, &h);
 }
 

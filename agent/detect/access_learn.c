@@ -14,6 +14,7 @@
 #define MOVE_MIN	240
 #define TAINT_DAYS	3		/* what a finding was about does not become ordinary by being seen again */
 #define STALE_DAYS	60
+#define KNOWN_CALLS	50
 
 static const struct { uint8_t at, n; } places[DIMS] = {
 	[D_NET] = { 0, NETS },
@@ -83,6 +84,12 @@ caller_is_grown(const struct access *a, const struct caller *c)
 }
 
 bool
+resource_is_known(const struct resource *r, const struct sight *s)
+{
+	return r != NULL && s->own && r->calls >= KNOWN_CALLS && s->day > r->first_day;
+}
+
+bool
 estate_is_grown(const struct access *a, uint32_t min)
 {
 	return min >= a->first_min + a->learning_min;
@@ -102,6 +109,17 @@ fact_callers(const struct access *a, enum dim d, uint64_t hash)
 	const struct fact *f = hash != 0 ? lru_peek(&a->facts, fact_key(d, hash)) : NULL;
 
 	return f != NULL ? f->n : 0;
+}
+
+unsigned
+fact_others(const struct access *a, enum dim d, const struct sight *s)
+{
+	const struct fact *f = s->dim[d] != 0 ? lru_peek(&a->facts, fact_key(d, s->dim[d])) : NULL;
+	unsigned n = 0;
+
+	for (unsigned i = 0; f != NULL && i < f->n; i++)
+		n += f->who[i] != (uint32_t)s->caller;
+	return n;
 }
 
 bool
@@ -319,19 +337,13 @@ learn_sight(struct access *a, struct caller *c, struct resource *r, const struct
 void
 keep_evidence(struct caller *c, const struct sight *s)
 {
-	static const char hex[] = "0123456789abcdef";
-	struct slice id = event_text(s->e, F_EventId);
 	unsigned char raw[16];
 
-	if (id.n != 32)
+	if (!id_bytes(event_text(s->e, F_EventId), raw))
 		return;
-	for (int i = 0; i < 16; i++) {
-		const char *hi = memchr(hex, id.p[2 * i], 16), *lo = memchr(hex, id.p[2 * i + 1], 16);
-
-		if (hi == NULL || lo == NULL)
+	for (int i = 0; i < EVIDENCE; i++)
+		if (c->evidence[i].min != 0 && memcmp(c->evidence[i].id, raw, 16) == 0)
 			return;
-		raw[i] = (unsigned char)((hi - hex) << 4 | (lo - hex));
-	}
 	memcpy(c->evidence[c->evidence_next].id, raw, 16);
 	c->evidence[c->evidence_next].min = s->min;
 	c->evidence_next = (uint8_t)((c->evidence_next + 1) % EVIDENCE);

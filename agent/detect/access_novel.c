@@ -19,10 +19,11 @@
 #define TRAVEL_KMH	900
 #define TRAVEL_LEAST_KM	500
 #define ORDINARY_MOVES	0.01		/* of people a day: then a move alone is no finding */
+#define BURST_MIN	5		/* so many calls within so long are a burst */
 #define NEW_CALLS	50		/* a caller is new for so many calls, and a day */
 
 enum sign { N_AREA, N_COUNTRY, N_AGENT, N_HTTP, N_BROWSER, N_AUTH, N_REGION, N_MODEL, N_RECON, N_SECRET, N_HOURS, N_DORMANT, N_STRANGE,
-	N_DENIED, SIGNS };
+	N_DENIED, N_WEAKENED, N_GRANTED, N_BURST, SIGNS };
 
 static const struct { const char *words; enum behaviour behaviour; } signs[SIGNS] = {
 	[N_AREA] = { "a new network", B_NEW_NETWORK },
@@ -39,6 +40,9 @@ static const struct { const char *words; enum behaviour behaviour; } signs[SIGNS
 	[N_DORMANT] = { "a long silence before", B_DORMANT },
 	[N_STRANGE] = { "a network that nobody here uses", B_NEW_CALLER },
 	[N_DENIED] = { "denied calls", B_NEW_CALLER },
+	[N_WEAKENED] = { "a resource whose protection was just weakened", B_NEW_CALLER },
+	[N_GRANTED] = { "a role that was just granted", B_NEW_CALLER },
+	[N_BURST] = { "many calls at once", B_NEW_CALLER },
 };
 
 void
@@ -253,7 +257,7 @@ weigh_silence(struct rules *x, struct weighing *w)
 		c->gap_calls = 0;
 		c->gaps += c->gaps < UINT8_MAX;
 	}
-	if (c->gap_end_min == 0 || c->gaps > 2 || x->s->min > c->gap_end_min + 2 * HOUR)
+	if (c->gap_end_min == 0 || c->gaps > 1 || x->s->min > c->gap_end_min + 2 * HOUR)
 		return;
 	c->gap_calls += c->gap_calls < UINT8_MAX && x->s->op == OP_INVOKE;
 	weigh(w, N_DORMANT, c->gap_calls >= 5 ? 1 : 0.4);
@@ -262,23 +266,54 @@ weigh_silence(struct rules *x, struct weighing *w)
 /* ---- of a new caller ------------------------------------------------------------------------ */
 
 static void
-weigh_stranger(struct rules *x, struct weighing *w)
+weigh_strange(struct rules *x, struct weighing *w)
 {
 	const struct sight *s = x->s;
 	uint64_t area = s->dim[D_AREA];
 
-	if (!estate_is_grown(x->a, s->min) || x->c->calls > NEW_CALLS || s->min > x->c->first_min + DAY)
-		return;
-	if (area != 0 && !s->place.private && fact_callers(x->a, D_AREA, area) <= 1 && strcmp(s->place.label, "trusted") != 0)
+	if (area != 0 && !s->place.private && fact_others(x->a, D_AREA, s) == 0 && strcmp(s->place.label, "trusted") != 0)
 		weigh(w, N_STRANGE, 0.4);
-	if (s->dim[D_COUNTRY] != 0 && fact_callers(x->a, D_COUNTRY, s->dim[D_COUNTRY]) <= 1)
+}
+
+/* Who comes just when a door was opened. */
+static void
+weigh_opened(struct rules *x, struct weighing *w)
+{
+	const struct sight *s = x->s;
+
+	if (s->op != OP_INVOKE && s->op != OP_RECON && s->op != OP_SECRET)
+		return;
+	if (resource_is_known(x->r, s) && access_marked(x->r->marks, MARK_WEAKENED, s->min) != NULL)
+		weigh(w, N_WEAKENED, 0.6);
+	if (granted_to(x) != NULL)
+		weigh(w, N_GRANTED, 0.5);
+	if (s->op == OP_INVOKE && x->c->calls + 1 >= NEW_CALLS && s->min <= x->c->first_min + BURST_MIN)
+		weigh(w, N_BURST, 0.6);
+	if (w->points[N_WEAKENED] + w->points[N_GRANTED] + w->points[N_BURST] > 0)
+		weigh_strange(x, w);
+}
+
+static void
+weigh_stranger(struct rules *x, struct weighing *w)
+{
+	const struct sight *s = x->s;
+	bool estate = estate_is_grown(x->a, s->min);
+
+	if (x->c->calls > NEW_CALLS || s->min > x->c->first_min + DAY)
+		return;
+	if (estate || resource_is_known(x->r, s))
+		weigh_opened(x, w);
+	if (!estate)
+		return;
+	weigh_strange(x, w);
+	if (s->dim[D_COUNTRY] != 0 && fact_others(x->a, D_COUNTRY, s) == 0)
 		weigh(w, N_COUNTRY, 0.4);
 	if (s->agent_kind == AGENT_HTTP && !fact_is_common(x->a, D_AGENT, s->dim[D_AGENT], s->day))
 		weigh(w, N_HTTP, 0.4);
 	if (s->dim[D_REGION] != 0 && fact_callers(x->a, D_REGION, s->dim[D_REGION]) == 0)
-		weigh(w, N_REGION, 0.3);
+		weigh(w, N_REGION, 0.2);
 	if (s->op == OP_RECON)
-		weigh(w, N_RECON, 0.2);
+		weigh(w, N_RECON, 0.15);
 	if (s->op == OP_SECRET)
 		weigh(w, N_SECRET, 0.3);
 	if (s->denied)
@@ -288,32 +323,104 @@ weigh_stranger(struct rules *x, struct weighing *w)
 /* ---- the sum ----------------------------------------------------------------------------------- */
 
 static void
+put_age(struct buf *b, uint32_t min)
+{
+	if (min >= 2 * DAY)
+		buf_printf(b, "%u days", min / DAY);
+	else if (min >= 2 * HOUR)
+		buf_printf(b, "%u hours", min / HOUR);
+	else
+		buf_printf(b, min == 1 ? "a minute" : "%u minutes", min);
+}
+
+/* "for the first time from network 192.0.2.0/24 in NL (...)"; its novelty needs no other word. */
+static uint32_t
+put_network(struct buf *b, struct rules *x, uint32_t bits)
+{
+	uint32_t place = bits & (1u << N_AREA | 1u << N_COUNTRY | 1u << N_STRANGE);
+	unsigned others = fact_others(x->a, D_AREA, x->s), areas = how_many(x->c, D_AREA);
+
+	if (place == 0 || x->s->place.net[0] == '\0')
+		return 0;
+	buf_printf(b, "for the first time from network %s", x->s->place.net);
+	if (x->s->place.country[0] != '\0')
+		buf_printf(b, " in %s", x->s->place.country);
+	if (place == 1u << N_COUNTRY)
+		buf_puts(b, ", a new country");
+	else if (others == 0)
+		buf_puts(b, ", which nobody else here uses");
+	else
+		buf_printf(b, " (it is known from %u, and %u other callers use this one)", areas, others);
+	buf_puts(b, "; ");
+	return place;
+}
+
+static void
+put_sign(struct buf *b, struct rules *x, int sign)
+{
+	buf_puts(b, signs[sign].words);
+	if ((sign == N_AGENT || sign == N_HTTP || sign == N_BROWSER) && event_has(x->s->e, F_HttpUserAgent)) {
+		buf_puts(b, ", agent ");
+		put_quoted(b, event_text(x->s->e, F_HttpUserAgent), 80);
+	} else if (sign == N_GRANTED) {
+		const struct resource *r = granted_to(x);
+
+		if (r == NULL)
+			return;
+		buf_puts(b, " to it by ");
+		put_quoted(b, slice_of(r->secret_by), 60);
+	}
+}
+
+static void
+put_known(struct buf *b, struct rules *x)
+{
+	uint32_t min = x->s->min > x->c->first_min ? x->s->min - x->c->first_min : 0;
+
+	if (min == 0) {
+		buf_puts(b, "this caller was never seen before");
+	} else if (caller_is_grown(x->a, x->c)) {
+		buf_puts(b, "this caller has been known for ");
+		put_age(b, min);
+	} else {
+		buf_puts(b, "this caller was first seen ");
+		put_age(b, min);
+		buf_puts(b, " before");
+	}
+}
+
+static void
 put_reason(struct hit *h, struct rules *x, uint32_t bits)
 {
-	struct caller *c = x->c;
-	uint32_t days = (x->s->min - c->first_min) / DAY;
-	char where[160] = "";
 	struct buf b;
+	uint32_t rest;
+	int n = 0;
 
-	if (bits & (1u << N_AREA | 1u << N_COUNTRY | 1u << N_STRANGE))
-		snprintf(where, sizeof(where), " from %s%s%s", x->s->place.net, x->s->place.country[0] != '\0' ? " in " : "",
-		    x->s->place.country);
 	buf_init(&b, sizeof(h->reason) - 1);
-	buf_puts(&b, caller_is_grown(x->a, c) ? "for the first time in " : "a caller known for ");
-	buf_printf(&b, days == 1 ? "a day: " : "%u days: ", days);
-	for (int i = 0, n = 0; i < SIGNS; i++)
-		if (bits >> i & 1)
-			buf_printf(&b, "%s%s", n++ > 0 ? ", " : "", signs[i].words);
-	buf_puts(&b, where);
-	if (bits & (1u << N_AREA | 1u << N_STRANGE))
-		buf_printf(&b, " (it is known from %u, and %u other callers use this one)", how_many(c, D_AREA),
-		    fact_callers(x->a, D_AREA, x->s->dim[D_AREA]));
-	if (bits & (1u << N_AGENT | 1u << N_HTTP | 1u << N_BROWSER) && event_has(x->s->e, F_HttpUserAgent)) {
-		buf_puts(&b, ", agent ");
-		put_quoted(&b, event_text(x->s->e, F_HttpUserAgent), 80);
-	}
+	rest = bits & ~put_network(&b, x, bits);
+	put_known(&b, x);
+	for (int i = 0; i < SIGNS; i++)
+		if (rest >> i & 1) {
+			buf_puts(&b, n++ > 0 ? ", " : caller_is_grown(x->a, x->c) ? "; new for it: " : "; unusual: ");
+			put_sign(&b, x, i);
+		}
 	snprintf(h->reason, sizeof(h->reason), "%.*s", (int)b.n, b.n > 0 ? b.p : "");
 	buf_fini(&b);
+}
+
+/* The records behind it: what was granted, and what was weakened. */
+static void
+put_more(struct hit *h, struct rules *x)
+{
+	const struct resource *granted = h->signs & 1u << N_GRANTED ? granted_to(x) : NULL;
+	const struct mark *m = h->signs & 1u << N_WEAKENED && x->r != NULL ? access_marked(x->r->marks, MARK_WEAKENED, x->s->min) : NULL;
+
+	if (granted != NULL)
+		memcpy(h->more[h->nmore++], granted->secret_id, 16);
+	if (m != NULL) {
+		memcpy(h->more[h->nmore++], m->id, 16);
+		h->told |= UINT32_C(1) << MARK_WEAKENED;
+	}
 }
 
 static void
@@ -346,7 +453,7 @@ add_up(struct rules *x, const struct weighing *w, bool grown)
 		c->novel_signs |= 1u << i;
 		if (p > best) {
 			best = p;
-			h.behaviour = grown || i == N_AUTH ? signs[i].behaviour : B_NEW_CALLER;
+			h.behaviour = grown || i == N_AUTH || i == N_DORMANT ? signs[i].behaviour : B_NEW_CALLER;
 		}
 	}
 	if (fresh == 0 || (c->novel_points + 1e-6) * x->a->loud < 1)
@@ -356,6 +463,7 @@ add_up(struct rules *x, const struct weighing *w, bool grown)
 	h.start_ms = (int64_t)c->novel_min * 60000;
 	h.severity = c->novel_points >= 2 ? "High" : NULL;
 	put_reason(&h, x, c->novel_signs);
+	put_more(&h, x);
 	if (h.signs & (1u << N_AREA | 1u << N_STRANGE)) {
 		fact_taint(x->a, D_AREA, x->s->dim[D_AREA], x->s->day);
 		fact_taint(x->a, D_NET, x->s->dim[D_NET], x->s->day);
@@ -383,7 +491,7 @@ rule_travel(struct rules *x)
 		h.observed = km / (hours > 0.1 ? hours : 0.1);
 		h.baseline = TRAVEL_KMH;
 		h.start_ms = (int64_t)x->s->sec * 1000;
-		snprintf(h.reason, sizeof(h.reason), "two calls %.0f km apart within %.0f minutes, now from %s%s%s", km, hours * 60, p->net,
+		snprintf(h.reason, sizeof(h.reason), "two of its calls came from %.0f km apart within %.0f minutes, now from %s%s%s", km, hours * 60, p->net,
 		    p->country[0] != '\0' ? " in " : "", p->country);
 		access_hit(x, &h);
 	}
@@ -441,7 +549,7 @@ rule_round_the_clock(struct rules *x)
 	h.observed = __builtin_popcount(c->hours_mask & 0xffffff);
 	h.baseline = usual;
 	h.start_ms = (int64_t)x->s->sec * 1000;
-	snprintf(h.reason, sizeof(h.reason), "calls in %.0f of the last 24 hours; this person usually works in %d hours of the day", h.observed,
+	snprintf(h.reason, sizeof(h.reason), "it called in %.0f of the last 24 hours; this person usually works in %d hours of the day", h.observed,
 	    usual);
 	access_hit(x, &h);
 }
@@ -463,10 +571,11 @@ rule_novelty(struct rules *x)
 		weigh_agent(x, &w);
 		weigh_action(x, &w);
 		weigh_hours(x, &w);
-		weigh_silence(x, &w);
 	} else {
 		weigh_stranger(x, &w);
 	}
+	if (x->c->active_days >= 2)
+		weigh_silence(x, &w);
 	weigh_auth(x, &w);
 	add_up(x, &w, grown);
 }

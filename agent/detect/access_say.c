@@ -29,7 +29,7 @@ static const char *const kinds[] = { "unknown", "person", "service", "key", "add
 /* ---- chains ------------------------------------------------------------------------------- */
 
 void
-access_mark(struct mark marks[MARKS], unsigned behaviour, uint32_t min)
+access_mark(struct mark marks[MARKS], unsigned behaviour, uint32_t min, const struct event *e)
 {
 	struct mark *m = &marks[0];
 
@@ -42,18 +42,47 @@ access_mark(struct mark marks[MARKS], unsigned behaviour, uint32_t min)
 			m = &marks[i];
 	}
 	*m = (struct mark){ .min = min, .behaviour = (uint8_t)behaviour };
+	(void)id_bytes(event_text(e, F_EventId), m->id);
 }
 
-/* Bits of what else happened to this caller or resource within a day; bit BEHAVIOURS: a weakened configuration. */
-static uint32_t
-chained(const struct mark marks[MARKS], enum behaviour but, uint32_t min)
+static bool
+is_near(const struct mark *m, uint32_t min)
 {
-	uint32_t bits = 0;
+	return m->min != 0 && m->min + CHAIN_MIN >= min && m->min <= min + CHAIN_MIN;
+}
 
+const struct mark *
+access_marked(const struct mark marks[MARKS], unsigned behaviour, uint32_t min)
+{
 	for (int i = 0; i < MARKS; i++)
-		if (marks[i].min != 0 && marks[i].behaviour != but && marks[i].min + CHAIN_MIN >= min && marks[i].min <= min + CHAIN_MIN)
-			bits |= UINT32_C(1) << marks[i].behaviour;
-	return bits;
+		if (marks[i].behaviour == behaviour && is_near(&marks[i], min))
+			return &marks[i];
+	return NULL;
+}
+
+/* What else happened to this caller or resource within a day, and the records that belong to this finding. */
+struct chain { uint32_t bits; unsigned char ids[EVIDENCE + 2 * MARKS + 4][16]; unsigned n; };
+
+static void
+chain_id(struct chain *ch, const unsigned char id[16])
+{
+	static const unsigned char none[16] = { 0 };
+
+	for (unsigned i = 0; i < ch->n; i++)
+		if (memcmp(ch->ids[i], id, 16) == 0)
+			return;
+	if (memcmp(id, none, 16) != 0 && ch->n < sizeof(ch->ids) / sizeof(ch->ids[0]))
+		memcpy(ch->ids[ch->n++], id, 16);
+}
+
+static void
+chained(struct chain *ch, const struct mark marks[MARKS], enum behaviour but, uint32_t min)
+{
+	for (int i = 0; i < MARKS; i++)
+		if (marks[i].behaviour != but && is_near(&marks[i], min)) {
+			ch->bits |= UINT32_C(1) << marks[i].behaviour;
+			chain_id(ch, marks[i].id);
+		}
 }
 
 static const char *
@@ -75,7 +104,7 @@ put_who(struct buf *b, const struct sight *s)
 	const struct event *e = s->e;
 
 	if (s->kind == CALLER_KEY)
-		buf_puts(b, "An unnamed caller (by key)");
+		buf_puts(b, "A caller without a name (by key)");
 	else if (s->kind == CALLER_SOURCE)
 		put_plain(b, event_text(e, F_SrcIpAddr), 64);
 	else if (event_has(e, F_ActorUsername))
@@ -85,15 +114,17 @@ put_who(struct buf *b, const struct sight *s)
 }
 
 static void
-put_where(struct buf *b, const struct event *e)
+put_where(struct buf *b, const struct sight *s)
 {
+	const struct event *e = s->e;
 	struct slice model = event_has(e, F_AiDeployment) ? event_text(e, F_AiDeployment) : event_text(e, F_AiModelName);
 	struct slice resource = event_has(e, F_TargetResourceName) ? event_text(e, F_TargetResourceName) : event_text(e, F_TargetResourceId);
 
-	if (event_has(e, F_Operation)) {
-		buf_puts(b, ", ");
+	buf_puts(b, s->denied ? " tried to call " : " called ");
+	if (event_has(e, F_Operation))
 		put_plain(b, event_text(e, F_Operation), 96);
-	}
+	else
+		buf_puts(b, "a model");
 	if (resource.n > 0) {
 		buf_puts(b, " on ");
 		put_plain(b, resource, 128);
@@ -105,44 +136,69 @@ put_where(struct buf *b, const struct event *e)
 	}
 }
 
+static const char *
+mark_id(unsigned i)
+{
+	return i < BEHAVIOURS ? rows[i].id : i == MARK_WEAKENED ? "WEAKENED" : "ALERT";
+}
+
+static const char *
+mark_words(unsigned i)
+{
+	return i < BEHAVIOURS ? rows[i].name : i == MARK_WEAKENED ? "a weakened configuration" : "a Defender alert";
+}
+
 static void
 put_chain(struct buf *b, uint32_t chain)
 {
 	bool any = false;
 
-	for (unsigned i = 0; i <= BEHAVIOURS; i++)
+	for (unsigned i = 0; i < MARK_KINDS; i++)
 		if (chain >> i & 1) {
 			buf_puts(b, any ? "," : "");
-			buf_put_json(b, i < BEHAVIOURS ? slice_of(rows[i].id) : SLICE("WEAKENED"));
+			buf_put_json(b, slice_of(mark_id(i)));
 			any = true;
 		}
 }
 
 static void
-put_evidence(struct buf *b, const struct rules *x)
+say_chain(struct buf *b, uint32_t chain)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < MARK_KINDS; i++)
+		if (chain >> i & 1) {
+			buf_printf(b, "%s%s", any ? ", " : "; within a day of: ", mark_words(i));
+			any = true;
+		}
+}
+
+/* The caller's, then those of the chain, then the event's own where it is no hexadecimal id. */
+static void
+put_evidence(struct buf *b, const struct rules *x, const struct hit *h, struct chain *ch)
 {
 	struct slice id = event_text(x->s->e, F_EventId);
 	const struct caller *c = x->c;
-	bool any = false;
+	unsigned char own[16];
+	bool hex = id_bytes(id, own);
 
 	for (int i = 0; i < EVIDENCE; i++) {
 		int k = (c->evidence_next + i) % EVIDENCE;
-		struct buf hex;
 
-		if (c->evidence[k].min == 0 || c->evidence[k].min + EVIDENCE_MIN < x->s->min)
-			continue;
-		buf_init(&hex, 64);
-		buf_put_hex(&hex, c->evidence[k].id, 16);
-		if (!slice_eq(buf_slice(&hex), id)) {
-			buf_puts(b, any ? ",\"" : "\"");
-			buf_put_slice(b, buf_slice(&hex));
-			buf_putc(b, '"');
-			any = true;
-		}
-		buf_fini(&hex);
+		if (c->evidence[k].min != 0 && c->evidence[k].min + EVIDENCE_MIN >= x->s->min)
+			chain_id(ch, c->evidence[k].id);
 	}
-	if (id.n > 0) {
-		buf_puts(b, any ? "," : "");
+	for (unsigned i = 0; i < h->nmore; i++)
+		chain_id(ch, h->more[i]);
+	if (hex)
+		chain_id(ch, own);
+	for (unsigned i = 0; i < ch->n; i++) {
+		buf_puts(b, i > 0 ? ",\"" : "\"");
+		buf_put_hex(b, ch->ids[i], 16);
+		buf_putc(b, '"');
+	}
+	if (!hex && id.n > 0) {
+		buf_puts(b, ch->n > 0 ? "," : "");
 		buf_put_json(b, id);
 	}
 }
@@ -167,7 +223,7 @@ put_place(struct buf *b, const struct place *p)
 }
 
 static void
-put_additional(struct buf *b, const struct rules *x, const struct hit *h, uint32_t chain)
+put_additional(struct buf *b, const struct rules *x, const struct hit *h, struct chain *chain)
 {
 	const struct caller *c = x->c;
 
@@ -184,13 +240,17 @@ put_additional(struct buf *b, const struct rules *x, const struct hit *h, uint32
 		buf_puts(b, ",\"agent\":");
 		buf_put_json(b, slice_of(x->s->agent));
 	}
-	if (chain != 0) {
+	if (h->by != NULL && h->by[0] != '\0') {
+		buf_puts(b, ",\"key_read_by\":");
+		buf_put_json(b, slice_of(h->by));
+	}
+	if (chain->bits != 0) {
 		buf_puts(b, ",\"chain\":[");
-		put_chain(b, chain);
+		put_chain(b, chain->bits);
 		buf_putc(b, ']');
 	}
 	buf_puts(b, ",\"evidence\":[");
-	put_evidence(b, x);
+	put_evidence(b, x, h, chain);
 	buf_puts(b, "]}");
 }
 
@@ -211,6 +271,12 @@ copy_columns(struct event *f, const struct event *e, struct arena *arena)
 		event_set_number(f, F_HttpStatusCode, event_number(e, F_HttpStatusCode, 0));
 }
 
+static double
+rounded(double d)
+{
+	return round(d * 1000) / 1000;
+}
+
 static void
 set_fixed(struct event *f, const struct rules *x, const struct hit *h, bool raise)
 {
@@ -224,46 +290,34 @@ set_fixed(struct event *f, const struct rules *x, const struct hit *h, bool rais
 	event_set_text(f, F_EventName, slice_of(rows[h->behaviour].name));
 	event_set_text(f, F_EventSeverity, slice_of(severity(h, raise)));
 	event_set_text(f, F_EventResult, SLICE("NA"));
-	event_set_text(f, F_EventVendor, SLICE("aispm-agent"));
-	event_set_text(f, F_EventProduct, SLICE("aispm-agent"));
-	event_set_text(f, F_EventSchemaVersion, SLICE("1"));
+	event_set_ours(f);
 	event_set_text(f, F_AttackTactics, slice_of(rows[h->behaviour].tactics));
 	event_set_text(f, F_AttackTechniques, slice_of(rows[h->behaviour].techniques));
-	event_set_real(f, F_DetectorScore, 1 - pow(2, -(h->points > 1 ? h->points : 1)));
-	event_set_real(f, F_DetectorBaseline, h->baseline);
-	event_set_real(f, F_DetectorObserved, h->observed);
-}
-
-static struct slice
-keep(struct event_list *say, struct buf *b)
-{
-	struct slice s = b->failed ? SLICE_NONE : arena_dup(say->arena, buf_slice(b));
-
-	buf_reset(b);
-	return s;
+	event_set_real(f, F_DetectorScore, rounded(fmin(1 - pow(2, -(h->points > 1 ? h->points : 1)), 0.999)));
+	event_set_real(f, F_DetectorBaseline, rounded(h->baseline));
+	event_set_real(f, F_DetectorObserved, rounded(h->observed));
 }
 
 static void
-set_texts(struct event *f, struct rules *x, const struct hit *h, uint32_t chain, struct buf *b)
+set_texts(struct event *f, struct rules *x, const struct hit *h, struct chain *chain, struct buf *b)
 {
 	buf_printf(b, "access.%s", rows[h->behaviour].id);
 	for (size_t i = 0; i < b->n; i++)
 		b->p[i] = (char)ascii_lower((unsigned char)b->p[i]);
-	event_set_text(f, F_EventOriginalType, keep(x->say, b));
+	event_set_text(f, F_EventOriginalType, event_list_keep(x->say, b));
 	put_who(b, x->s);
-	put_where(b, x->s->e);
-	buf_printf(b, ": %s", h->reason);
-	if (chain != 0)
-		buf_puts(b, "; within a day of other findings on the same caller or resource");
-	event_set_text(f, F_EventMessage, keep(x->say, b));
+	put_where(b, x->s);
+	buf_printf(b, "%s%s", strncmp(h->reason, "for the first time", 18) == 0 ? " " : "; ", h->reason);
+	say_chain(b, chain->bits & ~h->told);
+	event_set_text(f, F_EventMessage, event_list_keep(x->say, b));
 	buf_puts(b, h->reason);
-	event_set_text(f, F_DetectorReason, keep(x->say, b));
+	event_set_text(f, F_DetectorReason, event_list_keep(x->say, b));
 	put_additional(b, x, h, chain);
-	event_set_text(f, F_AdditionalFields, keep(x->say, b));
+	event_set_text(f, F_AdditionalFields, event_list_keep(x->say, b));
 }
 
 static int
-say(struct rules *x, const struct hit *h, uint32_t chain)
+say(struct rules *x, const struct hit *h, struct chain *chain)
 {
 	struct event f, *at;
 	struct buf b;
@@ -277,10 +331,12 @@ say(struct rules *x, const struct hit *h, uint32_t chain)
 	if (b.failed || detect_finding_id("access", buf_slice(&b), h->start_ms, "start", id, x->err) != 0)
 		goto out;
 	buf_reset(&b);
-	set_fixed(&f, x, h, chain != 0);
+	set_fixed(&f, x, h, chain->bits != 0);
 	event_set_text(&f, F_EventId, arena_dup(x->say->arena, slice_of(id)));
 	event_set_text(&f, F_EventOriginalUid, event_text(&f, F_EventId));
 	copy_columns(&f, x->s->e, x->say->arena);
+	if (h->by != NULL && h->by[0] != '\0' && !event_has(&f, F_ActorUsername))
+		event_set_text(&f, F_ActorUsername, arena_dup(x->say->arena, slice_of(h->by)));
 	set_texts(&f, x, h, chain, &b);
 	at = event_list_add(x->say);
 	if (at == NULL || !event_has(&f, F_EventMessage) || !event_has(&f, F_EventId) || !event_has(&f, F_AdditionalFields)) {
@@ -300,7 +356,8 @@ out:
 void
 access_hit(struct rules *x, struct hit *h)
 {
-	uint32_t *said = &x->c->said_min[h->behaviour], min = x->s->min, chain;
+	uint32_t *said = &x->c->said_min[h->behaviour], min = x->s->min;
+	struct chain chain = { .n = 0 };
 	bool open = *said != 0 && min <= *said + EPISODE_MIN && *said <= min + EPISODE_MIN;
 
 	keep_evidence(x->c, x->s);
@@ -308,12 +365,12 @@ access_hit(struct rules *x, struct hit *h)
 		*said = min;
 	if (open)
 		return;
-	chain = chained(x->c->marks, h->behaviour, min);
+	chained(&chain, x->c->marks, h->behaviour, min);
 	if (x->r != NULL && x->s->own)
-		chain |= chained(x->r->marks, h->behaviour, min);
-	if (say(x, h, chain) != 0)
+		chained(&chain, x->r->marks, h->behaviour, min);
+	if (say(x, h, &chain) != 0)
 		x->rc = -1;
-	access_mark(x->c->marks, h->behaviour, min);
+	access_mark(x->c->marks, h->behaviour, min, x->s->e);
 	if (x->r != NULL && x->s->own)
-		access_mark(x->r->marks, h->behaviour, min);
+		access_mark(x->r->marks, h->behaviour, min, x->s->e);
 }

@@ -25,7 +25,7 @@ layout_here(void)
 struct figures {
 	unsigned char		key[16];
 	struct event_time	time;
-	uint32_t		first_min, first_day;
+	uint32_t		first_min, spare;
 	struct rate		rates[CALLER_SOURCE + 1];
 	uint64_t		evicted[3];
 };
@@ -74,7 +74,7 @@ caller_is_whole(const void *item)
 	const struct caller *c = item;
 
 	for (int i = 0; i < MARKS; i++)
-		if (c->marks[i].behaviour > BEHAVIOURS)
+		if (c->marks[i].behaviour >= MARK_KINDS)
 			return false;
 	return c->kind <= CALLER_SOURCE && c->denied.next < RING_SLOTS && c->invalid.next < RING_SLOTS && c->blocks.next < RING_SLOTS &&
 	    c->evidence_next < EVIDENCE;
@@ -94,7 +94,7 @@ resource_is_whole(const void *item)
 	const struct resource *r = item;
 
 	for (int i = 0; i < MARKS; i++)
-		if (r->marks[i].behaviour > BEHAVIOURS)
+		if (r->marks[i].behaviour >= MARK_KINDS)
 			return false;
 	return r->secret_by[sizeof(r->secret_by) - 1] == '\0';
 }
@@ -118,7 +118,6 @@ access_save(void *state, struct buf *out, struct err *err)
 	memcpy(f.key, a->key, sizeof(f.key));
 	f.time = a->time;
 	f.first_min = a->first_min;
-	f.first_day = a->first_day;
 	memcpy(f.rates, a->rates, sizeof(f.rates));
 	f.evicted[0] = a->callers.evicted;
 	f.evicted[1] = a->facts.evicted;
@@ -163,7 +162,6 @@ access_restore(void *state, struct slice saved, struct err *err)
 	memcpy(a->key, f.key, sizeof(a->key));
 	a->time = f.time;
 	a->first_min = f.first_min;
-	a->first_day = (uint16_t)f.first_day;
 	memcpy(a->rates, f.rates, sizeof(a->rates));
 	a->callers.evicted = f.evicted[0];
 	a->facts.evicted = f.evicted[1];

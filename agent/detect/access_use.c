@@ -58,9 +58,9 @@ rule_breadth(struct rules *x, const struct breadth *b, uint16_t *peak)
 		h.points = 1.0 * n / limit;
 		h.start_ms = (int64_t)x->s->sec * 1000;
 		if (*peak == 0)
-			snprintf(h.reason, sizeof(h.reason), "%u %s within %u minutes", n, b->what, b->span);
+			snprintf(h.reason, sizeof(h.reason), "it used %u %s within %u minutes", n, b->what, b->span);
 		else
-			snprintf(h.reason, sizeof(h.reason), "%u %s within %u minutes, at most %u before", n, b->what, b->span, (unsigned)*peak);
+			snprintf(h.reason, sizeof(h.reason), "it used %u %s within %u minutes, at most %u before", n, b->what, b->span, (unsigned)*peak);
 		access_hit(x, &h);
 	}
 	learn_peak(x->a, x->c, peak, b->which, n, x->s->day);
@@ -135,7 +135,7 @@ rule_guardrail(struct rules *x)
 		return;
 	if (c->guarded >= GUARDED_LEAST && c->unguarded == 0 && x->s->success && c->active_days >= 2) {
 		h.start_ms = (int64_t)x->s->sec * 1000;
-		snprintf(h.reason, sizeof(h.reason), "called without a guardrail; all %u calls of this caller so far had one", c->guarded);
+		snprintf(h.reason, sizeof(h.reason), "it called without a guardrail; all %u calls of this caller so far had one", c->guarded);
 		access_hit(x, &h);
 	}
 	c->unguarded += c->unguarded < UINT32_MAX;
@@ -215,7 +215,7 @@ rule_extraction(struct rules *x)
 	h.baseline = c->hour_peak;
 	h.points = 1;
 	h.start_ms = (int64_t)(c->half[1].n > 0 ? c->half[1].begin_min : c->half[0].begin_min) * 60000;
-	snprintf(h.reason, sizeof(h.reason), "%u calls of one model within an hour, %.0f %% of them of nearly one length; at most %u an hour "
+	snprintf(h.reason, sizeof(h.reason), "it made %u calls of one model within an hour, %.0f %% of them of nearly one length; at most %u an hour "
 	    "before", n, share * 100, c->hour_peak);
 	access_hit(x, &h);
 }
@@ -243,28 +243,80 @@ rule_bound(struct rules *x)
 }
 
 static void
-note_secret(struct rules *x)
+note_secret(struct resource *r, const struct sight *s)
 {
-	struct resource *r = x->r;
-	const struct event *e = x->s->e;
+	const struct event *e = s->e;
 	struct slice by = event_has(e, F_ActorUsername) ? event_text(e, F_ActorUsername) : event_text(e, F_ActorUserId);
-	struct slice id = event_text(e, F_EventId);
 
-	r->secret_min = x->s->min;
+	r->secret_min = s->min;
 	memset(r->secret_by, 0, sizeof(r->secret_by));
 	by.n = utf8_cut(by, sizeof(r->secret_by) - 1);
 	if (by.n > 0)
 		memcpy(r->secret_by, by.p, by.n);
-	memset(r->secret_id, 0, sizeof(r->secret_id));
-	for (size_t i = 0; id.n == 32 && i < 16; i++) {
-		unsigned v = 0;
+	(void)id_bytes(event_text(e, F_EventId), r->secret_id);
+}
 
-		for (int k = 0; k < 2; k++) {
-			char ch = id.p[2 * i + (size_t)k];
+/* AWS makes a key for a user: the user is remembered by name, and where its maker was. */
+static struct resource *
+maker_of(struct rules *x, struct slice user, bool make)
+{
+	uint64_t key = access_hash(x->a, "key of", user);
+	struct resource *r;
 
-			v = v << 4 | (unsigned)(ch <= '9' ? ch - '0' : ch - 'a' + 10);
+	if (key == 0 || !slice_eq(event_text(x->s->e, F_CloudProvider), SLICE("AWS")))
+		return NULL;
+	r = lru_find(&x->a->resources, key);
+	if (r == NULL && make) {
+		r = lru_add(&x->a->resources, key);
+		r->first_day = r->last_day = x->s->day;
+	}
+	return r;
+}
+
+static void
+say_secret(struct rules *x, const struct resource *r, unsigned used)
+{
+	struct hit h = { .behaviour = B_KEY_AFTER_LISTING, .points = 2, .observed = 1, .start_ms = (int64_t)r->secret_min * 60000,
+		.by = r->secret_by, .nmore = 1 };
+	struct buf b;
+
+	memcpy(h.more[0], r->secret_id, sizeof(h.more[0]));
+	buf_init(&b, sizeof(h.reason) - 1);
+	buf_puts(&b, "a key of it was read, made or renewed by ");
+	put_quoted(&b, slice_of(r->secret_by), 60);
+	buf_printf(&b, " and %u minutes later a key is used from %s, a network that never used one here (%u did)", x->s->min - r->secret_min,
+	    x->s->place.net, used);
+	snprintf(h.reason, sizeof(h.reason), "%.*s", (int)b.n, b.n > 0 ? b.p : "");
+	buf_fini(&b);
+	access_hit(x, &h);
+}
+
+static bool
+is_elsewhere(const struct rules *x, const struct resource *r)
+{
+	const struct sight *s = x->s;
+
+	return r->secret_min != 0 && s->min >= r->secret_min && s->min <= r->secret_min + SECRET_MIN && s->dim[D_NET] != 0 && !s->place.private &&
+	    known_find(r->key_net, NETS, s->dim[D_NET]) == NULL && !fact_is_common(x->a, D_NET, s->dim[D_NET], s->day);
+}
+
+/* A key just made, and used by somebody who is neither where its maker was nor where anybody else is. */
+static void
+rule_made_key(struct rules *x)
+{
+	const struct sight *s = x->s;
+	struct resource *r;
+
+	if (s->op == OP_SECRET) {
+		r = maker_of(x, event_text(s->e, F_TargetResourceName), true);
+		if (r != NULL) {
+			note_secret(r, s);
+			r->key_net[0] = (struct known){ .hash = (uint32_t)s->dim[D_NET], .last_min = s->min, .first_day = s->day, .days = 1 };
 		}
-		r->secret_id[i] = (unsigned char)v;
+	} else if (s->op == OP_INVOKE && (s->auth == AUTH_KEY || s->auth == AUTH_LONG_KEY)) {
+		r = maker_of(x, event_text(s->e, F_ActorUsername), false);
+		if (r != NULL && is_elsewhere(x, r) && fact_callers(x->a, D_NET, s->dim[D_NET]) <= 1)
+			say_secret(x, r, 0);
 	}
 }
 
@@ -272,36 +324,21 @@ note_secret(struct rules *x)
 void
 rule_secrets(struct rules *x)
 {
-	struct hit h = { .behaviour = B_KEY_AFTER_LISTING, .points = 2, .observed = 1 };
 	struct resource *r = x->r;
 	const struct sight *s = x->s;
 	unsigned used = 0;
-	struct buf b;
 
-	if (r == NULL || s->denied)
+	if (s->denied || slice_eq(event_text(s->e, F_EventResult), SLICE("Failure")))
 		return;
-	if (s->op == OP_SECRET && !slice_eq(event_text(s->e, F_EventResult), SLICE("Failure"))) {
-		note_secret(x);
-		return;
-	}
-	if (s->op != OP_INVOKE || s->auth != AUTH_KEY || r->secret_min == 0 || s->min > r->secret_min + SECRET_MIN ||
-	    s->min < r->secret_min || s->dim[D_NET] == 0 || known_find(r->key_net, NETS, s->dim[D_NET]) != NULL)
+	rule_made_key(x);
+	if (r != NULL && s->op == OP_SECRET)
+		note_secret(r, s);
+	if (r == NULL || s->op != OP_INVOKE || s->auth != AUTH_KEY || !is_elsewhere(x, r))
 		return;
 	for (int i = 0; i < NETS; i++)
 		used += r->key_net[i].last_min != 0;
-	if (used == 0 && s->day == r->first_day)		/* a new resource: its first use */
-		return;
-	if (s->place.private || fact_is_common(x->a, D_NET, s->dim[D_NET], s->day))
-		return;
-	h.start_ms = (int64_t)r->secret_min * 60000;
-	buf_init(&b, sizeof(h.reason) - 1);
-	buf_printf(&b, "its key was read or renewed by ");
-	put_quoted(&b, slice_of(r->secret_by), 60);
-	buf_printf(&b, " and %u minutes later a key is used from %s, a network that never used one here (%u did)", s->min - r->secret_min,
-	    s->place.net, used);
-	snprintf(h.reason, sizeof(h.reason), "%.*s", (int)b.n, b.n > 0 ? b.p : "");
-	buf_fini(&b);
-	access_hit(x, &h);
+	if (used > 0 || s->day != r->first_day)		/* else a new resource: its first use */
+		say_secret(x, r, used);
 }
 
 void

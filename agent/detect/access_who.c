@@ -120,6 +120,12 @@ top_resource(struct slice id)
 	return slice_make(id.p, (size_t)(end - id.p));
 }
 
+uint64_t
+access_resource(const struct access *a, const struct event *e)
+{
+	return access_hash(a, "resource", top_resource(event_text(e, F_TargetResourceId)));
+}
+
 static bool
 is_own(struct slice top)
 {
@@ -138,7 +144,6 @@ take_who(struct access *a, const struct event *e, struct sight *s)
 	s->top = top_resource(event_text(e, F_TargetResourceId));
 	s->own = is_own(s->top);
 	s->resource = access_hash(a, "resource", s->top);
-	s->account = access_hash(a, "account", event_text(e, F_CloudAccountId));
 	s->source = s->place.net[0] != '\0' ? access_hash(a, "source", event_text(e, F_SrcIpAddr)) : 0;
 	s->kind = CALLER_UNKNOWN;
 	if (who.n == 0) {

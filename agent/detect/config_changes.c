@@ -19,6 +19,7 @@
 
 #define OPS_MAX		4096
 #define TOPS_MAX	16384
+#define ROUTINES_MAX	8192
 
 static void
 see_inventory(struct config *c, const struct event *e)
@@ -51,6 +52,8 @@ see(void *state, const struct event *e, struct event_list *say, struct err *err)
 		event_time_see(&c->time, t_ms);
 		ops_expire(c);
 	}
+	if (slice_eq(class, SLICE("alert")) && t_ms >= 0 && config_is_about_ai(e))
+		chain_alert(c, e);
 	if (config_change_of(c, e, &change)) {
 		c->seen++;
 		ops_take(c, &change);
@@ -82,6 +85,7 @@ close_config(void *state)
 	lru_close(&c->ops);
 	lru_close(&c->objects);
 	lru_close(&c->tops);
+	lru_close(&c->routines);
 	comparer_free(c->compare);
 	free(c);
 }
@@ -99,7 +103,7 @@ open_config(void **ret, const struct conf *conf, struct err *err)
 	c->compare = comparer_new();
 	if (c->compare == NULL || !lru_open(&c->ops, sizeof(struct op), OPS_MAX) ||
 	    !lru_open(&c->objects, sizeof(struct object), (uint32_t)conf_count(conf, "max_objects")) ||
-	    !lru_open(&c->tops, sizeof(struct marks), TOPS_MAX)) {
+	    !lru_open(&c->tops, sizeof(struct marks), TOPS_MAX) || !lru_open(&c->routines, sizeof(struct routine), ROUTINES_MAX)) {
 		close_config(c);
 		return err_set(err, ERR_AGAIN, "no memory for detector config");
 	}
@@ -134,9 +138,7 @@ const struct conf_key config_keys[] = {
 
 const struct detector_kind detector_kind_config = {
 	.name = "config",
-	.help = "changes of AI configuration, what they were and are, and what they weaken",
-	.keys = config_keys,
-	.state_version = 1,
+	.state_version = 2,
 	.open = open_config,
 	.close = close_config,
 	.see = see,

@@ -33,8 +33,8 @@ static const struct value_row { const char *kind, *path, *value; enum direction 
 struct comparer {
 	struct json_reader	*reader, *other_reader;
 	struct json_doc		 doc, other;
-	struct buf		 path, before_text, after_text;
-	struct leaves		 before, after;
+	struct buf		 path, before_text, after_text, other_text;
+	struct leaves		 before, after, told;
 };
 
 int
@@ -58,6 +58,7 @@ comparer_new(void)
 	buf_init(&c->path, PATH_BYTES);
 	buf_init(&c->before_text, TEXT_BYTES);
 	buf_init(&c->after_text, TEXT_BYTES);
+	buf_init(&c->other_text, TEXT_BYTES);
 	c->reader = json_reader_new();
 	c->other_reader = json_reader_new();
 	if (c->reader == NULL || c->other_reader == NULL) {
@@ -79,6 +80,7 @@ comparer_free(struct comparer *c)
 	buf_fini(&c->path);
 	buf_fini(&c->before_text);
 	buf_fini(&c->after_text);
+	buf_fini(&c->other_text);
 	free(c);
 }
 
@@ -145,6 +147,7 @@ put_name(struct comparer *c, uint32_t object, unsigned index)
 {
 	static const char *const names[] = { "name", "type", "category", "categoryGroup", "id", "value", "role", "member", "filterType" };
 	uint32_t at = 0, source;
+	bool binding = member(c, object, "role") != 0;
 
 	for (size_t i = 0; at == 0 && i < sizeof(names) / sizeof(names[0]); i++) {
 		at = member(c, object, names[i]);
@@ -156,7 +159,7 @@ put_name(struct comparer *c, uint32_t object, unsigned index)
 		return;
 	}
 	put_lower(&c->path, &c->doc.v[at], 64);
-	source = member(c, object, "source");
+	source = member(c, object, binding ? "action" : "source");
 	if (source != 0 && c->doc.v[source].type == JSON_STRING) {
 		buf_putc(&c->path, '/');
 		put_lower(&c->path, &c->doc.v[source], 32);
@@ -409,6 +412,33 @@ same_where_both_speak(struct comparer *c, struct slice a, struct slice b)
 			return false;
 	}
 	return both > 0;
+}
+
+bool
+body_read(struct comparer *c, struct slice body)
+{
+	return read_leaves(c, &c->told, &c->other_text, body);
+}
+
+bool
+body_leaf(const struct comparer *c, uint32_t i, struct slice *ret_path, struct slice *ret_text)
+{
+	if (i >= c->told.n)
+		return false;
+	*ret_path = path_of(&c->told, &c->told.v[i]);
+	*ret_text = text_of(&c->told, &c->told.v[i]);
+	return true;
+}
+
+struct slice
+body_value(const struct comparer *c, const char *pattern)
+{
+	struct slice path, text;
+
+	for (uint32_t i = 0; body_leaf(c, i, &path, &text); i++)
+		if (slice_glob_nocase(slice_of(pattern), path))
+			return text;
+	return SLICE_NONE;
 }
 
 /* ---- merging --------------------------------------------------------------------------------- */

@@ -10,7 +10,7 @@
 #include "detect/config_parts.h"
 
 struct layout {
-	uint32_t	op_bytes, object_bytes, marks_bytes;
+	uint32_t	op_bytes, object_bytes, marks_bytes, routine_bytes;
 };
 
 struct figures {
@@ -22,7 +22,7 @@ struct figures {
 static struct layout
 layout_here(void)
 {
-	return (struct layout){ sizeof(struct op), sizeof(struct object), sizeof(struct marks) };
+	return (struct layout){ sizeof(struct op), sizeof(struct object), sizeof(struct marks), sizeof(struct routine) };
 }
 
 /* ---- out ------------------------------------------------------------------------------ */
@@ -58,6 +58,12 @@ put_marks(struct buf *out, const void *item)
 }
 
 static void
+put_routine(struct buf *out, const void *item)
+{
+	buf_put(out, item, sizeof(struct routine));
+}
+
+static void
 put_table(struct buf *out, const struct lru *t, void (*put)(struct buf *, const void *))
 {
 	for (int p = 0; p < LRU_PARTS; p++) {
@@ -83,6 +89,7 @@ config_save(void *state, struct buf *out, struct err *err)
 	put_table(out, &c->ops, put_op);
 	put_table(out, &c->objects, put_object);
 	put_table(out, &c->tops, put_marks);
+	put_table(out, &c->routines, put_routine);
 	return out->failed ? err_set(err, ERR_AGAIN, "no memory to save %u objects", c->objects.n) : 0;
 }
 
@@ -156,10 +163,18 @@ take_marks(struct config *c, struct slice *in)
 {
 	struct marks *m = take_item(&c->tops, in, sizeof(*m));
 
-	for (int i = 0; m != NULL && i < 4; i++)
+	for (int i = 0; m != NULL && i < STEPS; i++)
 		if (m->v[i].code[2] != '\0')
 			return NULL;
 	return m;
+}
+
+static void *
+take_routine(struct config *c, struct slice *in)
+{
+	struct routine *r = take_item(&c->routines, in, sizeof(*r));
+
+	return r != NULL && r->next < ROUTINE_NETS ? r : NULL;
 }
 
 static bool
@@ -185,9 +200,9 @@ take_table(struct config *c, struct lru *t, struct slice *in, void *(*take)(stru
 static void
 forget(struct config *c)
 {
-	struct lru *tables[] = { &c->ops, &c->objects, &c->tops };
+	struct lru *tables[] = { &c->ops, &c->objects, &c->tops, &c->routines };
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		for (int p = 0; p < LRU_PARTS; p++)
 			for (void *item; (item = lru_oldest(tables[i], (enum lru_part)p)) != NULL;) {
 				if (tables[i]->on_evict != NULL)
@@ -208,7 +223,7 @@ config_restore(void *state, struct slice saved, struct err *err)
 		return err_set(err, ERR_LOST, "the saved state of detector config is of another build");
 	forget(c);
 	if (!saved_take(&in, &f, sizeof(f)) || !take_table(c, &c->ops, &in, take_op) || !take_table(c, &c->objects, &in, take_object) ||
-	    !take_table(c, &c->tops, &in, take_marks) || in.n != 0) {
+	    !take_table(c, &c->tops, &in, take_marks) || !take_table(c, &c->routines, &in, take_routine) || in.n != 0) {
 		forget(c);		/* nothing half */
 		return err_set(err, ERR_LOST, "the saved state of detector config is not whole");
 	}

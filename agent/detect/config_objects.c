@@ -81,51 +81,141 @@ objects_see(struct config *c, uint64_t object, struct slice state)
 
 /* ---- chains ------------------------------------------------------------------------------ */
 
-static void
-look(struct config *c, uint64_t key, const struct change *change, const char *code, bool add, char ret[48])
+static const struct { const char *code, *effect, *words; } steps[] = {
+#define STEP(code, effect, words)	{ code, effect, words },
+#include "detect/config_steps.tbl"
+#undef STEP
+};
+#define NSTEPS	(sizeof(steps) / sizeof(steps[0]))
+
+static uint8_t
+step_of(const char *code, const char *effect)
 {
-	struct marks *m = lru_find(&c->tops, key);
-	unsigned oldest = 0;
+	size_t i = 0;
 
-	if (m == NULL && !add)
-		return;
-	if (m == NULL)
-		m = lru_add(&c->tops, key);
-	for (unsigned i = 0; i < 4; i++) {
-		int64_t apart = llabs(change->t_ms - m->v[i].ms);
-		size_t n = strlen(ret);
+	while (i < NSTEPS - 1 && !(strcmp(steps[i].code, code) == 0 && slice_glob_nocase(slice_of(steps[i].effect), slice_of(effect))))
+		i++;
+	return (uint8_t)i;
+}
 
-		if (m->v[i].code[0] != '\0' && strcmp(m->v[i].code, code) != 0 && apart <= DAY_MS && strstr(ret, m->v[i].code) == NULL)
-			snprintf(ret + n, 48 - n, "%s%s", n > 0 ? "," : "", m->v[i].code);
-		if (m->v[i].ms < m->v[oldest].ms)
-			oldest = i;
-		if (strcmp(m->v[i].code, code) == 0) {
-			oldest = i;
-			m->v[i].ms = INT64_MIN;		/* this one gives way to itself */
-		}
-	}
-	if (add) {
-		m->v[oldest].ms = change->t_ms;
-		snprintf(m->v[oldest].code, sizeof(m->v[oldest].code), "%.2s", code);
+const char *
+chain_words(const struct step *s)
+{
+	return steps[s->words < NSTEPS ? s->words : NSTEPS - 1].words;
+}
+
+static void
+look(struct config *c, uint64_t key, int64_t t_ms, const char *but, struct chain *ret)
+{
+	const struct marks *m = key != 0 ? lru_find(&c->tops, key) : NULL;
+
+	for (unsigned i = 0; m != NULL && i < STEPS; i++) {
+		const struct step *s = &m->v[i];
+		bool have = false;
+
+		if (s->code[0] == '\0' || strcmp(s->code, but) == 0 || llabs(t_ms - s->ms) > DAY_MS)
+			continue;
+		for (uint32_t k = 0; k < ret->n; k++)
+			have = have || strcmp(ret->v[k].code, s->code) == 0;
+		if (!have && ret->n < CHAIN)
+			ret->v[ret->n++] = *s;
 	}
 }
 
-void
-marks_chain(struct config *c, const struct change *change, const char *code, bool add, char ret[48])
+static void
+put(struct config *c, uint64_t key, const struct step *s)
 {
-	const struct event *e = change->e;
-	struct slice actor = event_has(e, F_ActorUserId) ? event_text(e, F_ActorUserId) : event_text(e, F_ActorUsername);
+	struct marks *m = key != 0 ? lru_find(&c->tops, key) : NULL;
+	unsigned at = 0;
+
+	if (key == 0)
+		return;
+	if (m == NULL)
+		m = lru_add(&c->tops, key);
+	for (unsigned i = 0; i < STEPS; i++) {
+		if (strcmp(m->v[i].code, s->code) == 0) {
+			at = i;
+			break;
+		}
+		if (m->v[i].code[0] == '\0' ? m->v[at].code[0] != '\0' : m->v[at].code[0] != '\0' && m->v[i].ms < m->v[at].ms)
+			at = i;
+	}
+	m->v[at] = *s;
+}
+
+/* The innermost resource of Azure is a part; the account is what its parts have in common. */
+static uint64_t
+top_key(const struct config *c, const struct event *e)
+{
 	struct slice id = event_text(e, F_TargetResourceId), name = event_text(e, F_TargetResourceName);
 	struct azure_id parts;
 
-	ret[0] = '\0';
-	if (code[0] == '\0')
-		return;
-	/* The innermost resource of Azure is a part; the account is what its parts have in common. */
 	if (azure_id_parse(id, &parts) && parts.subscription.n > 0 && name.n > 0)
-		look(c, config_hash(c, "top", name), change, code, add, ret);
-	else if (id.n > 0)
-		look(c, config_hash(c, "top", id), change, code, add, ret);
-	if (actor.n > 0)
-		look(c, config_hash(c, "actor", actor), change, code, add, ret);
+		return config_hash(c, "top", name);
+	return id.n > 0 ? config_hash(c, "top", id) : 0;
+}
+
+static uint64_t
+actor_key(const struct config *c, const struct event *e)
+{
+	struct slice actor = event_has(e, F_ActorUserId) ? event_text(e, F_ActorUserId) : event_text(e, F_ActorUsername);
+
+	return actor.n > 0 ? config_hash(c, "actor", actor) : 0;
+}
+
+/* A content filter by its account and name, as a deployment names it. */
+static uint64_t
+filter_key(const struct config *c, const struct event *e, struct slice name)
+{
+	struct slice top = event_text(e, F_TargetResourceName);
+	char text[400];
+	int n = snprintf(text, sizeof(text), "%.*s/%.*s", (int)(top.n < 128 ? top.n : 128), top.n > 0 ? top.p : "",
+	    (int)(name.n < 128 ? name.n : 128), name.n > 0 ? name.p : "");
+
+	return name.n > 0 ? config_hash(c, "filter", slice_make(text, (size_t)n)) : 0;
+}
+
+void
+chain_find(struct config *c, const struct change *change, const struct verdict *v, struct chain *ret)
+{
+	ret->n = 0;
+	if (strcmp(change->row->kind, "deployment") == 0 && change->row->effect == EFFECT_MAKE) {
+		if (body_read(c->compare, v->after))
+			look(c, filter_key(c, change->e, body_value(c->compare, "*raipolicyname")), change->t_ms, "", ret);
+		return;
+	}
+	look(c, top_key(c, change->e), change->t_ms, v->code, ret);
+	look(c, actor_key(c, change->e), change->t_ms, v->code, ret);
+}
+
+static void
+chain_put(struct config *c, const struct event *e, const struct step *s)
+{
+	put(c, top_key(c, e), s);
+	if (strcmp(s->code, "D1") != 0)
+		put(c, actor_key(c, e), s);
+}
+
+void
+chain_add(struct config *c, const struct change *change, const struct op *op, const struct verdict *v)
+{
+	struct step s = { .ms = change->t_ms, .words = step_of(v->code, v->effect) };
+
+	snprintf(s.code, sizeof(s.code), "%.2s", v->code);
+	if (op != NULL && op->nevidence > 0)
+		memcpy(s.id, op->evidence[0], sizeof(s.id));
+	else
+		(void)id_bytes(event_text(change->e, F_EventId), s.id);
+	chain_put(c, change->e, &s);
+	if (strcmp(change->row->kind, "content_filter") == 0)
+		put(c, filter_key(c, change->e, azure_id_part(event_text(change->e, F_TargetResourceId), SLICE("raiPolicies"))), &s);
+}
+
+void
+chain_alert(struct config *c, const struct event *e)
+{
+	struct step s = { .ms = event_number(e, F_TimeGenerated, 0), .code = "D1", .words = step_of("D1", "") };
+
+	(void)id_bytes(event_text(e, F_EventId), s.id);
+	chain_put(c, e, &s);
 }

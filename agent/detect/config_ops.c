@@ -58,21 +58,8 @@ keep_event(struct op *o, const struct event *e)
 static void
 keep_id(struct op *o, const struct event *e)
 {
-	struct slice id = event_text(e, F_EventId);
-
-	if (id.n != 32 || o->nevidence == EVIDENCE_IDS)
-		return;
-	for (int i = 0; i < 16; i++) {
-		unsigned v = 0;
-
-		for (int k = 0; k < 2; k++) {
-			char c = id.p[2 * i + k];
-
-			v = v << 4 | (unsigned)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
-		}
-		o->evidence[o->nevidence][i] = (unsigned char)v;
-	}
-	o->nevidence++;
+	if (o->nevidence < EVIDENCE_IDS && id_bytes(event_text(e, F_EventId), o->evidence[o->nevidence]))
+		o->nevidence++;
 }
 
 static void

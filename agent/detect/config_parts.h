@@ -2,7 +2,7 @@
  * config_parts.h - inside the config detector: which operation is a change, what it changed, and what that weakens.
  *
  * config_what.c: the tables, one event's operation. config_diff.c: bodies compared. config_ops.c: the records of one operation brought together.
- * config_objects.c: the last state of each object. config_say.c: findings. config_memory.c: saved and restored. config_changes.c holds them together.
+ * config_objects.c: the last state of each object, and chains. config_routine.c: what the same actor does again and again. config_words.c: sentences. config_say.c: findings. config_memory.c: saved and restored. config_changes.c holds them together.
  */
 #ifndef DETECT_CONFIG_PARTS_H
 #define DETECT_CONFIG_PARTS_H
@@ -62,6 +62,12 @@ void	compare(struct comparer *, const char *kind, struct slice before, struct sl
 bool	same_where_both_speak(struct comparer *, struct slice a, struct slice b);
 /* A body over a remembered state: members of both, the body's where both speak; lists are the body's. False: as the body alone. */
 bool	merge_bodies(struct comparer *, struct slice state, struct slice body, struct buf *out);
+/* Another body, beside the two compared: its leaves stay until the next one is read. False: it says nothing. */
+bool	body_read(struct comparer *, struct slice body);
+/* The text of its first leaf whose path matches, without case; p NULL: none. */
+struct slice body_value(const struct comparer *, const char *path);
+/* Its leaf `i`; false: no more. */
+bool	body_leaf(const struct comparer *, uint32_t i, struct slice *ret_path, struct slice *ret_text);
 int	severity_of(const char *word);		/* 0 Informational .. 4 Critical */
 extern const char *const severity_words[5];
 
@@ -80,7 +86,7 @@ struct change {				/* one event that tells of a change */
 struct op {
 	struct lru_node	node;
 	int64_t		first_ms, touched_ms;
-	bool		said;
+	uint8_t		said;			/* 1: it was told */
 	char		*event;			/* wire bytes of its first record */
 	uint32_t	event_n;
 	char		*body;
@@ -94,7 +100,7 @@ struct object {
 	int64_t		changed_ms;		/* 0: only seen */
 	char		*state, *prev;		/* as it is, and before the last change; NULL: unknown or absent */
 	uint32_t	state_n, prev_n;
-	bool		removed, made;		/* the last change removed it, or made it where none was */
+	uint8_t		removed, made;		/* 1: the last change removed it, or made it where none was */
 	char		finding[33];		/* that told the last change */
 };
 
@@ -104,17 +110,46 @@ struct config {
 	/* state */
 	unsigned char	key[16];
 	struct event_time time;
-	struct lru	ops, objects, tops;	/* tops: marks of whole resources and actors */
+	struct lru	ops, objects, tops, routines;	/* tops: marks of whole resources, actors, filters */
 	size_t		state_bytes;
 	struct comparer	*compare;
-	uint64_t	seen, findings, forgotten;
+	uint64_t	seen, findings;
 	/* while one event is seen */
 	struct event_list *say;
 	struct err	*err;
 	int		rc;
 };
 
-struct marks { struct lru_node node; struct { int64_t ms; char code[3]; } v[4]; };
+/* A weakening, for chains: when, what, and the record that told it. */
+struct step { int64_t ms; char code[3]; uint8_t words; unsigned char id[16]; };
+#define STEPS	4
+struct marks { struct lru_node node; struct step v[STEPS]; };
+#define CHAIN	6
+struct chain { struct step v[CHAIN]; uint32_t n; };
+
+/* What one actor does to one object: its networks, its days, and how often since it was last said. */
+#define ROUTINE_NETS	6
+struct routine {
+	struct lru_node	node;
+	int64_t		first_ms, last_ms, said_ms, linked_ms;
+	uint64_t	nets[ROUTINE_NETS];
+	uint32_t	days, unsaid;
+	uint8_t		next;
+};
+enum habit_kind { HABIT_NONE, HABIT_FIRST, HABIT_ELSEWHERE, HABIT_AGAIN, HABIT_SUMMARY };
+struct habit { enum habit_kind is; bool settled; uint32_t count, days; int64_t since_ms; char net[48]; };
+
+struct verdict {
+	struct difference	diff;
+	int			severity;
+	const char		*code, *effect;
+	struct chain		chain;
+	struct habit		habit;
+	bool			undoes;
+	int64_t			undone_ms;
+	char			undone[33];
+	struct slice		before, after;
+};
 
 /* ---- config_what.c ----------------------------------------------------------------------------- */
 uint64_t config_hash(const struct config *, const char *what, struct slice);
@@ -131,8 +166,25 @@ void	objects_see(struct config *, uint64_t object, struct slice state);
 /* Keeps a copy (longer than STATE_BYTES: nothing) in *to. */
 void	object_keep(struct config *, char **to, uint32_t *to_n, struct slice);
 void	object_drop(void *config, void *object);
-/* Codes of other weakenings of the same resource or by the same actor within a day, comma separated; `add`: then adds this one's. */
-void	marks_chain(struct config *, const struct change *, const char *code, bool add, char ret[48]);
+/* Other weakenings of the same resource or by the same actor within a day; of a deployment that names a content filter, of that filter alone. */
+void	chain_find(struct config *, const struct change *, const struct verdict *, struct chain *ret);
+/* Then this one stands in the chains of others. */
+void	chain_add(struct config *, const struct change *, const struct op *, const struct verdict *);
+/* An alert about an AI resource stands in its chains. */
+void	chain_alert(struct config *, const struct event *);
+const char *chain_words(const struct step *);
+
+/* ---- config_routine.c ----------------------------------------------------------------------------- */
+/* Reads, and writes that change nothing: whether it is one more of the same. `linked`: it stands in a chain, which is said once a day. */
+void	routine_see(struct config *, const struct change *, const char *effect, bool linked, struct habit *ret);
+
+/* ---- config_words.c ------------------------------------------------------------------------------- */
+const char *words_end(const struct change *, const struct verdict *);	/* "weakened" */
+void	words_message(struct buf *, struct config *, const struct change *, const struct verdict *);
+void	words_reason(struct buf *, struct config *, const struct change *, const struct verdict *);
+bool	is_creation(const struct change *);
+/* Whether it is about an AI resource, or one as wide as a subscription. */
+bool	config_is_about_ai(const struct event *);
 
 /* ---- config_ops.c --------------------------------------------------------------------------------- */
 /* One more record of an operation: says it, or keeps it until it ends. */

@@ -15,21 +15,10 @@
 
 #define TEXT_BYTES	(256u << 10)
 
-static const struct { const char *code, *tactics, *techniques; } techniques[] = {
-#define TECHNIQUE(code, tactics, techniques)	{ code, tactics, techniques },
+static const struct { const char *code, *effect, *tactics, *techniques; } techniques[] = {
+#define TECHNIQUE(code, effect, tactics, techniques)	{ code, effect, tactics, techniques },
 #include "detect/config_techniques.tbl"
 #undef TECHNIQUE
-};
-
-struct verdict {
-	struct difference	diff;
-	int			severity;
-	const char		*code, *effect;
-	char			chain[48];
-	bool			undoes;
-	int64_t			undone_ms;
-	char			undone[33];
-	struct slice		before, after;
 };
 
 /* ---- what it weighs ----------------------------------------------------------------------- */
@@ -72,8 +61,6 @@ is_undone(struct config *config, const struct change *c, const struct object *o)
 static void
 judge(struct config *config, const struct change *c, const struct object *o, struct verdict *v)
 {
-	bool serious;
-
 	memset(v, 0, sizeof(*v));
 	v->undoes = is_undone(config, c, o);
 	v->undone_ms = c->t_ms - o->changed_ms;
@@ -106,130 +93,54 @@ judge(struct config *config, const struct change *c, const struct object *o, str
 		v->severity = 1;
 	if (c->failed && v->severity > 0)
 		v->severity--;
-	/* An administrator changes many things a day: only what weakens, and keys, make chains. */
-	serious = v->severity >= 2 && (v->diff.weaker || (c->row->effect == EFFECT_REMOVE && v->severity >= 3) || strcmp(v->code, "C4") == 0);
-	marks_chain(config, c, serious ? v->code : "", serious && !c->failed, v->chain);
-	if (v->chain[0] != '\0' && v->severity >= 2 && v->severity < 4)
+}
+
+/* An administrator changes many things a day: only what weakens, and keys, are steps that others follow. */
+static bool
+is_step(const struct change *c, const struct verdict *v)
+{
+	if (v->severity < 2 || v->habit.is == HABIT_SUMMARY)
+		return false;
+	return v->diff.weaker || (c->row->effect == EFFECT_REMOVE && v->severity >= 3) || strcmp(v->code, "C4") == 0;
+}
+
+/* Granted roles, deletions and deployments begin no chain, and go on with one. */
+static bool
+follows(const struct change *c, const struct verdict *v)
+{
+	if (v->severity < 2)
+		return false;
+	return is_step(c, v) || c->row->effect == EFFECT_REMOVE ||
+	    (c->row->effect == EFFECT_MAKE && (strcmp(c->row->kind, "role") == 0 || strcmp(c->row->kind, "deployment") == 0));
+}
+
+static bool
+is_repeatable(const struct change *c, const struct verdict *v)
+{
+	return c->row->effect == EFFECT_READ || strcmp(v->effect, "unchanged") == 0;
+}
+
+/* False: one more of what was said, and counted. */
+static bool
+place(struct config *config, const struct change *c, const struct op *op, struct verdict *v)
+{
+	if (follows(c, v))
+		chain_find(config, c, v, &v->chain);
+	if (is_repeatable(c, v))
+		routine_see(config, c, v->effect, v->chain.n > 0, &v->habit);
+	if (v->habit.is == HABIT_AGAIN)
+		return false;
+	if (v->habit.is == HABIT_SUMMARY) {
+		v->severity = 0;
+		v->chain.n = 0;
+	}
+	if (v->habit.is == HABIT_ELSEWHERE && v->habit.settled && v->severity >= 2 && v->severity < 4)
 		v->severity++;
-}
-
-/* ---- words ------------------------------------------------------------------------------------ */
-
-static const char *
-verb(const struct change *c, const struct verdict *v)
-{
-	bool tried = c->failed;
-
-	switch (c->row->effect) {
-	case EFFECT_REMOVE:
-		return tried ? "tried to delete" : "deleted";
-	case EFFECT_READ:
-		return tried ? "tried to read" : "read";
-	case EFFECT_RENEW:
-		return tried ? "tried to renew" : "renewed";
-	case EFFECT_ACT:
-		return tried ? "tried to act on" : "acted on";
-	default:
-		if (v->diff.weaker)
-			return tried ? "tried to weaken" : "weakened";
-		if (v->diff.stronger)
-			return tried ? "tried to strengthen" : "strengthened";
-		return v->before.n > 0 ? tried ? "tried to change" : "changed" : tried ? "tried to set" : "set";
-	}
-}
-
-static const char *
-verb_end(const struct change *c, const struct verdict *v)
-{
-	switch (c->row->effect) {
-	case EFFECT_REMOVE:
-		return "deleted";
-	case EFFECT_READ:
-		return "read";
-	case EFFECT_RENEW:
-		return "renewed";
-	case EFFECT_ACT:
-		return "acted on";
-	default:
-		return v->diff.weaker ? "weakened" : v->diff.stronger ? "strengthened" : v->before.n > 0 ? "changed" : "set";
-	}
-}
-
-static void
-put_actor(struct buf *b, const struct event *e)
-{
-	static const enum field names[] = { F_ActorUsername, F_ActorUserId, F_ActingAppId };
-
-	for (size_t i = 0; i < 3; i++)
-		if (event_has(e, names[i])) {
-			put_plain(b, event_text(e, names[i]), 128);
-			return;
-		}
-	buf_puts(b, "Somebody");
-}
-
-static void
-put_target(struct buf *b, const struct event *e)
-{
-	struct slice name = event_has(e, F_TargetResourceName) ? event_text(e, F_TargetResourceName) : event_text(e, F_TargetResourceId);
-
-	if (name.n > 0) {
-		buf_puts(b, " of ");
-		put_plain(b, name, 128);
-	}
-	if (event_has(e, F_AiDeployment)) {
-		buf_puts(b, " (");
-		put_plain(b, event_text(e, F_AiDeployment), 96);
-		buf_putc(b, ')');
-	}
-}
-
-static void
-put_age(struct buf *b, int64_t ms)
-{
-	if (ms < 120000)
-		buf_printf(b, "%lld seconds", (long long)(ms / 1000));
-	else
-		buf_printf(b, "%lld minutes", (long long)(ms / 60000));
-}
-
-static void
-put_reason(struct buf *b, const struct change *c, const struct verdict *v)
-{
-	size_t begin = b->n;
-
-	for (uint32_t i = 0; i < v->diff.neffects; i++)
-		if (v->diff.effects[i].direction != STRONG || !v->diff.weaker)
-			buf_printf(b, "%s%s", b->n > begin ? ", " : "", v->diff.effects[i].words);
-	for (uint32_t i = 0; i < v->diff.n && i < 3; i++) {
-		buf_puts(b, b->n > begin ? "; " : "");
-		put_plain(b, v->diff.v[i].path, 96);
-		buf_puts(b, " was ");
-		put_quoted(b, v->diff.v[i].before.p != NULL ? v->diff.v[i].before : SLICE("absent"), 64);
-		buf_puts(b, ", is ");
-		put_quoted(b, v->diff.v[i].after.p != NULL ? v->diff.v[i].after : SLICE("absent"), 64);
-	}
-	if (v->diff.n > 3)
-		buf_printf(b, " and %u more", v->diff.n - 3 + v->diff.more);
-	if (b->n == begin && strcmp(v->effect, "unchanged") == 0)
-		buf_puts(b, "it is as it was");
-	if (b->n == begin && c->row->effect == EFFECT_MAKE)
-		buf_puts(b, v->diff.unread ? "the record does not tell what" : "what it was before is not known");
-	if (b->n == begin)
-		buf_printf(b, "%s %s%s", c->row->object, c->failed ? "not " : "", verb_end(c, v));
-	if (c->failed && event_has(c->e, F_HttpStatusCode))
-		buf_printf(b, "; it failed with status %lld", (long long)event_number(c->e, F_HttpStatusCode, 0));
-	else if (c->failed)
-		buf_puts(b, "; it failed");
-	if (v->undoes) {
-		buf_puts(b, "; it undoes the change of ");
-		put_age(b, v->undone_ms);
-		buf_puts(b, " before");
-	}
-	if (!c->ended)
-		buf_puts(b, "; how it ended no record told");
-	if (v->chain[0] != '\0')
-		buf_printf(b, "; within a day of other changes here or by this actor (%s)", v->chain);
+	if (v->chain.n > 0 && v->severity < 4)
+		v->severity++;
+	if (is_step(c, v) && !c->failed)
+		chain_add(config, c, op, v);
+	return true;
 }
 
 static void
@@ -255,7 +166,7 @@ put_changes(struct buf *b, const struct difference *d)
 }
 
 static void
-put_evidence(struct buf *b, const struct change *c, const struct op *op)
+put_evidence(struct buf *b, const struct change *c, const struct op *op, const struct chain *chain)
 {
 	struct slice own = event_text(c->e, F_EventId);
 
@@ -268,7 +179,43 @@ put_evidence(struct buf *b, const struct change *c, const struct op *op)
 		}
 	else if (own.n > 0)
 		buf_put_json(b, own);
+	for (uint32_t i = 0; i < chain->n; i++) {
+		static const unsigned char none[16] = { 0 };
+
+		if (memcmp(chain->v[i].id, none, sizeof(none)) == 0)
+			continue;
+		buf_puts(b, b->n > 0 && b->p[b->n - 1] == '[' ? "\"" : ",\"");
+		buf_put_hex(b, chain->v[i].id, 16);
+		buf_putc(b, '"');
+	}
 	buf_putc(b, ']');
+}
+
+static void
+put_chain(struct buf *b, const struct chain *chain)
+{
+	if (chain->n == 0)
+		return;
+	buf_puts(b, ",\"chain\":\"");
+	for (uint32_t i = 0; i < chain->n; i++)
+		buf_printf(b, "%s%s", i > 0 ? "," : "", chain->v[i].code);
+	buf_puts(b, "\",\"after\":[");
+	for (uint32_t i = 0; i < chain->n; i++) {
+		buf_puts(b, i > 0 ? "," : "");
+		buf_put_json(b, slice_of(chain_words(&chain->v[i])));
+	}
+	buf_putc(b, ']');
+}
+
+static void
+put_habit(struct buf *b, const struct habit *h)
+{
+	if (h->net[0] != '\0' && h->is != HABIT_NONE) {
+		buf_puts(b, ",\"network\":");
+		buf_put_json(b, slice_of(h->net));
+	}
+	if (h->is == HABIT_SUMMARY)
+		buf_printf(b, ",\"routine\":{\"count\":%u,\"days\":%u}", h->count, h->days);
 }
 
 static void
@@ -290,14 +237,14 @@ put_additional(struct buf *b, const struct change *c, const struct op *op, const
 		put_changes(b, &v->diff);
 	if (v->undoes)
 		buf_printf(b, ",\"undoes\":\"%s\",\"undone_after_s\":%lld", v->undone, (long long)(v->undone_ms / 1000));
-	if (v->chain[0] != '\0')
-		buf_printf(b, ",\"chain\":\"%s\"", v->chain);
+	put_chain(b, &v->chain);
+	put_habit(b, &v->habit);
 	if (group.n > 0) {
 		buf_puts(b, ",\"CorrelationId\":\"");	/* escaped as it stands */
 		buf_put_slice(b, group);
 		buf_putc(b, '"');
 	}
-	put_evidence(b, c, op);
+	put_evidence(b, c, op, &v->chain);
 	buf_putc(b, '}');
 }
 
@@ -319,37 +266,45 @@ copy_columns(struct event *f, const struct event *e, struct arena *arena)
 		event_set_number(f, F_HttpStatusCode, event_number(e, F_HttpStatusCode, 0));
 }
 
+/* What an attacker would do so, and did. */
+static bool
+is_technique(const struct change *c, const struct verdict *v)
+{
+	if (c->failed || v->severity == 0 || strcmp(v->effect, "strengthened") == 0)
+		return false;
+	return strcmp(v->effect, "changed") != 0 || v->severity >= 2;
+}
+
+static void
+set_techniques(struct event *f, const struct verdict *v)
+{
+	for (size_t i = 0; i < sizeof(techniques) / sizeof(techniques[0]); i++)
+		if (strcmp(techniques[i].code, v->code) == 0 && slice_glob_nocase(slice_of(techniques[i].effect), slice_of(v->effect))) {
+			event_set_text(f, F_AttackTactics, slice_of(techniques[i].tactics));
+			event_set_text(f, F_AttackTechniques, slice_of(techniques[i].techniques));
+			return;
+		}
+}
+
 static void
 set_fixed(struct event *f, const struct change *c, const struct op *op, const struct verdict *v)
 {
 	int64_t begin_ms = op != NULL && op->first_ms < c->t_ms ? op->first_ms : c->t_ms;
 
 	event_set_number(f, F_TimeGenerated, c->t_ms);
+	if (v->habit.is == HABIT_SUMMARY && v->habit.since_ms < begin_ms)
+		begin_ms = v->habit.since_ms;
 	event_set_number(f, F_EventStartTime, begin_ms);
 	event_set_number(f, F_EventEndTime, c->t_ms);
-	event_set_number(f, F_EventCount, 1);
+	event_set_number(f, F_EventCount, v->habit.is == HABIT_SUMMARY ? (int64_t)v->habit.count : 1);
 	event_set_text(f, F_EventClass, SLICE("config_change"));
 	event_set_text(f, F_EventSeverity, slice_of(severity_words[v->severity]));
 	event_set_text(f, F_EventResult, c->failed ? SLICE("Failure") : c->ended && slice_eq(event_text(c->e, F_EventResult), SLICE("Success")) ?
 	    SLICE("Success") : SLICE("NA"));
-	event_set_text(f, F_EventVendor, SLICE("aispm-agent"));
-	event_set_text(f, F_EventProduct, SLICE("aispm-agent"));
-	event_set_text(f, F_EventSchemaVersion, SLICE("1"));
-	for (size_t i = 0; i < sizeof(techniques) / sizeof(techniques[0]); i++)
-		if (strcmp(techniques[i].code, v->code) == 0) {
-			event_set_text(f, F_AttackTactics, slice_of(techniques[i].tactics));
-			event_set_text(f, F_AttackTechniques, slice_of(techniques[i].techniques));
-		}
-	event_set_real(f, F_DetectorScore, 1 - pow(2, -(v->severity + 0.0)));
-}
-
-static struct slice
-keep(struct event_list *say, struct buf *b)
-{
-	struct slice s = b->failed ? SLICE_NONE : arena_dup(say->arena, buf_slice(b));
-
-	buf_reset(b);
-	return s;
+	event_set_ours(f);
+	if (is_technique(c, v))
+		set_techniques(f, v);
+	event_set_real(f, F_DetectorScore, round((1 - pow(2, -(v->severity + 0.0))) * 1000) / 1000);
 }
 
 static void
@@ -358,23 +313,19 @@ set_texts(struct event *f, struct config *config, const struct change *c, const 
 	struct event_list *say = config->say;
 
 	buf_printf(b, "config.%s.%s", c->row->kind, v->effect);
-	event_set_text(f, F_EventOriginalType, keep(say, b));
-	buf_printf(b, "%s%s%s", c->row->object, c->failed ? " not " : " ", verb_end(c, v));
+	event_set_text(f, F_EventOriginalType, event_list_keep(say, b));
+	buf_printf(b, "%s%s%s", c->row->object, c->failed ? " not " : " ", words_end(c, v));
 	if (b->n > 0 && b->p[0] >= 'a' && b->p[0] <= 'z')
 		b->p[0] = (char)(b->p[0] - 'a' + 'A');
-	event_set_text(f, F_EventName, keep(say, b));
-	put_actor(b, c->e);
-	buf_printf(b, " %s the %s", verb(c, v), c->row->object);
-	put_target(b, c->e);
-	buf_puts(b, ": ");
-	put_reason(b, c, v);
-	event_set_text(f, F_EventMessage, keep(say, b));
-	put_reason(b, c, v);
-	event_set_text(f, F_DetectorReason, keep(say, b));
+	event_set_text(f, F_EventName, event_list_keep(say, b));
+	words_message(b, config, c, v);
+	event_set_text(f, F_EventMessage, event_list_keep(say, b));
+	words_reason(b, config, c, v);
+	event_set_text(f, F_DetectorReason, event_list_keep(say, b));
 	event_set_text(f, F_OldValue, arena_dup(say->arena, v->before));
 	event_set_text(f, F_NewValue, arena_dup(say->arena, v->after));
 	put_additional(b, c, op, v);
-	event_set_text(f, F_AdditionalFields, keep(say, b));
+	event_set_text(f, F_AdditionalFields, event_list_keep(say, b));
 }
 
 /* What the operation's first record told and its last one does not. */
@@ -426,11 +377,11 @@ out:
 /* ---- what it leaves ---------------------------------------------------------------------------------- */
 
 static void
-learn(struct config *config, const struct change *c, struct object *o, const char id[33])
+learn(struct config *config, const struct change *c, struct object *o, const char id[33], bool unchanged)
 {
 	struct buf merged;
 
-	if (c->failed || (c->row->effect != EFFECT_MAKE && c->row->effect != EFFECT_REMOVE))
+	if (c->failed || unchanged || (c->row->effect != EFFECT_MAKE && c->row->effect != EFFECT_REMOVE))
 		return;
 	memcpy(o->finding, id, sizeof(o->finding));
 	o->changed_ms = c->t_ms;
@@ -439,8 +390,7 @@ learn(struct config *config, const struct change *c, struct object *o, const cha
 		o->removed = true;
 		return;			/* the state stays: it may come back */
 	}
-	o->made = o->state == NULL && o->removed == false && c->body.n > 0 &&
-	    slice_find_nocase(event_text(c->e, F_Operation), SLICE("create"), 0) >= 0;
+	o->made = o->state == NULL && !o->removed && is_creation(c);
 	o->removed = false;
 	if (c->body.n == 0)
 		return;
@@ -461,9 +411,11 @@ config_say(struct config *config, const struct change *c, const struct op *op)
 	char id[33];
 
 	judge(config, c, o, &v);
+	if (!place(config, c, op, &v))
+		return;
 	if (say(config, c, op, &v, id) != 0) {
 		config->rc = -1;
 		return;
 	}
-	learn(config, c, o, id);
+	learn(config, c, o, id, strcmp(v.effect, "unchanged") == 0);
 }

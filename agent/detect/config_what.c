@@ -20,21 +20,12 @@ static const struct change_row rows[] = {
 };
 
 /* Members of AdditionalFields that hold what was asked for, the best first; of an answer only where nothing was asked. */
-static const char *const bodies[] = { "RequestBody", "PolicyDelta", "Change", "Changes", "ResponseBody" };
+static const char *const bodies[] = { "PolicyDelta", "RequestBody", "Change", "Changes", "ResponseBody" };
 
-/* Types of the inventory, and the kind of object that changes of them have in config_changes.tbl. */
 static const struct { const char *type, *kind; } inventory[] = {
-	{ "microsoft.cognitiveservices/accounts", "account" },
-	{ "microsoft.cognitiveservices/accounts/deployments", "deployment" },
-	{ "microsoft.cognitiveservices/accounts/raipolicies", "content_filter" },
-	{ "microsoft.cognitiveservices/accounts/defenderforaisettings", "defender_setting" },
-	{ "microsoft.cognitiveservices/accounts/privateendpointconnections", "private_endpoint" },
-	{ "microsoft.machinelearningservices/workspaces", "workspace" },
-	{ "microsoft.machinelearningservices/workspaces/*endpoints*", "endpoint" },
-	{ "microsoft.*/connections", "connection" },
-	{ "microsoft.insights/diagnosticsettings", "diagnostics" },
-	{ "microsoft.authorization/roleassignments", "role" },
-	{ "microsoft.security/pricings", "defender_plan" },
+#define INVENTORY(type, kind)	{ type, kind },
+#include "detect/config_inventory.tbl"
+#undef INVENTORY
 };
 
 uint64_t
@@ -97,8 +88,8 @@ is_about_ai(const struct event *e, struct slice extra)
 		return true;
 	if (slice_find_nocase(extra_get(extra, "EventSource"), SLICE("bedrock"), 0) >= 0)
 		return true;
-	if (slice_eq(event_text(e, F_CloudProvider), SLICE("GCP")))
-		return slice_starts_nocase(id, SLICE("projects/")) || slice_starts_nocase(id, SLICE("organizations/"));
+	if (slice_eq(event_text(e, F_CloudProvider), SLICE("GCP")))		/* a project, a folder, an organisation: two segments */
+		return id.n > 0 && memchr(id.p, '/', id.n) == memrchr(id.p, '/', id.n);
 	if (!azure_id_parse(id, &parts))
 		return false;
 	/* An extension (a role, a setting) that stands on no resource stands on the subscription or the group. */
@@ -106,6 +97,12 @@ is_about_ai(const struct event *e, struct slice extra)
 	    slice_eq_nocase(parts.provider, SLICE("microsoft.insights")) || slice_starts_nocase(parts.path, SLICE("microsoft.search/")) ||
 	    slice_find_nocase(id, SLICE("/providers/microsoft.cognitiveservices/"), 0) >= 0 ||
 	    slice_find_nocase(id, SLICE("/providers/microsoft.machinelearningservices/"), 0) >= 0;
+}
+
+bool
+config_is_about_ai(const struct event *e)
+{
+	return is_about_ai(e, event_text(e, F_AdditionalFields));
 }
 
 static const struct change_row *
@@ -174,9 +171,9 @@ static struct slice
 body_of(struct slice extra)
 {
 	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
-		struct slice body = extra_get(extra, bodies[i]);
+		struct slice body = extra_get_json(extra, bodies[i]);
 
-		if (body.n > 2 && body.n <= BODY_BYTES && (body.p[0] == '{' || body.p[0] == '[') && !is_digest(body))
+		if (body.n > 2 && body.n <= BODY_BYTES && !is_digest(body))
 			return body;
 	}
 	return SLICE_NONE;
@@ -248,7 +245,7 @@ config_inventory_of(struct config *config, const struct event *e, uint64_t *ret_
 			kind = inventory[i].kind;
 	if (kind == NULL)
 		return false;
-	body = extra_get(extra, "Configuration");
+	body = extra_get_json(extra, "Configuration");
 	if (body.n > 2 && body.p[0] == '{' && !is_digest(body)) {
 		buf_puts(out, "{\"properties\":");
 		buf_put_slice(out, body);
@@ -260,7 +257,7 @@ config_inventory_of(struct config *config, const struct event *e, uint64_t *ret_
 		buf_puts(out, "{\"properties\":{\"pricingTier\":\"");
 		buf_put_slice(out, v);
 		buf_putc(out, '"');
-		v = extra_get(extra, "Extensions");
+		v = extra_get_json(extra, "Extensions");
 		if (v.n > 2 && v.p[0] == '[') {
 			buf_puts(out, ",\"extensions\":");
 			buf_put_slice(out, v);

@@ -16,7 +16,7 @@
 #include "detect/suppress.h"
 
 static const struct detector_kind *const kinds[] = {
-#define DETECTOR(kind)	&detector_kind_##kind,
+#define DETECTOR(kind, help)	&detector_kind_##kind,
 #include "detect/detectors.tbl"
 #undef DETECTOR
 };
@@ -30,14 +30,10 @@ struct detect {
 	struct suppress	*suppress;			/* NULL: no rules */
 };
 
-extern const struct conf_key volume_keys[];
-extern const struct conf_key access_keys[];
-extern const struct conf_key config_keys[];
-
 const struct conf_key detect_keys[] = {
-	{ .name = "volume", .type = CONF_BLOCK, .keys = volume_keys, .help = "spikes of requests, tokens and refusals" },
-	{ .name = "access", .type = CONF_BLOCK, .keys = access_keys, .help = "unusual access to AI services" },
-	{ .name = "config", .type = CONF_BLOCK, .keys = config_keys, .help = "changes of AI configuration" },
+#define DETECTOR(kind, text)	{ .name = #kind, .type = CONF_BLOCK, .keys = kind##_keys, .help = text },
+#include "detect/detectors.tbl"
+#undef DETECTOR
 	{ .name = "suppress", .type = CONF_BLOCKS, .keys = suppress_keys, .wrong = suppress_wrong,
 	  .help = "findings not to be told for a while; status shows how many" },
 	CONF_END
@@ -118,6 +114,17 @@ detect_see(struct detect *d, const struct event *e, struct event_list *say, stru
 	return rc;
 }
 
+size_t
+detect_charts(struct detect *d, struct detect_chart *ret, size_t max)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < KINDS; i++)
+		if (d->of[i].state != NULL && kinds[i]->charts != NULL)
+			n += kinds[i]->charts(d->of[i].state, ret + n, max - n);
+	return n;
+}
+
 void
 detect_count(struct detect *d)
 {
@@ -132,24 +139,6 @@ detect_count(struct detect *d)
  */
 #define MAGIC	"AISPMDT1"
 
-static void
-put_u32(struct buf *b, uint32_t v)
-{
-	char raw[4];
-
-	put_le32(raw, v);
-	buf_put(b, raw, sizeof(raw));
-}
-
-static void
-put_u64(struct buf *b, uint64_t v)
-{
-	char raw[8];
-
-	put_le64(raw, v);
-	buf_put(b, raw, sizeof(raw));
-}
-
 int
 detect_save(struct detect *d, struct buf *out, struct err *err)
 {
@@ -159,22 +148,22 @@ detect_save(struct detect *d, struct buf *out, struct err *err)
 	buf_put(out, MAGIC, 8);
 	for (size_t i = 0; i < KINDS; i++)
 		n += d->of[i].state != NULL;
-	put_u32(out, n);
+	buf_put_le32(out, n);
 	for (size_t i = 0; i < KINDS; i++) {
 		size_t at;
 
 		if (d->of[i].state == NULL)
 			continue;
-		put_u32(out, (uint32_t)strlen(kinds[i]->name));
+		buf_put_le32(out, (uint32_t)strlen(kinds[i]->name));
 		buf_puts(out, kinds[i]->name);
-		put_u32(out, kinds[i]->state_version);
-		put_u64(out, 0);
+		buf_put_le32(out, kinds[i]->state_version);
+		buf_put_le64(out, 0);
 		at = out->n;
 		if (out->failed || kinds[i]->save(d->of[i].state, out, err) != 0 || out->failed)
 			return err_set(err, ERR_AGAIN, "no memory to save the state of detector %s", kinds[i]->name);
 		put_le64(out->p + at - 8, out->n - at);
 	}
-	put_u32(out, crc32_ieee(0, out->p + begin, out->n - begin));
+	buf_put_le32(out, crc32_ieee(0, out->p + begin, out->n - begin));
 	return out->failed ? err_set(err, ERR_AGAIN, "no memory to save the detectors' state") : 0;
 }
 

@@ -1,7 +1,7 @@
 /*
  * detect.h - watch events go by, and say something now and then.
  *
- * Gives:   one `struct detector_kind` per row of detectors.tbl, and the frame that runs them.
+ * Gives:   one `struct detector_kind` and one `KIND_keys`, its settings, per row of detectors.tbl, and the frame that runs them.
  * Takes:   one event at a time, and the time from the event, never the clock.
  * Says:    a new event of a finding class, with EventId from detector, series, episode start and phase.
  * Owns:    its state, of bounded size (max_series); saved and restored as bytes.
@@ -20,10 +20,20 @@ struct buf;
 struct err;
 struct stat_block;
 
+#define DETECT_CHARTS	6
+#define DETECT_POINTS	180
+
+/* One of the busiest series, its last windows: what was seen, and the usual range. */
+struct detect_point { float value, low, high; bool alert, known; };
+struct detect_chart {
+	char			name[192];
+	int64_t			first_ms;		/* begin of the first window */
+	uint32_t		window_ms;
+	struct detect_point	points[DETECT_POINTS];
+};
+
 struct detector_kind {
 	const char		*name;
-	const char		*help;		/* one line, shown by `aispm-agent status` */
-	const struct conf_key	*keys;		/* beside `enabled` */
 	uint32_t		 state_version;	/* of save()'s bytes */
 
 	int	(*open)(void **ret_state, const struct conf *, struct err *);
@@ -33,9 +43,10 @@ struct detector_kind {
 	int	(*save)(void *state, struct buf *out, struct err *);
 	int	(*restore)(void *state, struct slice saved, struct err *);	/* ERR_LOST: start afresh */
 	void	(*count)(void *state, struct stat_block *);
+	size_t	(*charts)(void *state, struct detect_chart *ret, size_t max);	/* or NULL: has none */
 };
 
-#define DETECTOR(kind)	extern const struct detector_kind detector_kind_##kind;
+#define DETECTOR(kind, help)	extern const struct detector_kind detector_kind_##kind; extern const struct conf_key kind##_keys[];
 #include "detect/detectors.tbl"
 #undef DETECTOR
 
@@ -50,6 +61,7 @@ int	detect_see(struct detect *, const struct event *, struct event_list *say, st
 /* State of all detectors, with a checksum; restore takes any bytes: ERR_LOST when they are not that. */
 int	detect_save(struct detect *, struct buf *out, struct err *);
 int	detect_restore(struct detect *, struct slice saved, struct err *);
+size_t	detect_charts(struct detect *, struct detect_chart *ret, size_t max);	/* how many */
 void	detect_count(struct detect *);		/* updates the stat blocks */
 extern const struct conf_key detect_keys[];	/* the `detectors` block */
 

@@ -18,9 +18,10 @@
 
 #define QUIET_WINDOWS	5		/* an episode ends after so many that are usual again */
 #define UPDATE_MS	900000		/* at most one update in this time, and only if the peak doubled */
-#define LONE_CALLER	1.3		/* a caller is noisier than its resource: this surprise, when nothing else is */
+#define LONE_CALLER	1.6		/* a caller is noisier than its resource: this surprise, when nothing else is */
 #define SHARE		0.6		/* a caller or deployment leads if it has this much of the excess */
-#define OWN_SHARE	0.25		/* of the resource's excess, for a caller's own episode beside an open one */
+#define OWN_RISE	0.5		/* a caller's own episode beside an open one: the resource rose by so much of his excess */
+#define OWN_TIMES	2		/* and he is so far above the range that is usual for him */
 #define SAME_WINDOWS	2		/* who begins within so many of an episode's first belongs to it */
 #define ROOT_EPISODES	4		/* open at once, of one resource */
 
@@ -90,6 +91,38 @@ note_also(struct episode *p, const struct surprise *s)
 	p->also[p->nalso++].observed = s->observed;
 }
 
+/* ---- who called ------------------------------------------------------------------ */
+
+static double
+had(const struct entity *e, enum metric m, int64_t window)
+{
+	return e->hash != 0 && e->next_window == window + 1 ? e->was[m] : 0;
+}
+
+/* The callers who had most in the closed window, of the resource, or of all for the total's episode. */
+static void
+note_callers(const struct volume *v, struct episode *p, int64_t window)
+{
+	p->ncallers = 0;
+	p->callers_of = had(&v->entities[p->root], p->metric, window);
+	for (uint32_t i = 0; i < v->nhad; i++) {
+		const struct entity *e = &v->entities[v->had[i]];
+		double n = had(e, p->metric, window);
+		uint32_t at;
+
+		if (n <= 0 || e->kind != E_CALLER || (p->root != v->total && e->root != p->root))
+			continue;
+		for (at = p->ncallers; at > 0 && p->caller[at - 1].observed < n; at--)
+			if (at < EPISODE_CALLERS)
+				p->caller[at] = p->caller[at - 1];
+		if (at == EPISODE_CALLERS)
+			continue;
+		p->caller[at].entity = v->had[i];
+		p->caller[at].observed = n;
+		p->ncallers += p->ncallers < EPISODE_CALLERS;
+	}
+}
+
 /* ---- episodes ----------------------------------------------------------------------- */
 
 static int
@@ -111,6 +144,7 @@ begin(struct volume *v, const struct surprise *s, int64_t window, struct event_l
 	for (uint32_t i = 0; i < v->nsurprises; i++)
 		if (root_of(v, &v->surprises[i]) == root)
 			note_also(p, &v->surprises[i]);
+	note_callers(v, p, window);
 	return finding_spike(v, p, "start", "start", s->observed, say, err);
 }
 
@@ -122,8 +156,10 @@ update(struct volume *v, struct episode *p, double observed, int64_t window, str
 	p->last_window = window;
 	p->quiet = 0;
 	p->total += observed;
-	if (observed > p->peak)
+	if (observed > p->peak) {
 		p->peak = observed;
+		note_callers(v, p, window);
+	}
 	if (p->peak < 2 * p->peak_said || (window - p->last_said_window) * v->window_ms < UPDATE_MS)
 		return 0;
 	p->peak_said = p->peak;
@@ -152,6 +188,13 @@ episode_forget(struct volume *v, uint32_t slot)
 				p->also[k] = p->also[--p->nalso];
 			else
 				k++;
+		for (uint32_t k = 0; k < p->ncallers;)
+			if (p->caller[k].entity == slot) {
+				p->ncallers--;
+				memmove(&p->caller[k], &p->caller[k + 1], (p->ncallers - k) * sizeof(p->caller[0]));
+			} else {
+				k++;
+			}
 	}
 }
 
@@ -196,15 +239,23 @@ go_on(struct volume *v, int64_t window, struct event_list *say, struct err *err)
 
 /* ---- surprises ------------------------------------------------------------------------ */
 
-/* The resource's excess now over the usual, of this metric: what a caller's own is measured against. */
+/* What the resource had in the closed window. */
 static double
-root_excess(const struct volume *v, uint32_t root, enum metric m, int64_t window)
+root_now(const struct volume *v, uint32_t root, enum metric m, int64_t window)
 {
 	const struct entity *e = &v->entities[root];
 
-	if (e->next_window != window + 1 || e->score[m] == NULL)
-		return 0;
-	return e->was[m] - score_usual(e->score[m], window * v->window_ms);
+	return e->next_window == window + 1 ? e->was[m] : 0;
+}
+
+/* Whether the resource has risen above what it had during the episode, by what this caller adds: else he is a part of it. */
+static bool
+adds_to(const struct volume *v, const struct episode *p, const struct surprise *s, int64_t window)
+{
+	double before = p->root_windows > 0 ? p->root_sum[s->metric] / p->root_windows : 0;
+
+	return s->observed >= OWN_TIMES * s->usual_high &&
+	    root_now(v, p->root, s->metric, window) - before >= OWN_RISE * excess(s);
 }
 
 /* A surprise beside open episodes of its resource: part of one of them, or a caller's own. */
@@ -229,7 +280,7 @@ beside(struct volume *v, const struct surprise *s, int64_t window, struct event_
 		}
 	}
 	if (v->entities[s->entity].kind == E_CALLER && s->says.surprise >= LONE_CALLER && open < ROOT_EPISODES &&
-	    window >= newest->start_window + SAME_WINDOWS && excess(s) >= OWN_SHARE * root_excess(v, root, s->metric, window))
+	    window >= newest->start_window + SAME_WINDOWS && adds_to(v, newest, s, window))
 		return begin(v, s, window, say, err);
 	note_also(newest, s);
 	return 0;
@@ -268,6 +319,13 @@ episode_window(struct volume *v, int64_t window, struct event_list *say, struct 
 			k++;
 		if (k == i && hear(v, root, window, say, err) != 0)
 			rc = -1;
+	}
+	for (uint32_t i = 0; i < v->nepisodes; i++) {
+		struct episode *p = &v->episodes[i];
+
+		for (int m = 0; m < METRICS; m++)
+			p->root_sum[m] += root_now(v, p->root, m, window);
+		p->root_windows++;
 	}
 	/* The sum of everything only speaks of what none of its parts shows. */
 	if (all && (v->nepisodes == 0 || v->entities[v->total].episodes > 0) && hear(v, v->total, window, say, err) != 0)

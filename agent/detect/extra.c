@@ -114,6 +114,35 @@ extra_get(struct slice json, const char *key)
 	return SLICE_NONE;
 }
 
+struct slice
+extra_get_json(struct slice json, const char *key)
+{
+	struct extra x;
+
+	extra_begin(&x, json);
+	while (extra_next(&x))
+		if (slice_eq(x.key, slice_of(key)))
+			return !x.text && x.value.n > 0 && (x.value.p[0] == '{' || x.value.p[0] == '[') ? x.value : SLICE_NONE;
+	return SLICE_NONE;
+}
+
+bool
+id_bytes(struct slice id, unsigned char ret[16])
+{
+	static const char hex[] = "0123456789abcdef";
+
+	if (id.n != 32)
+		return false;
+	for (int i = 0; i < 16; i++) {
+		const char *hi = memchr(hex, id.p[2 * i], 16), *lo = memchr(hex, id.p[2 * i + 1], 16);
+
+		if (hi == NULL || lo == NULL)
+			return false;
+		ret[i] = (unsigned char)((hi - hex) << 4 | (lo - hex));
+	}
+	return true;
+}
+
 bool
 saved_take(struct slice *in, void *to, size_t n)
 {
@@ -128,12 +157,9 @@ saved_take(struct slice *in, void *to, size_t n)
 void
 saved_put_text(struct buf *b, struct slice s, uint32_t max)
 {
-	char raw[4];
-
 	if (s.n > max)
 		s.n = max;
-	put_le32(raw, (uint32_t)s.n);
-	buf_put(b, raw, sizeof(raw));
+	buf_put_le32(b, (uint32_t)s.n);
 	buf_put_slice(b, s);
 }
 

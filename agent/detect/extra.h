@@ -22,6 +22,11 @@ void	extra_begin(struct extra *, struct slice json);
 bool	extra_next(struct extra *);		/* false: no more */
 /* The value of one member, or empty. */
 struct slice extra_get(struct slice json, const char *key);
+/* The same, only of an object or a list: JSON as it stands. */
+struct slice extra_get_json(struct slice json, const char *key);
+
+/* 16 bytes of an EventId of 32 lower-case hex digits; false: it is no such id. */
+bool	id_bytes(struct slice id, unsigned char ret[16]);
 
 /* Takes n bytes off the front of `in`; false: there are fewer. */
 bool	saved_take(struct slice *in, void *to, size_t n);

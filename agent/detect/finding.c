@@ -15,6 +15,7 @@
 
 #define TEXT_BYTES	4096
 #define STORM_SHARE	0.2		/* of all calls refused */
+#define MOST_SHARE	0.5		/* a caller who has more of the resource's is named as the actor */
 
 /* The metric's, and behind them that of silence. */
 static const struct { const char *tactics, *techniques; } techniques[METRICS + 1] = {
@@ -67,6 +68,15 @@ caller_name(const struct entity *e)
 	return SLICE("unknown");
 }
 
+/* The caller who made most of a resource's or a deployment's surge; NULL: nobody alone, or the episode is a caller's own. */
+static const struct entity *
+main_caller(const struct volume *v, const struct episode *p)
+{
+	if (v->entities[p->entity].kind == E_CALLER || p->ncallers == 0 || p->caller[0].observed <= MOST_SHARE * p->callers_of)
+		return NULL;
+	return &v->entities[p->caller[0].entity];
+}
+
 static void
 put_where(struct buf *b, const struct entity *e)
 {
@@ -112,7 +122,7 @@ put_reason(struct buf *b, const struct volume *v, const struct episode *p, const
 static void
 put_message(struct buf *b, const struct volume *v, const struct episode *p, const char *phase, double observed)
 {
-	const struct entity *e = &v->entities[p->entity];
+	const struct entity *e = &v->entities[p->entity], *caller = main_caller(v, p);
 	struct buf where;
 
 	if (strcmp(phase, "end") == 0) {
@@ -134,6 +144,47 @@ put_message(struct buf *b, const struct volume *v, const struct episode *p, cons
 	else
 		put_reason(b, v, p, where.p, observed);
 	buf_fini(&where);
+	if (caller != NULL) {
+		buf_puts(b, "; mostly by caller ");
+		buf_put_slice(b, caller_name(caller));
+		buf_puts(b, ", ");
+		put_amount(b, p->caller[0].observed);
+		if (p->peak > observed)
+			buf_puts(b, " at the peak");
+	}
+}
+
+/* What an end says of the reason: the episode is no more. */
+static void
+put_over(struct buf *b, const struct volume *v, const struct episode *p)
+{
+	buf_puts(b, "Over: as usual again; the most were ");
+	put_reason(b, v, p, "", p->peak);
+}
+
+static void
+put_callers(struct buf *b, const struct volume *v, const struct episode *p)
+{
+	static const struct { const char *key; enum who who; } keys[] = { { "id", W_ACTOR_ID }, { "name", W_ACTOR_NAME },
+		{ "app", W_APP }, { "address", W_ADDRESS } };
+
+	buf_puts(b, ",\"TopCallers\":[");
+	for (uint32_t i = 0; i < p->ncallers; i++) {
+		buf_puts(b, i > 0 ? ",{" : "{");
+		for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++) {
+			struct slice s = entity_who(&v->entities[p->caller[i].entity], keys[k].who);
+
+			if (s.n == 0)
+				continue;
+			buf_printf(b, "\"%s\":", keys[k].key);
+			buf_put_json(b, s);
+			buf_putc(b, ',');
+		}
+		buf_puts(b, "\"count\":");
+		buf_put_double(b, p->caller[i].observed);
+		buf_putc(b, '}');
+	}
+	buf_putc(b, ']');
 }
 
 static void
@@ -187,32 +238,24 @@ put_additional(struct buf *b, const struct volume *v, const struct episode *p, c
 	}
 	buf_puts(b, "],\"evidence\":[");
 	put_evidence(b, e);
-	buf_puts(b, "]}");
+	buf_putc(b, ']');
+	put_callers(b, v, p);
+	buf_putc(b, '}');
 }
 
 /* ---- findings --------------------------------------------------------------------- */
 
-/* A text of its own in the list's arena, made by `put`. */
-static struct slice
-keep(struct event_list *say, struct buf *b)
-{
-	struct slice s = b->failed ? SLICE_NONE : arena_dup(say->arena, buf_slice(b));
-
-	buf_reset(b);
-	return s;
-}
+static const enum field who_columns[WHO_COUNT] = {
+	F_CloudProvider, F_CloudAccountId, F_CloudRegion, F_TargetResourceId, F_TargetResourceName,
+	F_TargetResourceType, F_AiDeployment, F_AiModelName, F_ActorUserId, F_ActorUsername, F_ActorUserType,
+	F_ActingAppId, F_SrcIpAddr,
+};
 
 static void
-copy_who(struct event *f, const struct entity *e, struct arena *arena)
+copy_who(struct event *f, const struct entity *e, enum who from, struct arena *arena)
 {
-	static const enum field columns[WHO_COUNT] = {
-		F_CloudProvider, F_CloudAccountId, F_CloudRegion, F_TargetResourceId, F_TargetResourceName,
-		F_TargetResourceType, F_AiDeployment, F_AiModelName, F_ActorUserId, F_ActorUsername, F_ActorUserType,
-		F_ActingAppId, F_SrcIpAddr,
-	};
-
-	for (int i = 0; i < WHO_COUNT; i++)
-		event_set_text(f, columns[i], arena_dup(arena, entity_who(e, i)));
+	for (int i = (int)from; i < WHO_COUNT; i++)
+		event_set_text(f, who_columns[i], arena_dup(arena, entity_who(e, (enum who)i)));
 }
 
 static const char *
@@ -253,10 +296,8 @@ begin(struct event *f, const struct volume *v, uint32_t slot, enum metric m, int
 	event_set_text(f, F_EventOriginalUid, event_text(f, F_EventId));
 	event_set_text(f, F_EventClass, SLICE("volume_spike"));
 	event_set_text(f, F_EventResult, SLICE("NA"));
-	event_set_text(f, F_EventVendor, SLICE("aispm-agent"));
-	event_set_text(f, F_EventProduct, SLICE("aispm-agent"));
-	event_set_text(f, F_EventSchemaVersion, SLICE("1"));
-	copy_who(f, &v->entities[slot], say->arena);
+	event_set_ours(f);
+	copy_who(f, &v->entities[slot], W_PROVIDER, say->arena);
 	return 0;
 }
 
@@ -284,28 +325,35 @@ finding_spike(struct volume *v, const struct episode *p, const char *phase, cons
     struct event_list *say, struct err *err)
 {
 	static const enum field columns[METRICS] = { F_RequestCount, F_PromptTokens, F_CompletionTokens, F_RequestCount };
+	const struct entity *caller = main_caller(v, p);
+	bool over = strcmp(phase, "end") == 0;
 	struct event f;
 	struct buf b;
 	int rc = -1;
 
-	buf_init(&b, TEXT_BYTES * 4);
+	buf_init(&b, TEXT_BYTES * 32);		/* names of eight series and five callers, however they are escaped */
 	if (begin(&f, v, p->entity, p->metric, p->start_window, p->last_window, id_phase, say, &b, err) != 0)
 		goto out;
-	event_set_text(&f, F_EventSeverity, slice_of(severity(p)));
+	if (caller != NULL)
+		copy_who(&f, caller, W_ACTOR_ID, say->arena);
+	event_set_text(&f, F_EventSeverity, over ? SLICE("Informational") : slice_of(severity(p)));
 	set_technique(&f, p->metric);
-	event_set_number(&f, columns[p->metric], (int64_t)llround(observed));
+	event_set_number(&f, columns[p->metric], (int64_t)llround(p->total));
 	event_set_real(&f, F_DetectorScore, p->score);
 	event_set_real(&f, F_DetectorBaseline, p->expected);
 	event_set_real(&f, F_DetectorObserved, observed);
 	buf_printf(&b, "volume.%s", phase);
-	event_set_text(&f, F_EventOriginalType, keep(say, &b));
+	event_set_text(&f, F_EventOriginalType, event_list_keep(say, &b));
 	event_set_text(&f, F_EventName, slice_of(episode_name(p)));
 	put_message(&b, v, p, phase, observed);
-	event_set_text(&f, F_EventMessage, keep(say, &b));
-	put_reason(&b, v, p, "", observed);
-	event_set_text(&f, F_DetectorReason, keep(say, &b));
+	event_set_text(&f, F_EventMessage, event_list_keep(say, &b));
+	if (over)
+		put_over(&b, v, p);
+	else
+		put_reason(&b, v, p, "", observed);
+	event_set_text(&f, F_DetectorReason, event_list_keep(say, &b));
 	put_additional(&b, v, p, phase);
-	event_set_text(&f, F_AdditionalFields, keep(say, &b));
+	event_set_text(&f, F_AdditionalFields, event_list_keep(say, &b));
 	rc = end(&f, v, say, err);
 out:
 	buf_fini(&b);
@@ -350,17 +398,17 @@ finding_silence(struct volume *v, uint32_t slot, const char *phase, int64_t from
 	event_set_real(&f, F_DetectorObserved, 0);
 	event_set_text(&f, F_EventName, SLICE("AI requests fell silent"));
 	buf_printf(&b, "volume.silence.%s", phase);
-	event_set_text(&f, F_EventOriginalType, keep(say, &b));
+	event_set_text(&f, F_EventOriginalType, event_list_keep(say, &b));
 	put_silence(&b, v, e, over, windows, missed);
-	event_set_text(&f, F_EventMessage, keep(say, &b));
+	event_set_text(&f, F_EventMessage, event_list_keep(say, &b));
 	put_silence(&b, v, e, over, windows, missed);
-	event_set_text(&f, F_DetectorReason, keep(say, &b));
+	event_set_text(&f, F_DetectorReason, event_list_keep(say, &b));
 	buf_puts(&b, "{\"series\":");
 	put_series(&b, v, slot, M_REQUESTS);
 	buf_printf(&b, ",\"phase\":\"%s\",\"window_s\":%u,\"evidence\":[", phase, v->window_ms / 1000);
 	put_evidence(&b, e);
 	buf_puts(&b, "]}");
-	event_set_text(&f, F_AdditionalFields, keep(say, &b));
+	event_set_text(&f, F_AdditionalFields, event_list_keep(say, &b));
 	rc = end(&f, v, say, err);
 out:
 	buf_fini(&b);

@@ -15,12 +15,22 @@
 #define USUAL_Z		1.64f		/* a range that nine of ten rows keep to */
 #define KNOWN_ROWS	60
 #define LONGEST_STEP_MS	(INT64_C(31) * 86400000)
-#define LARGEST		1e15		/* what is larger counts as this; a float holds it and its square */
+#define LARGEST		1e12		/* what is larger counts as this; floats hold its square, and that over the least mean */
+
+/* Whole weeks are added, so that the rest counts from zero in any year from 0001 to 9999. */
+static int64_t
+since_long_ago(int64_t t_ms)
+{
+	const int64_t shift = INT64_C(604800000) * 110000;
+
+	return t_ms < -shift ? 0 : t_ms > 5 * shift ? 6 * shift : t_ms + shift;
+}
 
 void
-score_init(struct score *s)
+score_init(struct score *s, uint32_t fine_ms)
 {
 	memset(s, 0, sizeof(*s));
+	s->fine_ms = fine_ms;
 	fast_init(&s->fast);
 }
 
@@ -28,7 +38,7 @@ void
 score_borrow(struct score *s, const struct score *kin, int64_t t_ms, double x)
 {
 	if (kin->rows >= KNOWN_ROWS && !kin->negative)
-		fast_borrow(&s->fast, &kin->fast, t_ms, (float)x);
+		fast_borrow(&s->fast, &kin->fast, since_long_ago(t_ms), (float)x);
 }
 
 /* The longer nothing was said, the smaller a thing is worth a word. */
@@ -49,11 +59,12 @@ use_usual(struct score *s, uint8_t usual_of)
 struct score_says
 score_row(struct score *s, int64_t t_ms, uint32_t spacing_ms, double amount, double strict)
 {
-	bool fine = spacing_ms > 0 && spacing_ms <= SCORE_FINE_MS;
+	bool fine = spacing_ms > 0 && spacing_ms <= s->fine_ms;
 	float x = (float)fmin(fmax(amount, -LARGEST), LARGEST), r = 0, expected = 0;
 	uint8_t usual_of = spacing_ms == 0 ? 0 : fine ? 1 : 2;
 	struct score_says says;
 
+	t_ms = since_long_ago(t_ms);
 	if (usual_of != s->usual_of && usual_of != 0)
 		use_usual(s, usual_of);
 	if (x < 0)
@@ -61,7 +72,7 @@ score_row(struct score *s, int64_t t_ms, uint32_t spacing_ms, double amount, dou
 	if (x != floorf(x))
 		s->fractions = 1;
 	if (!s->negative)
-		r = fast_row(s, t_ms, spacing_ms > 0 ? spacing_ms : SCORE_FINE_MS + 1, x, &expected);
+		r = fast_row(s, t_ms, fine, x, &expected);
 	if (s->negative)
 		expected = s->slow.ewma;
 	if (!fine || s->negative)
@@ -80,16 +91,16 @@ score_row(struct score *s, int64_t t_ms, uint32_t spacing_ms, double amount, dou
 void
 score_gap(struct score *s, int64_t t_ms, uint32_t spacing_ms, uint32_t n)
 {
-	bool fine = spacing_ms <= SCORE_FINE_MS;
+	bool fine = spacing_ms <= s->fine_ms;
 
-	fast_gap(s, t_ms, n);
+	fast_gap(s, since_long_ago(t_ms), n);
 	s->hold *= powf(1 - (fine ? score_knobs.fast_hold : score_knobs.slow_hold), (float)n);
 }
 
 double
 score_usual(const struct score *s, int64_t t_ms)
 {
-	float usual = fast_usual(&s->fast, t_ms);
+	float usual = fast_usual(&s->fast, since_long_ago(t_ms));
 
 	return usual > 0 ? usual : 0;
 }
@@ -101,7 +112,7 @@ score_range(const struct score *s, uint32_t spacing_ms, double expected, double 
 
 	if (s->rows < KNOWN_ROWS)
 		return false;
-	if (s->negative || spacing_ms == 0 || spacing_ms > SCORE_FINE_MS) {
+	if (s->negative || spacing_ms == 0 || spacing_ms > s->fine_ms) {
 		low = (float)expected - 2 * s->slow.residual;
 		high = (float)expected + 2 * s->slow.residual;
 		low = s->negative ? low : larger(low, 0);

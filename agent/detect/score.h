@@ -14,7 +14,7 @@
 #include "detect/tail.h"
 
 #define SCORE_SLOTS	336		/* half hours of a week */
-#define SCORE_FINE_MS	120000		/* rows up to so long are fine: many a half hour */
+#define SCORE_FINE_MS	120000		/* of a series nobody knows: rows up to so long count calls, longer ones may be anything */
 
 /* Surges: upward, against level and time of the week. */
 struct fast {
@@ -25,8 +25,10 @@ struct fast {
 	float		last_z, lift, slope, drift;
 	float		slot_sum;
 	float		before, here, after;	/* usual of the half hours around, decoded; negative: never seen */
+	float		slot_scale;		/* what the coded ones are times: a borrowed week is larger */
 	uint16_t	slot_rows;
 	uint16_t	alarm;			/* rows in which large values still belong to the last alarm */
+	uint32_t	exact;			/* 1: this half hour was seen in earlier weeks, not only its like on other days */
 	int32_t		slot_no;		/* half hours since 1970 of slot_sum; -1: none */
 	struct tail	tail[4];		/* of z, of two rows' z, of lift and slope */
 	uint16_t	slot[SCORE_SLOTS];	/* usual of each half hour of the week, coded; 0: never seen */
@@ -49,6 +51,7 @@ struct slow {
 
 struct score {
 	uint32_t	rows;
+	uint32_t	fine_ms;		/* rows up to so long are for the fast head alone */
 	float		hold;
 	uint8_t		fractions, negative;	/* such values were seen */
 	uint8_t		usual_of;		/* what `usual` is now: 0 nothing yet, 1 minutes, 2 half hours */
@@ -75,7 +78,8 @@ uint32_t score_spacing(struct score_spacing *, int64_t t_ms);
 /* What `strict` is for so many expected false alarms a series and week. */
 double	score_strict(double sensitivity);
 
-void	score_init(struct score *);
+/* fine_ms: SCORE_FINE_MS, or the window of a detector that knows that it counts calls. */
+void	score_init(struct score *, uint32_t fine_ms);
 /* A new series takes noise and week of its kin, scaled to its own first amount x. */
 void	score_borrow(struct score *, const struct score *kin, int64_t t_ms, double x);
 /* One row: amount x in the window of spacing_ms that begins at t_ms. `strict` 1 is the default sensitivity; more is quieter. */

@@ -23,7 +23,11 @@
 #define NEVER		0.05f		/* rows: less is nothing */
 #define MOST_DECADES	12.0f
 #define WARM_ROWS	60
-#define YOUNG_ROWS	1440.0f
+#define LEAST_SCALE	1e-4f
+#define YOUNG_ROWS	1440
+#define YOUNG_SEEN	1.3f
+#define SIGMA2_USUAL	0.04f
+#define SIGMA2_MOST	4.0f
 #define K		score_knobs
 
 enum { T_ROW, T_TWO, T_LIFT, T_SLOPE };
@@ -44,13 +48,13 @@ slot_get(const struct fast *f, int32_t no)
 {
 	uint16_t code = f->slot[slot_index(no)];
 
-	return code == 0 ? -1 : expm1f((float)(code - 1) / CODE_PER_LN);
+	return code == 0 ? -1 : f->slot_scale * expm1f((float)(code - 1) / CODE_PER_LN);
 }
 
 static void
 slot_set(struct fast *f, int32_t no, float v)
 {
-	float code = 1.5f + CODE_PER_LN * log1pf(v > 0 ? v : 0);
+	float code = 1.5f + CODE_PER_LN * log1pf(v > 0 ? v / f->slot_scale : 0);
 
 	f->slot[slot_index(no)] = code < 65535 ? (uint16_t)code : 65535;
 }
@@ -83,12 +87,29 @@ slot_enter(struct fast *f, int32_t no)
 	f->slot_sum = 0;
 	f->slot_rows = 0;
 	f->slot_no = no;
+	f->exact = slot_get(f, no) >= 0;
 	f->before = slot_usual(f, no - 1);
 	f->here = slot_usual(f, no);
 	f->after = slot_usual(f, no + 1);
 }
 
-/* Usual of this moment, between the middles of two half hours; -1 where nothing is known. */
+/* Between `here` and `there` lies an edge, where the other neighbour is as high as `here`: not a slope. */
+static bool
+is_step(float here, float there, float other)
+{
+	return (there > K.step_least * here || here > K.step_least * there) && other < 1.5f * here && here < 1.5f * other;
+}
+
+/* Around an edge, as of a weekly job, its minute is not known: the higher side of it is usual then, whatever the level is; else 0. */
+static float
+edge(const struct fast *f, float usual)
+{
+	float most = larger(f->here, larger(f->before, f->after)), least = smaller(f->here, smaller(f->before, f->after));
+
+	return least >= 0 && most > K.step_least * least ? smaller(most, K.step_most * usual) : 0;
+}
+
+/* Usual of this moment, between the middles of two half hours unless there is a step between them; -1 where nothing is known. */
 static float
 usual_at(const struct fast *f, int64_t t_ms)
 {
@@ -97,7 +118,9 @@ usual_at(const struct fast *f, int64_t t_ms)
 
 	if (f->here < 0)
 		return there;
-	return there < 0 ? f->here : f->here + fabsf(part) * (there - f->here);
+	if (there < 0 || is_step(f->here, there, part < 0 ? f->after : f->before))
+		return f->here;
+	return f->here + fabsf(part) * (there - f->here);
 }
 
 /* ---- noise -------------------------------------------------------------------------- */
@@ -121,23 +144,26 @@ unflat(float z, float phi, float sigma)
 
 /* Both parts of the variance from a weighted regression of (x - m)^2 / m on m. */
 static void
-noise_solve(struct fast *f, float phi_least)
+noise_solve(struct fast *f, float phi_least, bool fine)
 {
 	const float *s = f->sums;
 	float m = s[S_MEAN] / s[S_WEIGHT], y = s[S_Y] / s[S_WEIGHT];
 	float var = s[S_MEAN2] / s[S_WEIGHT] - m * m, cov = s[S_MEAN_Y] / s[S_WEIGHT] - m * y;
 	float steady = 0.02f * m * m, most = y / larger(m, 1e-6f);	/* a series that is always the same tells them apart by halves */
 	float sigma2 = (cov + steady * 0.5f * most) / (var + steady);
-	float phi;
+	float phi, few;
 
 	sigma2 = smaller(larger(sigma2, 0), most);
+	/* Means far below one call tell nothing of how callers act together: without this a rare series could rise as it likes. */
+	few = fine ? K.sigma2_few * phi_least * phi_least : 0;
+	sigma2 = ((var + steady) * sigma2 + few * SIGMA2_USUAL) / (var + steady + few);
 	phi = smaller(y - sigma2 * m, s[S_SQUARES] / larger(s[S_MEANS], 1e-6f));
 	f->phi = larger(phi, phi_least);
-	f->sigma2 = smaller(larger(sigma2, 0.0009f), 4);
+	f->sigma2 = smaller(larger(sigma2, 0.0009f), SIGMA2_MOST);
 }
 
 static void
-noise_learn(struct score *s, float x, float expected)
+noise_learn(struct score *s, bool fine, float x, float expected)
 {
 	struct fast *f = &s->fast;
 	float m = larger(expected, 0.05f * f->phi), r = x - m, clip, y, weight, rate;
@@ -160,14 +186,14 @@ noise_learn(struct score *s, float x, float expected)
 	for (int i = 0; i < 7; i++)
 		f->sums[i] += rate * (add[i] - f->sums[i]);
 	if (s->rows % MEASURE_EVERY == MEASURE_EVERY - 1)
-		noise_solve(f, s->fractions ? larger(1e-3f * f->mean, 1e-6f) : 1);
+		noise_solve(f, s->fractions ? larger(1e-3f * f->mean, 1e-6f) : 1, fine);
 }
 
 /* ---- surprise ------------------------------------------------------------------------- */
 
 /* Decades: 2 where 1 % of rows lie, growing with an exponential tail, and no more than how rarely such a value was seen allows. */
 static float
-decades(const struct tail *t, float v, float place, float least)
+decades(const struct tail *t, float v, float place, float least, bool young)
 {
 	float one = larger(t->high, Z_ONE), five = larger(t->low, Z_FIVE), xi, s, seen, above;
 
@@ -177,10 +203,10 @@ decades(const struct tail *t, float v, float place, float least)
 	xi = smaller(larger(xi, K.xi_least), K.xi_most);
 	s = 2 + 0.434f * (v - one) / xi;
 	above = tail_above(t, place);
-	seen = K.seen_most - log10f((above + 0.3f) / tail_rows(t));
+	seen = (young ? smaller(K.seen_most, YOUNG_SEEN) : K.seen_most) - log10f((above + 0.3f) / tail_rows(t));
 	if (s <= seen)
 		return s;
-	return above > NEVER ? seen : smaller(seen + 0.5f * (s - seen), MOST_DECADES);	/* of what was never seen the tail is half believed */
+	return above > NEVER || young ? seen : smaller(seen + 0.5f * (s - seen), MOST_DECADES);	/* of what was never seen the tail is half believed */
 }
 
 struct look {
@@ -200,9 +226,8 @@ look_at(const struct score *s, int64_t t_ms, bool fine, float x)
 	k.level = f->mean;
 	if (k.usual >= 0) {
 		k.level = larger(0, (k.usual + k.level_floor) * expf(f->level) - k.level_floor);
-		/* A half hour may begin with a step, so its own usual too. */
-		most = larger(k.usual, smaller(f->here, 2 * k.usual)) * expf(smaller(0, larger(f->level, -K.level_least)));
-		k.base = larger(larger(k.base, k.level), most);
+		most = k.usual * expf(smaller(0, larger(f->level, -K.level_least)));
+		k.base = larger(larger(k.base, k.level), larger(most, edge(f, k.usual)));
 	}
 	if (fine) {
 		const float mean = f->mean;
@@ -213,7 +238,7 @@ look_at(const struct score *s, int64_t t_ms, bool fine, float x)
 	k.expected = k.base + k.minute;
 	k.value[T_ROW] = z - flat(k.expected, f->phi, sigma);
 	k.value[T_TWO] = 0.7071f * (k.value[T_ROW] + f->last_z);
-	if (k.usual >= 0)
+	if (k.usual >= 0 && f->exact)
 		k.z_week = smaller(z - flat(k.usual + k.minute, f->phi, sigma), K.z_most);
 	k.value[T_LIFT] = (f->lift + K.lift_rate * (k.z_week - f->lift) - f->drift) * K.lift_gain;
 	k.value[T_SLOPE] = (f->slope + K.slope_rate * (k.z_week - f->slope) - f->drift) * K.slope_gain;
@@ -226,11 +251,11 @@ weigh(struct score *s, const struct look *k, float x)
 	const float least[4] = { 0, 0, K.lift_least, K.slope_least };
 	struct fast *f = &s->fast;
 	float place[4], d[4], r = 0;
-	bool known = k->usual >= 0;
+	bool known = k->usual >= 0 && f->exact;
 
 	for (int i = 0; i < 4; i++) {
 		place[i] = tail_place(k->value[i], LOWEST_Z);
-		d[i] = i >= T_LIFT && !known ? 0 : decades(&f->tail[i], k->value[i], place[i], least[i]);
+		d[i] = i >= T_LIFT && !known ? 0 : decades(&f->tail[i], k->value[i], place[i], least[i], s->rows < YOUNG_ROWS);
 	}
 	if (s->rows >= WARM_ROWS) {
 		r = larger(K.w_lift * d[T_LIFT], K.w_slope * d[T_SLOPE]);
@@ -262,7 +287,7 @@ learn(struct score *s, const struct look *k, int64_t t_ms, bool fine, float x)
 
 	if (fine && s->rows > WARM_ROWS)
 		*minute += K.minute_rate * (smaller(x - k->base, 20 * larger(k->base, 1)) - *minute);
-	noise_learn(s, believed, k->level + k->minute);
+	noise_learn(s, fine, believed, k->level + k->minute);
 	f->mean += (s->rows < 20 ? 1 / (float)(s->rows + 1) : K.mean_rate) * (plain - f->mean);
 	if (k->usual >= 0)
 		f->level += K.level_rate * (logf((plain + k->level_floor) / (k->usual + k->level_floor)) - f->level);
@@ -271,7 +296,8 @@ learn(struct score *s, const struct look *k, int64_t t_ms, bool fine, float x)
 		f->slot_rows++;
 	f->lift += K.lift_rate * (k->z_week - f->lift);
 	f->slope += K.slope_rate * (k->z_week - f->slope);
-	f->drift += K.drift_rate * (smaller(larger(k->z_week, -4), 4) - f->drift);
+	if (f->exact)
+		f->drift += K.drift_rate * (smaller(larger(k->z_week, -4), 4) - f->drift);
 	f->last_z = k->value[T_ROW];
 }
 
@@ -281,15 +307,15 @@ void
 fast_init(struct fast *f)
 {
 	f->phi = 1;
-	f->sigma2 = 0.04f;
+	f->sigma2 = SIGMA2_USUAL;
 	f->slot_no = -1;
+	f->slot_scale = 1;
 	f->before = f->here = f->after = -1;
 }
 
 float
-fast_row(struct score *s, int64_t t_ms, uint32_t spacing_ms, float x, float *ret_expected)
+fast_row(struct score *s, int64_t t_ms, bool fine, float x, float *ret_expected)
 {
-	bool fine = spacing_ms <= SCORE_FINE_MS;
 	int32_t no = (int32_t)(t_ms / SLOT_MS);
 	struct look k;
 	float r;
@@ -301,7 +327,7 @@ fast_row(struct score *s, int64_t t_ms, uint32_t spacing_ms, float x, float *ret
 	learn(s, &k, t_ms, fine, x);
 	*ret_expected = k.expected;
 	/* In its first day a series is not trusted whole: only what is plain is said. */
-	return r / (fine ? K.fast_scale : K.coarse_scale) * smaller(1, 0.6f + 0.4f * (float)s->rows / YOUNG_ROWS);
+	return r / (fine ? K.fast_scale : K.coarse_scale) * smaller(1, 0.6f + 0.4f * (float)s->rows / (float)YOUNG_ROWS);
 }
 
 void
@@ -309,11 +335,15 @@ fast_gap(struct score *s, int64_t t_ms, uint32_t n)
 {
 	struct fast *f = &s->fast;
 	int32_t no = (int32_t)(t_ms / SLOT_MS), was = f->slot_no;
+	uint32_t rows = n < YOUNG_ROWS ? n : YOUNG_ROWS;
 
 	f->mean *= powf(1 - K.mean_rate, (float)n);
 	f->level = 0;
 	f->last_z = f->lift = f->slope = 0;
 	f->alarm = n < f->alarm ? (uint16_t)(f->alarm - n) : 0;
+	s->rows += s->rows > 0 && rows < UINT32_MAX - s->rows ? rows : 0;
+	for (int i = 0; i < 4; i++)
+		tail_gap(&f->tail[i], (float)rows, K.forget_rows);
 	if (was < 0 || no <= was)
 		return;
 	/* The half hours that passed in silence were silent: at most a week of them is worth learning. */
@@ -326,17 +356,15 @@ fast_gap(struct score *s, int64_t t_ms, uint32_t n)
 void
 fast_borrow(struct fast *f, const struct fast *kin, int64_t t_ms, float x)
 {
-	float usual = slot_usual(kin, (int32_t)(t_ms / SLOT_MS)), scale;
+	float usual = slot_usual(kin, (int32_t)(t_ms / SLOT_MS));
 
 	f->phi = kin->phi;
-	f->sigma2 = larger(kin->sigma2, 0.04f);
+	f->sigma2 = larger(kin->sigma2, SIGMA2_USUAL);
 	memcpy(f->tail, kin->tail, sizeof(f->tail));
 	if (usual <= 0 || x <= 0)
 		return;
-	scale = smaller(x / usual, 1);
-	for (int32_t i = 0; i < SCORE_SLOTS; i++)
-		if (kin->slot[slot_index(i)] != 0)
-			slot_set(f, i, scale * slot_get(kin, i));
+	f->slot_scale = kin->slot_scale * smaller(larger(x / usual, LEAST_SCALE), 1);
+	memcpy(f->slot, kin->slot, sizeof(f->slot));
 }
 
 float

@@ -241,6 +241,7 @@ evict(struct volume *v, uint32_t slot)
 
 	v->evicted++;
 	episode_forget(v, slot);
+	volume_forget(v, slot);
 	if (e->kind == E_RESOURCE)
 		drop_root(v, slot);
 	if (e->root != slot)
@@ -325,7 +326,7 @@ table_score(struct volume *v, uint32_t slot, enum metric m, int64_t t_ms, double
 	if (e->score[m] == NULL)
 		return NULL;
 	v->nscores++;
-	score_init(e->score[m]);
+	score_init(e->score[m], v->window_ms);
 	from = kin(v, e, m);
 	if (from != NULL)
 		score_borrow(e->score[m], from, t_ms, x);

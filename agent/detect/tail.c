@@ -31,6 +31,18 @@ tail_add(struct tail *t, float place, float weight, float forget_rows)
 	t->scale = 1;
 }
 
+void
+tail_gap(struct tail *t, float rows, float forget_rows)
+{
+	float kept = expf(-rows / forget_rows);
+
+	if (t->scale <= 0)
+		t->scale = 1;
+	for (int i = 0; i < TAIL_CELLS; i++)
+		t->cell[i] *= kept;
+	t->total = t->total * kept + t->scale * forget_rows * (1 - kept);
+}
+
 /* Both shares in one walk from the top. */
 void
 tail_measure(struct tail *t, float lowest, float share_high, float share_low)

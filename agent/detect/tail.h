@@ -34,6 +34,8 @@ smaller(float a, float b)
 /* Place of a value among the cells; negative: below all. */
 float	tail_place(float v, float lowest);
 void	tail_add(struct tail *, float place, float weight, float forget_rows);
+/* So many rows that lay below all cells, in one step. */
+void	tail_gap(struct tail *, float rows, float forget_rows);
 /* Sets high and low: the values that these shares of the weight exceed (`lowest` where even all cells hold less). */
 void	tail_measure(struct tail *, float lowest, float share_high, float share_low);
 /* Weight of rows in the cell of this place and above, and of all rows, in rows. */

@@ -20,8 +20,10 @@
 #include "detect/detect.h"
 #include "detect/volume.h"
 
-#define BELIEVED	16		/* events that must agree before a time counts */
 #define FAR_MS		3600000		/* further ahead than this is not believed at once */
+#define PAUSE_MS	(INT64_C(8) * 86400000)	/* a weekly job's, and a day */
+#define AGREE		2		/* events that must agree with a time so far ahead where few come */
+#define BELIEVED	16		/* those that must at the start, where many come, for a step beyond any pause, and when not all agree */
 #define GAP_ROWS	30		/* a longer silence is one step */
 #define SERIES_AFTER	3		/* windows with something before an entity gets a series */
 #define TOKENS_A_CALL	250		/* tokens weigh as much less than requests */
@@ -105,6 +107,8 @@ score_entity(struct volume *v, uint32_t slot, int64_t window)
 		if (s == NULL)
 			continue;
 		p.says = score_row(s, window * v->window_ms, v->window_ms, sum[m], v->strict);
+		if (m == M_REQUESTS && e->kind != E_CALLER)
+			chart_row(v, slot, window, sum[m], s, &p.says);
 		p.share = sum[M_REQUESTS] > 0 ? sum[M_REFUSED] / sum[M_REQUESTS] : 0;
 		if (worth(v, s, &p) && v->nsurprises < MAX_SURPRISES)
 			v->surprises[v->nsurprises++] = p;
@@ -127,6 +131,8 @@ close_window(struct volume *v, int64_t window, struct event_list *say, struct er
 			score_entity(v, touched[i], window);
 	v->ntouched[window % OPEN_WINDOWS] = 0;
 	v->closed = window + 1;
+	v->had = touched;
+	v->nhad = n;
 	if (n > 0 || v->nepisodes > 0)
 		rc = episode_window(v, window, say, err);
 	return silence_window(v, window, say, err) != 0 ? -1 : rc;
@@ -181,37 +187,6 @@ begin_at(struct volume *v, int64_t window)
 	v->believed = 1;
 }
 
-/*
- * Whether this time may move the clock: 1 yes, 0 leave the clock, -1 the event is out of time. At the start, and for a time far ahead,
- * BELIEVED events must agree, so that one wrong record neither closes every window nor blinds the detector.
- */
-static int
-believe(struct volume *v, int64_t t_ms)
-{
-	int64_t far = FAR_MS / v->window_ms, w = window_of(v, t_ms);
-
-	if (v->believed == 0) {
-		begin_at(v, w);
-		return 1;
-	}
-	if (v->believed < BELIEVED) {
-		if (w - v->newest > far || v->newest - w > far)
-			begin_at(v, w);
-		else
-			v->believed++;
-		return 1;
-	}
-	if (w - v->newest <= far)
-		return w > v->newest;
-	if (v->suspects == 0 || llabs(t_ms - v->suspect_ms) > FAR_MS)
-		v->suspects = 0;
-	v->suspect_ms = t_ms;
-	if (++v->suspects < BELIEVED)
-		return -1;
-	v->suspects = 0;
-	return 1;
-}
-
 /* ---- counting ------------------------------------------------------------------ */
 
 static void
@@ -232,17 +207,19 @@ touch(struct volume *v, uint32_t slot, int64_t window)
 }
 
 static void
-add(struct volume *v, uint32_t slot, int64_t window, const double amount[METRICS], struct slice id)
+add(struct volume *v, int64_t window, const struct held *h)
 {
-	struct entity *e;
+	for (int i = 0; i < 4; i++) {
+		struct entity *e;
 
-	if (slot == NO_SLOT)
-		return;
-	touch(v, slot, window);
-	e = &v->entities[slot];
-	for (int m = 0; m < METRICS; m++)
-		e->sum[window % OPEN_WINDOWS][m] += (float)amount[m];
-	entity_evidence(e, id);
+		if (h->slot[i] == NO_SLOT)
+			continue;
+		touch(v, h->slot[i], window);
+		e = &v->entities[h->slot[i]];
+		for (int m = 0; m < METRICS; m++)
+			e->sum[window % OPEN_WINDOWS][m] += (float)h->amount[m];
+		entity_evidence(e, slice_make(h->id, sizeof(h->id)));
+	}
 }
 
 static struct slice
@@ -305,52 +282,210 @@ amounts(const struct event *e, struct call *c, double ret[METRICS])
 	return any;
 }
 
+/* Who is to be counted, and the event's id. */
 static void
-count(struct volume *v, const struct event *e, int64_t window, struct call *c, const double amount[METRICS])
+resolve(struct volume *v, const struct event *e, struct call *c, struct held *h)
 {
 	struct slice id = event_text(e, F_EventId), caller = caller_of(e), deployment = event_text(e, F_AiDeployment);
 	uint32_t root = entity_find(v, E_RESOURCE, 0, event_text(e, F_TargetResourceId), e), slot;
 
 	if (v->total == NO_SLOT)
 		v->total = entity_find(v, E_TOTAL, 0, SLICE_NONE, e);
-	add(v, v->total, window, amount, id);
+	for (int i = 0; i < 4; i++)
+		h->slot[i] = NO_SLOT;
+	h->slot[0] = v->total;
+	memset(h->id, 0, sizeof(h->id));
+	if (id.n == sizeof(h->id))
+		memcpy(h->id, id.p, sizeof(h->id));
 	if (root == NO_SLOT)
 		return;
-	add(v, root, window, amount, id);
+	h->slot[1] = root;
 	if (deployment.n > 0)
-		add(v, entity_find(v, E_DEPLOYMENT, root, deployment, e), window, amount, id);
+		h->slot[2] = entity_find(v, E_DEPLOYMENT, root, deployment, e);
 	slot = caller.n > 0 ? entity_find(v, E_CALLER, root, caller, e) : c != NULL ? c->caller : NO_SLOT;
 	/* A usage record names nobody; the request with the same id did. */
 	if (slot != NO_SLOT && (slot >= v->nentities || v->entities[slot].root != root || v->entities[slot].kind != E_CALLER))
 		slot = NO_SLOT;
-	add(v, slot, window, amount, id);
+	h->slot[3] = slot;
 	if (c != NULL && caller.n > 0)
 		c->caller = slot;
+}
+
+/* ---- times far ahead ------------------------------------------------------------- */
+
+/*
+ * A pause of hours is ordinary where little is called; a record may also lie. What is more than an hour ahead of the clock is held until the next
+ * event is about as late, or later; then it counts. Where more came in the hour before the pause, as many must agree, or one that is an hour later
+ * still: so two wrong ones in a quiet minute move nothing. When the next one is earlier, or the step is longer than any pause, many must agree: each
+ * event as late is a vote for, each earlier one a vote against. What the clock comes to by itself counts too.
+ */
+
+static void
+remember(struct volume *v, int64_t t_ms)
+{
+	v->recent[v->nrecent % RECENT] = t_ms;
+	v->nrecent = v->nrecent + 1 == 2 * RECENT ? RECENT : v->nrecent + 1;
+}
+
+/* Where much comes, many of them soon follow a pause; where little does, two must do. */
+static uint32_t
+votes_needed(const struct volume *v, const struct held *h)
+{
+	int64_t now_ms = v->newest * v->window_ms;
+	uint32_t n = 0;
+
+	if (h->contested || h->t_ms - now_ms > PAUSE_MS)
+		return BELIEVED;
+	for (uint32_t i = 0; i < RECENT && i < v->nrecent && !h->goes_on; i++)
+		n += v->recent[i] > now_ms - FAR_MS;
+	return n < AGREE ? AGREE : n;
+}
+
+static bool
+agrees(int64_t t_ms, int64_t later_ms)
+{
+	return later_ms >= t_ms - FAR_MS && later_ms - t_ms <= PAUSE_MS;
+}
+
+/* An event at t_ms speaks against all that came before it and is much later. */
+static void
+contest(struct volume *v, int64_t t_ms)
+{
+	for (uint32_t i = 0; i < v->nheld; i++) {
+		if (v->held[i].t_ms <= t_ms + (v->held[i].contested ? 0 : FAR_MS))
+			continue;
+		v->held[i].contested = 1;
+		v->held[i].goes_on = 0;
+		v->held[i].votes -= v->held[i].votes > 0;
+	}
+}
+
+static void
+unhold(struct volume *v, uint32_t i)
+{
+	v->nheld--;
+	memmove(&v->held[i], &v->held[i + 1], (v->nheld - i) * sizeof(v->held[0]));
+}
+
+static void
+hold(struct volume *v, struct held *h)
+{
+	uint32_t at = v->nheld;
+
+	h->votes = 1;
+	h->contested = h->goes_on = 0;
+	contest(v, h->t_ms);
+	for (uint32_t i = 0; i < v->nheld; i++) {
+		h->votes += !v->held[i].contested && agrees(h->t_ms, v->held[i].t_ms);
+		v->held[i].votes += agrees(v->held[i].t_ms, h->t_ms);
+		v->held[i].goes_on |= agrees(v->held[i].t_ms, h->t_ms) && h->t_ms - v->held[i].t_ms >= FAR_MS;
+	}
+	if (v->nheld == HELD) {			/* the furthest gives way */
+		v->late++;
+		if (h->t_ms >= v->held[HELD - 1].t_ms)
+			return;
+		at = --v->nheld;
+	}
+	while (at > 0 && v->held[at - 1].t_ms > h->t_ms)
+		at--;
+	memmove(&v->held[at + 1], &v->held[at], (v->nheld - at) * sizeof(v->held[0]));
+	v->held[at] = *h;
+	v->nheld++;
+}
+
+/* Counts in time order what is held up to the last time that is believed, and what the clock has come near to. */
+static int
+release(struct volume *v, struct event_list *say, struct err *err)
+{
+	int64_t far = FAR_MS / v->window_ms;
+	uint32_t n = 0;
+	int rc = 0;
+
+	for (uint32_t i = 0; i < v->nheld && n == 0; i++)	/* one step, then the next from there */
+		if (v->held[i].votes >= votes_needed(v, &v->held[i]))
+			n = i + 1;
+	while (v->nheld > 0 && (n > 0 || window_of(v, v->held[0].t_ms) - v->newest <= (v->held[0].contested ? 0 : far))) {
+		struct held h = v->held[0];
+		int64_t window = window_of(v, h.t_ms);
+
+		unhold(v, 0);
+		n -= n > 0;
+		if (window > v->newest && pass(v, window, say, err) != 0)
+			rc = -1;
+		if (window < v->closed)
+			v->late++;
+		else {
+			add(v, window, &h);
+			remember(v, h.t_ms);
+		}
+	}
+	return rc;
+}
+
+void
+volume_forget(struct volume *v, uint32_t slot)
+{
+	for (uint32_t i = 0; i < v->nheld; i++)
+		for (int k = 0; k < 4; k++)
+			if (v->held[i].slot[k] == slot)
+				v->held[i].slot[k] = NO_SLOT;
+}
+
+/* ---- each event ------------------------------------------------------------------- */
+
+/* Whether the event lies far ahead. At the start the clock is whatever BELIEVED events agree on: the very first one may lie. */
+static bool
+is_far(struct volume *v, int64_t window)
+{
+	int64_t far = FAR_MS / v->window_ms, ahead = window - v->newest;
+
+	if (v->believed == 0 || (v->believed < BELIEVED && (ahead < -far || ahead * v->window_ms > PAUSE_MS))) {
+		begin_at(v, window);
+		return false;
+	}
+	if (ahead > far)
+		return true;
+	v->believed += v->believed < BELIEVED;
+	return false;
 }
 
 static int
 see(void *state, const struct event *e, struct event_list *say, struct err *err)
 {
 	struct volume *v = state;
-	int64_t t_ms = event_number(e, F_TimeGenerated, -1), window = window_of(v, t_ms);
-	double amount[METRICS];
+	struct held h = { .t_ms = event_number(e, F_TimeGenerated, -1) };
+	int64_t window = window_of(v, h.t_ms);
 	struct call *c;
-	int rc = 0, believed;
+	bool far;
+	int rc = 0;
 
 	if (!slice_eq(event_text(e, F_EventClass), SLICE("activity")) || window < 0 || !event_has(e, F_TargetResourceId) ||
 	    !(event_has(e, F_RequestCount) || event_has(e, F_PromptTokens) || event_has(e, F_CompletionTokens)))
 		return 0;
 	v->seen++;
-	believed = believe(v, t_ms);
-	if (believed == 1 && window > v->newest)
-		rc = pass(v, window, say, err);
-	if (believed == -1 || window < v->closed) {
+	far = is_far(v, window);
+	if (!far && window < v->closed) {
 		v->late++;
-		return rc;
+		return 0;
 	}
+	if (!far && window > v->newest)
+		rc = pass(v, window, say, err);
 	c = call_of(v, e);
-	if (amounts(e, c, amount))
-		count(v, e, window, c, amount);
+	if (amounts(e, c, h.amount)) {
+		resolve(v, e, c, &h);
+		if (far)
+			hold(v, &h);
+		else {
+			add(v, window, &h);
+			remember(v, h.t_ms);
+		}
+	}
+	if (v->nheld > 0) {
+		if (!far)
+			contest(v, h.t_ms);
+		if (release(v, say, err) != 0)
+			rc = -1;
+	}
 	return rc;
 }
 
@@ -423,13 +558,12 @@ const struct conf_key volume_keys[] = {
 
 const struct detector_kind detector_kind_volume = {
 	.name = "volume",
-	.help = "spikes of requests, tokens and refusals, and silence, by resource, deployment, caller and in total",
-	.keys = volume_keys,
-	.state_version = 2,
+	.state_version = 3,
 	.open = open_volume,
 	.close = close_volume,
 	.see = see,
 	.save = volume_save,
 	.restore = volume_restore,
 	.count = figures,
+	.charts = volume_charts,
 };

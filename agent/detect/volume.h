@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/slice.h"
+#include "detect/detect.h"
 #include "detect/score.h"
 #include "model/event.h"
 
@@ -62,6 +63,20 @@ struct call {
 };
 #define CALLS		32768		/* correlation ids remembered */
 
+/* An event far ahead of the clock, counted once the clock is believed to be there: whose series it belongs to, and what it adds. */
+struct held {
+	int64_t		t_ms;
+	double		amount[METRICS];
+	uint32_t	slot[4];	/* of the total, resource, deployment and caller; NO_SLOT: none, or given to another since */
+	uint32_t	votes;		/* events that agree with its time, itself included */
+	uint8_t		contested;	/* an earlier time came since */
+	uint8_t		goes_on;	/* one an hour later still came since */
+	uint8_t		spare[2];
+	char		id[EVIDENCE_BYTES * 2];
+};
+#define HELD		32
+#define RECENT		16
+
 struct surprise {			/* one series of one closed window */
 	uint32_t		entity;
 	enum metric		metric;
@@ -72,15 +87,30 @@ struct surprise {			/* one series of one closed window */
 };
 
 #define EPISODE_ALSO	8
+#define EPISODE_CALLERS	5
 
 struct episode {
 	uint32_t	root, entity;		/* whose, and which series led */
 	enum metric	metric;
 	int64_t		start_window, last_window, last_said_window;
 	double		peak, peak_said, total, expected, usual_low, usual_high, score, share;
-	uint32_t	updates, quiet;
+	double		root_sum[METRICS];	/* of the resource since the start, over root_windows */
+	uint32_t	root_windows, updates, quiet;
 	struct { uint32_t entity; enum metric metric; double observed; } also[EPISODE_ALSO];
 	uint32_t	nalso;
+	struct { uint32_t entity; double observed; } caller[EPISODE_CALLERS];	/* of the resource in the window of the peak, most first */
+	uint32_t	ncallers;
+	double		callers_of;		/* what the resource had in it */
+};
+
+/* chart.c: the last windows of a busy series. */
+struct chart_point { int64_t window; float value, low, high; bool alert; };
+struct chart {
+	uint32_t	slot;
+	uint64_t	hash;			/* of the entity at that slot; 0: free */
+	float		weight;
+	int64_t		newest;
+	struct chart_point points[DETECT_POINTS];
 };
 
 /* Windows [from, to). */
@@ -98,8 +128,9 @@ struct volume {
 	uint32_t	ndark;			/* how many there were; the newest are kept, round */
 	int64_t		closed;			/* first window still open */
 	uint32_t	believed;		/* events that agree with `newest` at the start */
-	int64_t		suspect_ms;		/* a time far ahead, and how many agree with it */
-	uint32_t	suspects;
+	struct held	held[HELD];		/* what lies far ahead, by time */
+	uint32_t	nheld, nrecent;
+	int64_t		recent[RECENT];		/* times of the last events that were in time, round */
 	/* table */
 	struct entity	*entities;
 	uint32_t	nentities, max_entities, nscores;
@@ -110,18 +141,25 @@ struct volume {
 	uint32_t	index_mask;
 	uint32_t	*touched[OPEN_WINDOWS];	/* slots with something in that window, in order of first sight */
 	uint32_t	ntouched[OPEN_WINDOWS];
+	const uint32_t	*had;			/* while the findings of a closed window are said: who had anything in it */
+	uint32_t	nhad;
 	struct call	*calls;			/* recent correlation ids */
 	/* findings */
 	struct episode	*episodes;
 	uint32_t	nepisodes;
 	struct surprise	*surprises;
 	uint32_t	nsurprises;
+	struct chart	charts[DETECT_CHARTS];
 	/* counts */
 	uint64_t	seen, findings, evicted, late, refused;
 };
 
 #define MAX_EPISODES	1024
 #define MAX_SURPRISES	4096
+
+/* ---- chart.c ---- */
+void	chart_row(struct volume *, uint32_t slot, int64_t window, double observed, const struct score *, const struct score_says *);
+size_t	volume_charts(void *state, struct detect_chart *ret, size_t max);
 
 /* ---- table.c: who is counted ---- */
 struct err;
@@ -159,7 +197,11 @@ int	silence_window(struct volume *, int64_t window, struct event_list *say, stru
 /* ---- episode.c ---- */
 /* What the closed window says: begins, updates and ends episodes. -1 ERR_AGAIN when a finding had no memory. */
 int	episode_window(struct volume *, int64_t window, struct event_list *say, struct err *err);
-/* A slot is about to be used for another entity. */
+/* ---- volume.c ---- */
+/* A slot is about to be used for another entity: what is held for it is not counted there. */
+void	volume_forget(struct volume *, uint32_t slot);
+
+/* The same for the episodes. */
 void	episode_forget(struct volume *, uint32_t slot);
 
 /* ---- finding.c: what is found, as an event and in words ---- */

@@ -29,9 +29,9 @@ struct layout {
 
 /* All that is one value a detector. */
 struct scalars {
-	int64_t		newest, closed, suspect_ms;
+	int64_t		newest, closed;
 	uint64_t	evicted, refused;
-	uint32_t	believed, suspects, ndark, hand, total, nepisodes, nroots, nentities;
+	uint32_t	believed, nheld, nrecent, ndark, hand, total, nepisodes, nroots, nentities;
 };
 
 static struct layout
@@ -91,12 +91,14 @@ volume_save(void *state, struct buf *out, struct err *err)
 	struct scalars s;
 
 	memset(&s, 0, sizeof(s));
-	s = (struct scalars){ v->newest, v->closed, v->suspect_ms, v->evicted, v->refused, v->believed, v->suspects, v->ndark, v->hand,
+	s = (struct scalars){ v->newest, v->closed, v->evicted, v->refused, v->believed, v->nheld, v->nrecent, v->ndark, v->hand,
 		v->total, v->nepisodes, v->nroots, v->nentities };
 	make_room(v, out);
 	buf_put(out, &layout, sizeof(layout));
 	buf_put(out, &s, sizeof(s));
 	buf_put(out, v->dark, sizeof(v->dark));
+	buf_put(out, v->held, s.nheld * sizeof(v->held[0]));
+	buf_put(out, v->recent, sizeof(v->recent));
 	buf_put(out, v->calls, CALLS * sizeof(*v->calls));
 	buf_put(out, v->episodes, v->nepisodes * sizeof(*v->episodes));
 	buf_put(out, v->roots, v->nroots * sizeof(*v->roots));
@@ -202,15 +204,23 @@ references_fit(const struct volume *v)
 	for (uint32_t i = 0; i < v->nepisodes; i++) {
 		const struct episode *p = &v->episodes[i];
 
-		if (p->root >= v->nentities || p->entity >= v->nentities || (unsigned)p->metric >= METRICS || p->nalso > EPISODE_ALSO)
+		if (p->root >= v->nentities || p->entity >= v->nentities || (unsigned)p->metric >= METRICS || p->nalso > EPISODE_ALSO ||
+		    p->ncallers > EPISODE_CALLERS)
 			return false;
 		for (uint32_t k = 0; k < p->nalso; k++)
 			if (p->also[k].entity >= v->nentities || (unsigned)p->also[k].metric >= METRICS)
+				return false;
+		for (uint32_t k = 0; k < p->ncallers; k++)
+			if (p->caller[k].entity >= v->nentities)
 				return false;
 	}
 	for (uint32_t i = 0; i < v->nroots; i++)
 		if (v->roots[i] >= v->nentities)
 			return false;
+	for (uint32_t i = 0; i < v->nheld; i++)
+		for (int k = 0; k < 4; k++)
+			if (v->held[i].slot[k] != NO_SLOT && v->held[i].slot[k] >= v->nentities)
+				return false;
 	return v->total == NO_SLOT || v->total < v->nentities;
 }
 
@@ -226,16 +236,18 @@ volume_restore(void *state, struct slice saved, struct err *err)
 		return err_set(err, ERR_LOST, "the saved state is of another window, or another build");
 	if (!take(&in, &s, sizeof(s)) || s.nepisodes > MAX_EPISODES || s.nentities > v->max_entities || s.nroots > s.nentities ||
 	    (s.nentities > 0 && s.hand >= s.nentities) || s.ndark >= 2 * DARK_SPANS || !take(&in, v->dark, sizeof(v->dark)) ||
+	    s.nheld > HELD || !take(&in, v->held, s.nheld * sizeof(v->held[0])) ||
+	    s.nrecent >= 2 * RECENT || !take(&in, v->recent, sizeof(v->recent)) ||
 	    !take(&in, v->calls, CALLS * sizeof(*v->calls)) || !take(&in, v->episodes, s.nepisodes * sizeof(*v->episodes)) ||
 	    !take(&in, v->roots, s.nroots * sizeof(*v->roots)))
 		return err_set(err, ERR_LOST, "the saved state is not whole, or does not fit this configuration");
 	v->newest = s.newest;
 	v->closed = s.closed;
-	v->suspect_ms = s.suspect_ms;
 	v->evicted = s.evicted;
 	v->refused = s.refused;
 	v->believed = s.believed;
-	v->suspects = s.suspects;
+	v->nheld = s.nheld;
+	v->nrecent = s.nrecent;
 	v->ndark = s.ndark;
 	v->hand = s.hand;
 	v->total = s.total;

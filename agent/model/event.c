@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 
 #define SLOTS	256	/* a power of two, well above FIELD_COUNT */
 
@@ -76,13 +77,21 @@ event_list_add(struct event_list *list)
 	return &list->v[list->n++];
 }
 
-static bool
-among(struct slice name, const char *const *words, size_t n)
+struct slice
+event_list_keep(struct event_list *list, struct buf *b)
 {
-	for (size_t i = 0; i < n; i++)
-		if (slice_eq(name, slice_of(words[i])))
-			return true;
-	return false;
+	struct slice s = b->failed ? SLICE_NONE : arena_dup(list->arena, buf_slice(b));
+
+	buf_reset(b);
+	return s;
+}
+
+void
+event_set_ours(struct event *e)
+{
+	event_set_text(e, F_EventVendor, SLICE("aispm-agent"));
+	event_set_text(e, F_EventProduct, SLICE("aispm-agent"));
+	event_set_text(e, F_EventSchemaVersion, SLICE(EVENT_SCHEMA_VERSION));
 }
 
 int
@@ -97,20 +106,27 @@ event_severity(const struct event *e)
 	return -1;
 }
 
-bool
-event_class_is_finding(struct slice name)
-{
-	static const char *const findings[] = { "access_anomaly", "volume_spike", "config_change" };
+enum class { ALERT, RECOMMENDATION, ATTACK_PATH, INVENTORY, ACTIVITY, ACCESS_ANOMALY, VOLUME_SPIKE, CONFIG_CHANGE, CONTROL, AGENT };
 
-	return among(name, findings, sizeof(findings) / sizeof(findings[0]));
+int
+event_class(struct slice name)
+{
+	static const char *const words[EVENT_CLASSES] = {
+		[ALERT] = "alert", [RECOMMENDATION] = "recommendation", [ATTACK_PATH] = "attack_path", [INVENTORY] = "inventory",
+		[ACTIVITY] = "activity", [ACCESS_ANOMALY] = "access_anomaly", [VOLUME_SPIKE] = "volume_spike",
+		[CONFIG_CHANGE] = "config_change", [CONTROL] = "control", [AGENT] = "agent",
+	};
+
+	for (int i = 0; i < EVENT_CLASSES; i++)
+		if (slice_eq(name, slice_of(words[i])))
+			return i;
+	return -1;
 }
 
 bool
-event_class_known(struct slice name)
+event_class_is_finding(struct slice name)
 {
-	static const char *const records[] = {
-		"alert", "recommendation", "attack_path", "inventory", "activity", "control", "agent",
-	};
+	const int class = event_class(name);
 
-	return among(name, records, sizeof(records) / sizeof(records[0])) || event_class_is_finding(name);
+	return class >= ACCESS_ANOMALY && class <= CONFIG_CHANGE;
 }

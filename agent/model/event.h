@@ -94,12 +94,22 @@ struct event_list {
 };
 /* An empty event at the end of the list, or NULL when memory is short. Invalidates earlier pointers into v. */
 struct event *event_list_add(struct event_list *);
+/* The buffer's text, copied to the list's arena; nothing where it failed or memory is short. The buffer is empty again. */
+struct buf;
+struct slice event_list_keep(struct event_list *, struct buf *);
+
+#define EVENT_SCHEMA_VERSION	"1"
+/* Vendor, product and schema version of an event that the agent makes itself. */
+void	event_set_ours(struct event *);
 
 /* EventSeverity as a number: 0 Informational to 4 Critical; -1: absent, or another word. */
 int	event_severity(const struct event *);
 
 /* The classes of the contract, and who may make them. */
-bool	event_class_known(struct slice);
+/* EventClass as a number: 0 to EVENT_CLASSES - 1; -1: none of the words. */
+#define EVENT_CLASSES		10
+#define EVENT_CLASS_WORDS	"alert, recommendation, attack_path, inventory, activity, access_anomaly, volume_spike, config_change, control, agent"
+int	event_class(struct slice);
 bool	event_class_is_finding(struct slice);	/* access_anomaly, volume_spike, config_change */
 
 #endif

@@ -38,11 +38,3 @@ backoff_reset(struct backoff *b)
 {
 	b->tries = 0;
 }
-
-uint64_t
-jitter_ms(uint64_t ms)
-{
-	uint64_t tenth_ms = ms / 10;
-
-	return ms + random_below(tenth_ms < UINT32_MAX ? (uint32_t)tenth_ms + 1 : UINT32_MAX);
-}

@@ -15,7 +15,5 @@ struct backoff {
 void	backoff_init(struct backoff *, uint32_t least_ms, uint32_t most_ms);
 uint32_t backoff_next_ms(struct backoff *);
 void	backoff_reset(struct backoff *);
-/* `ms` stretched by up to a tenth, so that agents do not come back together. */
-uint64_t jitter_ms(uint64_t ms);
 
 #endif

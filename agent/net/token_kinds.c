@@ -16,6 +16,7 @@
 
 #define SECRET_BYTES	(64 << 10)
 #define SAID_BYTES	200
+#define REPEAT_BYTES	8		/* so much of a secret is too much */
 #define IMDS		"http://169.254.169.254"
 
 /* ---- clouds ------------------------------------------------------------------ */
@@ -454,11 +455,16 @@ clean(struct buf *b, size_t most)
 			b->p[i] = '?';
 }
 
-/* A far side that repeats what we sent must not bring it into the log. */
+/* A far side that repeats what we sent, or a part of it, must not bring it into the log. */
 static bool
 repeats(struct slice text, struct slice secret)
 {
-	return secret.n > 0 && text.n > 0 && memmem(text.p, text.n, secret.p, secret.n) != NULL;
+	const size_t n = secret.n < REPEAT_BYTES ? secret.n : REPEAT_BYTES;
+
+	for (size_t i = 0; n > 0 && i + n <= text.n; i++)
+		if (memmem(secret.p, secret.n, text.p + i, n) != NULL)
+			return true;
+	return false;
 }
 
 static void

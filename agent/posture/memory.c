@@ -111,6 +111,19 @@ memory_add_account(struct posture *p, enum provider provider, struct slice name)
 	return a;
 }
 
+/* Of a record: whatever is no plain name is no account, and is shown nowhere. */
+static bool
+is_account_name(struct slice name)
+{
+	for (size_t i = 0; i < name.n; i++) {
+		const unsigned char low = ascii_lower((unsigned char)name.p[i]);
+
+		if (!(low >= 'a' && low <= 'z') && !(low >= '0' && low <= '9') && low != '-' && low != '.' && low != '_' && low != ':')
+			return false;
+	}
+	return name.n > 0 && name.n < ACCOUNT_BYTES;
+}
+
 struct account *
 memory_account(struct posture *p, const struct event *e, bool make)
 {
@@ -118,8 +131,7 @@ memory_account(struct posture *p, const struct event *e, bool make)
 	enum provider provider;
 	uint32_t at;
 
-	if (name.n == 0 || name.n >= ACCOUNT_BYTES || memchr(name.p, '\0', name.n) != NULL ||
-	    !provider_of(event_text(e, F_CloudProvider), &provider))
+	if (!is_account_name(name) || !provider_of(event_text(e, F_CloudProvider), &provider))
 		return NULL;
 	if (p->last_account < p->naccounts && account_is(&p->accounts[p->last_account], provider, name))
 		return &p->accounts[p->last_account];
@@ -185,24 +197,6 @@ memory_forget(struct posture *p, struct weakness *w)
 /* ---- saved -------------------------------------------------------------------- */
 
 static void
-put_u32(struct buf *b, uint32_t v)
-{
-	char raw[4];
-
-	put_le32(raw, v);
-	buf_put(b, raw, sizeof(raw));
-}
-
-static void
-put_i64(struct buf *b, int64_t v)
-{
-	char raw[8];
-
-	put_le64(raw, (uint64_t)v);
-	buf_put(b, raw, sizeof(raw));
-}
-
-static void
 save_account(const struct account *a, struct buf *out)
 {
 	buf_putc(out, (char)a->provider);
@@ -211,9 +205,9 @@ save_account(const struct account *a, struct buf *out)
 	buf_putc(out, (char)strlen(a->name));
 	buf_puts(out, a->name);
 	for (int i = 0; i < PLANS; i++)
-		put_i64(out, a->plan_ms[i]);
+		buf_put_le64(out, (uint64_t)a->plan_ms[i]);
 	for (int i = 0; i < TOPICS; i++)
-		put_i64(out, a->newest_ms[i]);
+		buf_put_le64(out, (uint64_t)a->newest_ms[i]);
 }
 
 static void
@@ -221,10 +215,10 @@ save_weakness(const struct weakness *w, struct buf *out)
 {
 	const char rest[3] = { (char)w->zone, (char)w->urgent, (char)w->is_path };
 
-	put_i64(out, (int64_t)w->key);
-	put_i64(out, w->first_ms);
-	put_i64(out, w->due_ms);
-	put_i64(out, w->newest_ms);
+	buf_put_le64(out, w->key);
+	buf_put_le64(out, (uint64_t)w->first_ms);
+	buf_put_le64(out, (uint64_t)w->due_ms);
+	buf_put_le64(out, (uint64_t)w->newest_ms);
 	buf_put(out, rest, sizeof(rest));
 }
 
@@ -234,16 +228,16 @@ posture_save(const struct posture *p, struct buf *out, struct err *err)
 	const size_t begin = out->n;
 
 	buf_put(out, MAGIC, 8);
-	put_i64(out, (int64_t)p->rules_mark);
-	put_u32(out, p->naccounts);
-	put_u32(out, p->nweaknesses);
+	buf_put_le64(out, p->rules_mark);
+	buf_put_le32(out, p->naccounts);
+	buf_put_le32(out, p->nweaknesses);
 	for (uint32_t i = 0; i < p->naccounts; i++)
 		save_account(&p->accounts[i], out);
 	for (uint32_t i = 0; i < WEAK_SLOTS; i++)
 		if (p->weaknesses[i].key != 0)
 			save_weakness(&p->weaknesses[i], out);
 	if (!out->failed)
-		put_u32(out, crc32_ieee(0, out->p + begin, out->n - begin));
+		buf_put_le32(out, crc32_ieee(0, out->p + begin, out->n - begin));
 	return out->failed ? err_set(err, ERR_AGAIN, "no memory to save the posture") : 0;
 }
 
@@ -275,7 +269,7 @@ restore_account(struct posture *p, struct slice *in)
 	struct account *a;
 
 	if (!take(in, head, sizeof(head)) || head[0] >= P_COUNT || head[1] > ZONES || head[2 + PLANS] >= ACCOUNT_BYTES ||
-	    head[2 + PLANS] == 0 || in->n < head[2 + PLANS] || memchr(in->p, '\0', head[2 + PLANS]) != NULL)
+	    head[2 + PLANS] == 0 || in->n < head[2 + PLANS] || !is_account_name(slice_make(in->p, head[2 + PLANS])))
 		return false;
 	a = memory_add_account(p, (enum provider)head[0], slice_make(in->p, head[2 + PLANS]));
 	if (a == NULL)

@@ -46,6 +46,7 @@ enum posture_need { POSTURE_OPTIONAL, POSTURE_IF_APPLICABLE, POSTURE_RECOMMENDED
 struct posture_facts {
 	const char	*sentinel_sink;		/* ships findings to a workspace */
 	const char	*alert_sink;		/* any sink that takes alerts and findings */
+	bool		 sentinel_acked, alert_acked;	/* its far side has acknowledged events */
 	bool		 detectors;		/* all three are on */
 };
 

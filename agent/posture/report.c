@@ -179,8 +179,10 @@ ask_alerting(struct asking *q)
 		answer(q, POSTURE_FAIL, "no sink takes alerts and findings; see sinks[].events");
 	else if (!q->facts->detectors)
 		answer(q, POSTURE_FAIL, "sink %s takes alerts, but a detector is switched off; see detectors", q->facts->alert_sink);
+	else if (!q->facts->alert_acked)
+		answer(q, POSTURE_UNKNOWN, "sink %s takes alerts and findings, but has acknowledged no event yet", q->facts->alert_sink);
 	else
-		answer(q, POSTURE_PASS, "sink %s takes alerts and findings, and all detectors are on", q->facts->alert_sink);
+		answer(q, POSTURE_PASS, "sink %s takes alerts and findings and has acknowledged events, and all detectors are on", q->facts->alert_sink);
 }
 
 static void
@@ -202,8 +204,10 @@ ask_multi_cloud(struct asking *q)
 static void
 ask_sentinel(struct asking *q)
 {
-	if (q->facts->sentinel_sink != NULL)
-		answer(q, POSTURE_PASS, "sink %s ships to a workspace", q->facts->sentinel_sink);
+	if (q->facts->sentinel_sink != NULL && q->facts->sentinel_acked)
+		answer(q, POSTURE_PASS, "sink %s ships to a workspace, which has acknowledged events", q->facts->sentinel_sink);
+	else if (q->facts->sentinel_sink != NULL)
+		answer(q, POSTURE_UNKNOWN, "sink %s is to ship to a workspace, but nothing was acknowledged yet", q->facts->sentinel_sink);
 	else
 		answer(q, q->row->need == POSTURE_REQUIRED ? POSTURE_FAIL : POSTURE_PASS, "%s, and no sink of type sentinel is configured",
 		    posture_need_word(q->row->need));

@@ -29,6 +29,7 @@
 #include "base/note.h"
 #include "base/stat.h"
 #include "run/agent.h"
+#include "run/cli.h"
 #include "run/settings.h"
 #include "run/web.h"
 #include "spool/dead.h"
@@ -73,18 +74,15 @@ tell_systemd(const char *state)
 #endif
 }
 
-static int
-status_of(const struct err *err)
+/* Delivery may go on for drain_timeout, which the unit cannot know; the rest is for saving what the detectors know. */
+static void
+tell_stopping(const struct agent *a)
 {
-	switch (err->kind) {
-	case ERR_CONFIG:
-	case ERR_DENIED:
-		return EX_CONFIG;
-	case ERR_DATA:
-		return EX_DATAERR;
-	default:
-		return EX_IOERR;
-	}
+	char text[96];
+
+	snprintf(text, sizeof(text), "STOPPING=1\nEXTEND_TIMEOUT_USEC=%llu",
+	    ((unsigned long long)conf_ms(conf_block(a->conf, "agent"), "drain_timeout") + 60000) * 1000);
+	tell_systemd(text);
 }
 
 /* ---- between the threads --------------------------------------------------- */
@@ -249,9 +247,14 @@ start(struct agent *a, struct err *err)
 		return -1;
 	if (conf_blocks(a->conf, "sources") == 0 || conf_blocks(a->conf, "sinks") == 0)
 		note(NOTHING_TO_DO);
+	return 0;
+}
+
+static void
+tell_start(const struct agent *a)
+{
 	note(START, N_TEXT("version", PACKAGE_VERSION), N_NUMBER("sources", conf_blocks(a->conf, "sources")),
 	    N_NUMBER("sinks", conf_blocks(a->conf, "sinks")), N_TEXT("agent", a->agent_id));
-	return 0;
 }
 
 /* ---- what the page asks ----------------------------------------------------- */
@@ -279,13 +282,19 @@ conf_in_use(void *arg)
 	return ((struct agent *)arg)->conf;
 }
 
+static size_t
+charts_now(void *arg, struct detect_chart *ret)
+{
+	return intake_charts(((struct agent *)arg)->intake, ret);
+}
+
 /* By the configuration in use; what cannot be served is said, and nothing else suffers. */
 static void
 serve_web(struct agent *a)
 {
 	const char *address = conf_text(conf_block(a->conf, "agent"), "http");
 	const struct web_world world = { .loop = a->loop, .agent_id = a->agent_id, .hostname = a->hostname, .healthy = healthy,
-		.ready = is_ready, .conf = conf_in_use, .arg = a };
+		.ready = is_ready, .conf = conf_in_use, .charts = charts_now, .arg = a };
 	struct err err = { 0 };
 
 	web_close(a->web);
@@ -313,7 +322,7 @@ swap(struct agent *a, struct conf *conf, struct intake *intake, struct deliver *
 	stat_set(a->spool_stats, STAT_SPOOL_MAX_BYTES, limits.total_bytes);
 	if (spool_set_limits(a->spool, &limits, &err) != 0 || start(a, &err) != 0) {
 		note(INTERNAL, N_TEXT("what", "reload"), N_TEXT("why", err.text));
-		a->exit_status = status_of(&err);
+		a->exit_status = cli_exit_of(&err, EX_IOERR);
 		a->stopping = true;
 		loop_stop(a->loop);
 	} else {
@@ -464,11 +473,12 @@ load(struct agent *a)
 	return rc;
 }
 
-/* Where --once ended: 0 all acknowledged, 65 some set aside, 69 not in time. */
+/* Where --once ended: 0 all acknowledged, 65 some set aside, 69 not in time or a service away, 74 a file that could not be read. */
 static int
 once_status(struct agent *a)
 {
 	uint64_t aside = intake_set_aside(a->intake) + deliver_set_aside(a->deliver);
+	const int troubled = intake_troubled(a->intake);
 
 	if (a->exit_status == EX_UNAVAILABLE) {
 		note(TIMEOUT);
@@ -478,6 +488,10 @@ once_status(struct agent *a)
 		fprintf(stderr, "aispm-agent: %llu records or events were set aside in the dead letter; "
 		    "aispm-agent spool dead lists them with their reasons\n", (unsigned long long)aside);
 		return EX_DATAERR;
+	}
+	if (troubled != 0) {
+		fprintf(stderr, "aispm-agent: what could be read is delivered, but a source could not read all of it; see the lines above\n");
+		return troubled;
 	}
 	note(DRAINED);
 	return 0;
@@ -499,7 +513,7 @@ run(struct agent *a)
 	}
 	tell_systemd("READY=1");
 	loop_run(a->loop);
-	tell_systemd("STOPPING=1");
+	tell_stopping(a);
 	intake_stop(a->intake);
 	if (a->options->once && a->exit_status == 0)
 		a->exit_status = deliver_stop(a->deliver, 5000) ? 0 : EX_UNAVAILABLE;
@@ -550,9 +564,10 @@ agent_main(const struct agent_options *options)
 	if (a.state_dir == NULL || open_main_loop(&a, &err) != 0 || open_stores(&a, &err) != 0 ||
 	    assemble(&a, a.conf, &a.intake, &a.deliver, &err) != 0 || start(&a, &err) != 0) {
 		fprintf(stderr, "aispm-agent: %s\n", err.text);
-		status = status_of(&err);
+		status = cli_exit_of(&err, EX_IOERR);
 		goto out;
 	}
+	tell_start(&a);
 	run(&a);
 	status = a.exit_status;
 out:

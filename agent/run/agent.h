@@ -53,10 +53,14 @@ void	intake_close(struct intake *);
 void	intake_room(struct intake *);		/* any thread: look whether the spool has room again */
 bool	intake_drained(const struct intake *);	/* any thread; --once: all that existed is durable */
 uint64_t intake_turns(const struct intake *);
+/* any thread: the detectors' busiest series as they stood a moment ago; at most DETECT_CHARTS of them. How many. */
+struct detect_chart;
+size_t	intake_charts(struct intake *, struct detect_chart *ret);
 /* What the posture remembered when it was last saved; ERR_AGAIN: nothing is saved there yet. */
 struct posture;
 int	intake_posture(struct posture *, const char *state_dir, struct err *);
 uint64_t intake_set_aside(const struct intake *);	/* records in the dead letter since start */
+int	intake_troubled(const struct intake *);		/* any thread: an exit status if a source complained: 74 of a file, 69 of a service; else 0 */
 int	intake_turn(struct intake *, int max_wait_ms);	/* for tests, without a thread */
 
 /* ---- delivery: spool -> sinks --------------------------------------------- */

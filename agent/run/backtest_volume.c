@@ -199,10 +199,26 @@ open_input(struct rows *r, struct err *err)
 	return fd;
 }
 
+static const struct conf *
+settings(const struct conf *conf)
+{
+	return conf != NULL ? conf_block(conf_block(conf, "detectors"), "volume") : NULL;
+}
+
+/* With a configuration, rows as long as its windows are scored as the agent would. */
+static uint32_t
+fine_ms(const struct conf *conf)
+{
+	const struct conf *volume = settings(conf);
+	uint64_t window_ms = volume != NULL ? conf_ms(volume, "window") * 5 / 4 : 0;
+
+	return window_ms > SCORE_FINE_MS ? (uint32_t)window_ms : SCORE_FINE_MS;
+}
+
 static double
 strictness(const struct conf *conf)
 {
-	const struct conf *volume = conf != NULL ? conf_block(conf_block(conf, "detectors"), "volume") : NULL;
+	const struct conf *volume = settings(conf);
 
 	return volume != NULL ? score_strict(conf_real(volume, "sensitivity")) : 1;
 }
@@ -217,7 +233,7 @@ backtest_volume(const struct backtest *b, struct err *err)
 		return err_set(err, ERR_CONFIG, "backtest --detector volume takes one series: at most one FILE");
 	buf_init(&r.in, 2 * (READ_BYTES + LINE_MAX_BYTES));
 	buf_init(&r.out, 2 * (WRITE_BYTES + LINE_MAX_BYTES));
-	score_init(&r.score);
+	score_init(&r.score, fine_ms(b->conf));
 	fd = open_input(&r, err);
 	if (fd == -1 || (b->plot != NULL && plot_open(&r.plot, b->plot, err) != 0))
 		goto out;

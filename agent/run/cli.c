@@ -5,6 +5,7 @@
 
 #include "run/cli.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 #include "run/settings.h"
 #include "run/wall.h"
 #include "sinks/encode/encode.h"
+#include "spool/spool.h"
 
 #define CONF_PATH	SYSCONF_DIR "/agent.yaml"
 #define ONCE_TIMEOUT_MS	600000
@@ -54,10 +56,11 @@ usage(const char *what)
 	return EX_USAGE;
 }
 
-static int
-failed(const struct err *err)
+int
+cli_exit_of(const struct err *err, int when_unreadable)
 {
-	fprintf(stderr, "aispm-agent: %s\n", err->text);
+	if (err->sys != 0 && err->kind != ERR_AGAIN)
+		return err->sys == EIO ? EX_IOERR : when_unreadable;
 	switch (err->kind) {
 	case ERR_CONFIG:
 	case ERR_DENIED:
@@ -68,6 +71,13 @@ failed(const struct err *err)
 	default:
 		return EX_IOERR;
 	}
+}
+
+static int
+failed(const struct err *err)
+{
+	fprintf(stderr, "aispm-agent: %s\n", err->text);
+	return cli_exit_of(err, EX_DATAERR);
 }
 
 /* ---- commands -------------------------------------------------------------- */
@@ -105,6 +115,35 @@ check_parts(const struct conf *conf, struct problems *problems, struct err *err)
 	return rc;
 }
 
+int
+check_conf(const char *path, struct conf **ret, struct problems *problems, struct err *err)
+{
+	struct conf *conf = NULL;
+
+	if (settings_load(path, &conf, problems, err) != 0)
+		return -1;
+	if (check_parts(conf, problems, err) != 0) {
+		conf_free(conf);
+		return -1;
+	}
+	*ret = conf;
+	return 0;
+}
+
+/* A validation that passes over a damaged spool is worth little; one that is not there yet is fine. */
+static int
+check_spool(const struct conf *conf)
+{
+	const char *state_dir = conf_text(conf_block(conf, "agent"), "state_dir");
+	struct err err = { 0 };
+	char dir[4096];
+
+	if (state_path(state_dir, "spool", dir, sizeof(dir), &err) != 0 || access(dir, R_OK | X_OK) != 0 || spool_is_sound(dir, &err))
+		return 0;
+	printf("%s: %s\n", dir, err.text);
+	return EX_DATAERR;
+}
+
 static int
 command_check(const struct options *o, int argc, char **argv)
 {
@@ -117,16 +156,16 @@ command_check(const struct options *o, int argc, char **argv)
 	if (argc != 0)
 		return usage("check takes no argument");
 	problems_init(&problems);
-	rc = settings_load(o->conf_path, &conf, &problems, &err);
-	if (rc == 0)
-		rc = check_parts(conf, &problems, &err);
+	rc = check_conf(o->conf_path, &conf, &problems, &err);
 	problems_print(&problems, stdout);
 	if (rc != 0 && problems.errors == 0)
 		fprintf(stderr, "aispm-agent: %s\n", err.text);
 	else if (rc == 0)
 		printf("%s: fine: %zu sources, %zu sinks\n", o->conf_path, conf_blocks(conf, "sources"),
 		    conf_blocks(conf, "sinks"));
-	rc = rc != 0 ? EX_CONFIG : o->online ? probe_cli(conf, stdout) : 0;
+	rc = rc != 0 ? EX_CONFIG : check_spool(conf);
+	if (rc == 0 && o->online)
+		rc = probe_cli(conf, stdout);
 	conf_free(conf);
 	problems_fini(&problems);
 	return rc;
@@ -190,7 +229,7 @@ command_backtest(const struct options *o, int argc, char **argv)
 	rc = backtest_run(&b, &err);
 	conf_free(conf);
 	if (rc == -1)
-		return err.kind == ERR_CONFIG ? usage(err.text) : failed(&err);
+		return err.kind == ERR_CONFIG && err.sys == 0 ? usage(err.text) : failed(&err);
 	return rc == 0 ? 0 : EX_DATAERR;
 }
 
@@ -266,6 +305,12 @@ command_spool(const struct options *o, int argc, char **argv)
 }
 
 static int
+command_init(const struct options *o, int argc, char **argv)
+{
+	return init_cli(argc, argv, o->conf_path, stdout);
+}
+
+static int
 command_help(const struct options *o, int argc, char **argv)
 {
 	(void)o;
@@ -274,9 +319,11 @@ command_help(const struct options *o, int argc, char **argv)
 	else if (argc == 1 && strcmp(argv[0], "settings") == 0)
 		manual_settings(stdout);
 	else if (argc == 2 && strcmp(argv[0], "man") == 0)
-		return manual_roff(stdout, argv[1]) == 0 ? 0 : usage("help man: no such page");
+		return manual_roff(stdout, argv[1]) == 0 ? 0 : usage("help man: allowed: aispm-agent, aispm-agent.yaml");
+	else if (argc == 2 && strcmp(argv[0], "completion") == 0)
+		return completion(stdout, argv[1]) == 0 ? 0 : usage("help completion: allowed: bash, zsh, fish");
 	else
-		return usage("help takes nothing, settings, or man PAGE");
+		return usage("help takes nothing, settings, man PAGE, or completion SHELL");
 	return 0;
 }
 
@@ -285,16 +332,20 @@ const struct command_row command_rows[] = {
 	  command_run },
 	{ "check", "[-c FILE] [--online]", "validate the configuration and the mappings, one line a problem; --online: also get each token "
 	  "and try each source and sink, without sending an event", command_check },
-	{ "explain", "[-c FILE] [--format F] [--why] [FILE...]", "records in, events out; --why tells how each column was filled",
+	{ "explain", "[-c FILE] [--format " ENCODER_WORDS "] [--why] [FILE...]",
+	  "records in, events out; --why tells how each column was filled",
 	  command_explain },
 	{ "posture", "[-c FILE] [--json]", "does control 1.24 hold: each requirement with pass, fail or unknown, its evidence and zone; "
 	  "exit status 0 only if none fails", command_posture },
-	{ "backtest", "[-c FILE] --detector D [--plot FILE.svg] [FILE...]",
+	{ "backtest", "[-c FILE] --detector volume|access|config [--plot FILE.svg] [FILE...]",
 	  "a detector over a recorded past, in one pass; volume: CSV timestamp,value in, with score,alert out", command_backtest },
 	{ "status", "[-c FILE] [--json]", "ask the running agent: sources, detectors, spool, sinks", command_status },
-	{ "spool", "stat|verify|repair|dump|dead [-c FILE] [--json] [DIR]",
+	{ "spool", "stat|verify|repair|dump|dead [-c FILE] [--json] [--from SEQ] [--match TEXT] [--bytes] [--replay] [DIR]",
 	  "look into a spool and its dead letter; repair it; dead --replay: back into the spool", command_spool },
-	{ "help", "[settings|man PAGE]", "this text, all settings, or a manual page", command_help },
+	{ "init", "[-c FILE] [--yes] [--force] [--offline] [FLAG VALUE]...",
+	  "write a commented configuration from questions, or from flags (man aispm-agent lists them), and try it", command_init },
+	{ "help", "[settings | man PAGE | completion bash|zsh|fish]", "this text, all settings, a manual page, or what a shell may complete",
+	  command_help },
 	{ NULL, NULL, NULL, NULL },
 };
 
@@ -380,7 +431,7 @@ cli_main(int argc, char **argv)
 	for (const struct command_row *row = command_rows; row->name != NULL; row++) {
 		if (strcmp(row->name, word) != 0)
 			continue;
-		if (strcmp(word, "spool") == 0)		/* it reads its own options */
+		if (row->run == command_spool || row->run == command_init)	/* they read their own options */
 			return row->run(&o, argc - 2, argv + 2);
 		rc = parse(argc - 1, argv + 1, &o);
 		if (rc != 0)

@@ -17,13 +17,15 @@ struct options;
 
 struct command_row {
 	const char	*name;
-	const char	*args;
+	const char	*args;		/* as in usage; words separated by | and FILE, DIR, GLOB also tell shells what to offer */
 	const char	*help;
 	int		(*run)(const struct options *, int argc, char **argv);
 };
 extern const struct command_row command_rows[];		/* ends at name NULL */
 
 int	cli_main(int argc, char **argv);
+/* The exit status that an error means; `when_unreadable` where the system would not give a file or directory (65 input, 74 our own). */
+int	cli_exit_of(const struct err *, int when_unreadable);
 
 /* `explain`: 0 fine, 1 some record could not be read (named on standard error), -1 err. */
 int	explain_run(const struct decoder *, const char *const *files, size_t nfiles, const char *format, bool why,
@@ -31,8 +33,14 @@ int	explain_run(const struct decoder *, const char *const *files, size_t nfiles,
 /* `spool`: stat, verify, repair, dump, dead on DIR, by default the state directory of the configuration. An exit status. */
 int	spool_cli(int argc, char **argv, const char *conf_path, FILE *out);
 
-/* `check --online`: gets each token and tries each source and sink, without an event; one line each. An exit status. */
+/* `init`: a configuration from flags or questions, written and tried. An exit status. */
+int	init_cli(int argc, char **argv, const char *conf_path, FILE *out);
+
+/* `check`: settings, mappings, and each source and sink opened, which touches settings only. -1: problems, or err. */
 struct conf;
+struct problems;
+int	check_conf(const char *path, struct conf **ret, struct problems *, struct err *);
+/* `check --online`: gets each token and tries each source and sink, without an event; one line each. An exit status. */
 int	probe_cli(const struct conf *, FILE *out);
 /* `posture`: an exit status; 1 when a requirement fails. */
 int	posture_cli(const struct conf *, bool json, FILE *out);
@@ -46,5 +54,7 @@ void	manual_help(FILE *);		/* usage, commands, exit statuses */
 void	manual_settings(FILE *);	/* every setting: type, default, help */
 /* A whole manual page, "aispm-agent.1" or "aispm-agent.yaml.5"; -1: no such page. */
 int	manual_roff(FILE *, const char *page);
+/* What a shell may offer: "bash", "zsh" or "fish"; -1: no such shell. */
+int	completion(FILE *, const char *shell);
 
 #endif

@@ -118,10 +118,8 @@ heartbeat_say(const char *agent_id, int64_t now_ms, struct event_list *into, str
 	event_set_text(e, F_EventMessage, arena_dup(into->arena, buf_slice(&message)));
 	event_set_text(e, F_EventSeverity, s.held > 0 || s.paused > 0 ? SLICE("Medium") : SLICE("Informational"));
 	event_set_text(e, F_EventResult, s.held > 0 || s.paused > 0 ? SLICE("Partial") : SLICE("Success"));
-	event_set_text(e, F_EventVendor, SLICE("aispm-agent"));
-	event_set_text(e, F_EventProduct, SLICE("aispm-agent"));
+	event_set_ours(e);
 	event_set_text(e, F_EventOriginalType, SLICE("heartbeat"));
-	event_set_text(e, F_EventSchemaVersion, SLICE("1"));
 	event_set_text(e, F_AdditionalFields, arena_dup(into->arena, buf_slice(&json)));
 	rc = 0;
 out:

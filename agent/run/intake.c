@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include "base/clock.h"
 #include "base/conf.h"
@@ -38,6 +39,7 @@
 #define TEND_MS		200
 #define RETRY_MS	1000
 #define CHECKPOINT_MS	60000
+#define CHECKPOINT_TIMES	50	/* but saving takes at most one part of so many */
 #define ARENA_BYTES	(256u << 10)
 #define ARENA_MAX_BYTES	(512u << 20)
 
@@ -76,6 +78,7 @@ count_spool(struct intake *in)
 	stat_set(in->world.spool_stats, STAT_SPOOL_DURABLE_SEQ, spool_durable_seq(in->world.spool));
 	stat_set(in->world.spool_stats, STAT_SPOOL_LOST, spool_lost(in->world.spool));
 	stat_set(in->world.spool_stats, STAT_SPOOL_DEAD_BYTES, dead_bytes(in->world.dead));
+	stat_set(in->world.spool_stats, STAT_SPOOL_DEAD_ENTRIES, dead_letters(in->world.dead));
 }
 
 static void
@@ -277,12 +280,16 @@ idle(struct source *s)
 static void
 say_line(struct source *s, bool trouble, const char *text)
 {
+	struct intake *in = s->owner;
+
 	if (trouble)
 		note(SOURCE_TROUBLE, N_TEXT("source", s->name), N_TEXT("what", text));
 	else
 		note(SOURCE_INFO, N_TEXT("source", s->name), N_TEXT("what", text));
-	if (trouble)
+	if (trouble) {
+		atomic_store(&in->troubled, s->kind == &source_kind_file ? EX_IOERR : EX_UNAVAILABLE);
 		stat_say(s->stats, text);
+	}
 }
 
 /* Silence must be told from quiet. */
@@ -314,13 +321,17 @@ tend(void *arg)
 		note(INTERNAL, N_TEXT("what", "spool"), N_TEXT("why", err.text));
 	if (in->stuck && commit(in) == 0)
 		resume_sources(in);
-	if (clock_mono_ms() - in->checkpoint_ms >= CHECKPOINT_MS) {
+	/* What the detectors have not saved must not keep room that every sink has given back. */
+	if (in->stuck && spool_reader_cursor(in->checkpoint) < spool_least_other(in->checkpoint))
+		intake_let_go(in);
+	if (clock_mono_ms() - in->checkpoint_ms >= CHECKPOINT_MS + CHECKPOINT_TIMES * in->saving_ms) {
 		if (commit(in) == 0)
 			intake_save(in);
 		else
 			intake_let_go(in);
 	}
 	beat(in);
+	intake_make_charts(in);
 	detect_count(in->detect);
 	count_spool(in);
 	look_drained(in);
@@ -377,13 +388,18 @@ intake_open(struct intake **ret, const struct world *world, const struct conf *c
 		return err_set(err, ERR_AGAIN, "no memory for intake");
 	}
 	in->world = *world;
+	pthread_mutex_init(&in->charts_lock, NULL);
+	in->charts = calloc(DETECT_CHARTS, sizeof(*in->charts));
+	in->wanted_ms = clock_mono_ms();	/* so that the first look finds something */
 	in->heartbeat_every_ms = world->once ? 0 : conf_ms(conf_block(conf, "agent"), "heartbeat");
 	arena_init(&in->arena, ARENA_BYTES, ARENA_MAX_BYTES);
 	in->events.arena = in->findings.arena = &in->arena;
 	/* A group must fit into the spool with room to spare; a record that makes a larger one is set aside. */
 	buf_init(&in->group.bytes, world->spool_bytes / 4 < GROUP_MAX_BYTES ? world->spool_bytes / 4 : GROUP_MAX_BYTES);
 	in->loop = loop_new(err);
-	if (in->loop == NULL || intake_decode_open(in, conf, problems, err) != 0 ||
+	if (in->charts == NULL)
+		err_set(err, ERR_AGAIN, "no memory for intake");
+	if (in->charts == NULL || in->loop == NULL || intake_decode_open(in, conf, problems, err) != 0 ||
 	    detect_open(&in->detect, conf_block(conf, "detectors"), err) != 0 ||
 	    posture_open(&in->posture, conf_block(conf, "zones"), err) != 0 ||
 	    (in->commit_timer = loop_timer_new(in->loop, commit_due, in, err)) == NULL ||
@@ -492,6 +508,8 @@ intake_close(struct intake *in)
 	free(in->group.ends);
 	free(in->entries);
 	free(in->sources);
+	free(in->charts);
+	pthread_mutex_destroy(&in->charts_lock);
 	free(in);
 }
 
@@ -517,6 +535,12 @@ uint64_t
 intake_set_aside(const struct intake *in)
 {
 	return atomic_load(&in->set_aside);
+}
+
+int
+intake_troubled(const struct intake *in)
+{
+	return atomic_load(&in->troubled);
 }
 
 int

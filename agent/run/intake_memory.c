@@ -1,4 +1,4 @@
-/* intake_memory.c - what the detectors and the posture remember, on disk, and the way back to it after a stop of any kind. */
+/* intake_memory.c - what the detectors and the posture remember: on disk, the way back to it after a stop of any kind, and for the status page. */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
@@ -16,6 +16,7 @@
 #include "run/intake_state.h"
 #include "spool/spool.h"
 
+#define CHARTS_MS	120000	/* a page that was looked at is looked at again */
 #define STATE_FILE	"memory.state"
 #define STATE_MAGIC	"AISPMME1"
 #define STATE_HEAD	24
@@ -47,6 +48,7 @@ write_state(struct intake *in, struct err *err)
 void
 intake_save(struct intake *in)
 {
+	const uint64_t began_ms = clock_mono_ms();
 	struct err err = { 0 };
 
 	if (in->group.n > 0 || in->group.nmarks > 0)
@@ -59,6 +61,7 @@ intake_save(struct intake *in)
 		note(INTERNAL, N_TEXT("what", "detector state"), N_TEXT("why", err.text));
 	in->unsaved_bytes = 0;
 	in->checkpoint_ms = clock_mono_ms();
+	in->saving_ms = in->checkpoint_ms - began_ms;
 }
 
 void
@@ -161,4 +164,29 @@ intake_remember(struct intake *in, struct err *err)
 		return -1;
 	}
 	return replay(in, err);
+}
+
+/* ---- for the status page ------------------------------------------------------- */
+
+/* For who asked within the last seconds. */
+void
+intake_make_charts(struct intake *in)
+{
+	pthread_mutex_lock(&in->charts_lock);
+	if (in->wanted_ms != 0 && clock_mono_ms() - in->wanted_ms < CHARTS_MS)
+		in->ncharts = detect_charts(in->detect, in->charts, DETECT_CHARTS);
+	pthread_mutex_unlock(&in->charts_lock);
+}
+
+size_t
+intake_charts(struct intake *in, struct detect_chart *ret)
+{
+	size_t n;
+
+	pthread_mutex_lock(&in->charts_lock);
+	in->wanted_ms = clock_mono_ms();
+	n = in->ncharts;
+	memcpy(ret, in->charts, n * sizeof(*ret));
+	pthread_mutex_unlock(&in->charts_lock);
+	return n;
 }

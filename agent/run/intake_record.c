@@ -126,7 +126,6 @@ bury(struct intake *in, struct source *s, const struct record *r, const char *wh
 	in->group.letters = true;
 	atomic_fetch_add(&in->set_aside, 1);
 	stat_add(s->stats, STAT_SOURCE_DEAD, 1);
-	stat_add(in->world.spool_stats, STAT_SPOOL_DEAD_ENTRIES, 1);
 	note(DEAD_RECORD, N_TEXT("source", s->name), N_TEXT("why", why));
 	return 0;
 }
@@ -135,6 +134,7 @@ static void
 tell_finding(const struct event *e)
 {
 	note(FINDING, N_SLICE("class", event_text(e, F_EventClass)), N_SLICE("severity", event_text(e, F_EventSeverity)),
+	    N_SLICE("what", event_text(e, F_EventName)), N_SLICE("resource", event_text(e, F_TargetResourceName)),
 	    N_SLICE("id", event_text(e, F_EventId)));
 }
 

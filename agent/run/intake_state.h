@@ -28,6 +28,8 @@ struct group {
 	bool			 letters;	/* the dead letter must be synced with it */
 };
 
+struct detect_chart;
+
 struct intake {
 	struct world		 world;
 	struct loop		*loop;
@@ -49,13 +51,22 @@ struct intake {
 	bool			 stuck;		/* the group could not be committed; sources stand still */
 	uint64_t		 committed_ms, checkpoint_ms, heartbeat_ms;
 	uint64_t		 heartbeat_every_ms;	/* 0: none */
+	uint64_t		 saving_ms;	/* how long the last save of the detectors' state took */
 	uint64_t		 unsaved_bytes;	/* spooled since the detectors' state was saved */
 	struct loop_timer	*commit_timer, *tend_timer;
 	pthread_t		 thread;
 	bool			 started, threaded;
 	_Atomic bool		 stop, drained;
 	_Atomic uint64_t	 set_aside;
+	_Atomic int		 troubled;	/* exit status of the worst complaint of a source */
+	pthread_mutex_t		 charts_lock;	/* of the three below, which the status page takes */
+	struct detect_chart	*charts;	/* DETECT_CHARTS of them */
+	size_t			 ncharts;
+	uint64_t		 wanted_ms;	/* when they were asked for; nobody asks: nothing is made */
 };
+
+/* Renews the charts for who asked for them lately. */
+void	intake_make_charts(struct intake *);
 
 /* Writes the group, as far as it is gathered, and syncs it. -1: it stays, and sources stand still until it could be written. */
 int	intake_write(struct intake *);

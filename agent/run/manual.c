@@ -150,8 +150,8 @@ put_behind(FILE *out, const char *text, int indent, int used)
 			at = used = 0;
 		}
 		if (n > 0) {
-			fprintf(out, "%*s%.*s", at == 0 ? indent - used : 1, "", n, text);
-			at += n + (at > 0);
+			fprintf(out, "%*s%.*s", at > 0 ? 1 : used < indent ? indent - used : 0, "", n, text);
+			at += n + (at > 0) + (at == 0 && used > indent ? used - indent : 0);
 		}
 		text += n;
 		text += *text == ' ';
@@ -172,7 +172,8 @@ manual_help(FILE *out)
 	    "Collects what clouds say about their AI workloads, finds what is unusual in it, and delivers both\n"
 	    "as events to Microsoft Sentinel, Kafka, syslog or a file.\n\ncommands:\n", out);
 	for (const struct command_row *row = command_rows; row->name != NULL; row++) {
-		fprintf(out, "  %s %s\n", row->name, row->args);
+		fprintf(out, "  %s ", row->name);
+		put_behind(out, row->args, 6, 3 + (int)strlen(row->name));
 		put_filled(out, row->help, 10);
 	}
 	fputs("\noptions:\n"

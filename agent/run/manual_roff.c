@@ -28,6 +28,8 @@ put_text(FILE *out, const char *text)
 			fputs("\\(ti", out);
 		else if (*text == '^')
 			fputs("\\(ha", out);
+		else if (*text == '|')
+			fputs("|\\:", out);
 		else
 			fputc(*text, out);
 	}
@@ -55,7 +57,7 @@ put_head(FILE *out, const char *page, int section)
 	fprintf(out, ".\\\" Made by aispm-agent help man; do not edit.\n.TH \"");
 	for (; *page != '\0'; page++)
 		fputc(*page >= 'a' && *page <= 'z' ? *page - 'a' + 'A' : *page, out);
-	fprintf(out, "\" %d \"\" \"aispm\\-agent %s\"\n.nh\n.ad l\n", section, PACKAGE_VERSION);
+	fprintf(out, "\" %d \"%s\" \"aispm\\-agent %s\"\n.nh\n.ad l\n", section, RELEASE_DATE, PACKAGE_VERSION);
 }
 
 static void
@@ -107,11 +109,18 @@ static const char *const page_1_options[] = {
 	"\\fBexplain\\fR: also say which mapping matched, which path filled each column, and what was left over.",
 	".TP",
 	"\\fB\\-\\-json\\fR",
-	"\\fBstatus\\fR, \\fBspool stat\\fR, \\fBspool verify\\fR: one JSON object; \\fBspool dead\\fR: one a letter (also where the output is no",
+	"\\fBstatus\\fR, \\fBposture\\fR, \\fBspool stat\\fR, \\fBspool verify\\fR: one JSON object; \\fBspool dead\\fR: one a letter (also where the output is no",
 	"terminal).",
 	".TP",
 	"\\fB\\-\\-detector\\fR \\fIDETECTOR\\fR",
-	"\\fBbacktest\\fR: which detector.",
+	"\\fBbacktest\\fR: which detector. \\fBvolume\\fR reads CSV with the header timestamp,value: a row is one window of a series, whatever its",
+	"spacing; times are RFC 3339, or YYYY\\-MM\\-DD HH:MM:SS in UTC; repeats, gaps and steps back are normal, further columns are passed over.",
+	"It writes timestamp,value,score,alert, one row for each, in one pass; an alert is a score of 0.5 or more. With \\fB\\-c\\fR, its sensitivity",
+	"counts, and rows as long as its window are scored as the agent would; else rows of more than two minutes are taken for a series of any kind.",
+	"\\fBaccess\\fR and \\fBconfig\\fR take records and give their findings as JSON lines.",
+	".TP",
+	"\\fB\\-\\-online\\fR",
+	"\\fBcheck\\fR: also get each token and try each source and sink; no event is sent. What is not reached is named with its cause (69).",
 	".TP",
 	"\\fB\\-\\-plot\\fR \\fIFILE\\fR",
 	"\\fBbacktest\\fR: also draw the series, what was expected, and the alerts, as SVG.",
@@ -154,6 +163,34 @@ static const char *const page_1_spool[] = {
 	NULL
 };
 
+/* The flags of init, from their table. */
+static const struct { const char *name, *value, *help; } init_flags[] = {
+#define INIT_FLAG(field, name, value, key, help)	{ name, value, help },
+#define INIT_LIST(field, name, value, key, help)	{ name, value, help },
+#define INIT_SWITCH(field, name, help)			{ name, "", help },
+#include "run/init_flags.tbl"
+#undef INIT_FLAG
+#undef INIT_LIST
+#undef INIT_SWITCH
+};
+
+static const char *const page_1_init[] = {
+	".SH FIRST CONFIGURATION",
+	"\\fBaispm\\-agent init\\fR looks for log files under \\fI/var/log\\fR whose records a mapping knows, and for the identity that Azure has given this",
+	"machine; asks for the rest on a terminal, or takes it from flags with \\fB\\-\\-yes\\fR; writes a commented configuration (mode 0640) where \\fB\\-c\\fR",
+	"says; and tries it as \\fBcheck \\-\\-online\\fR does (69: written, but something was not reached). A file that is there is replaced only with",
+	"\\fB\\-\\-force\\fR, or if it is the package's own and untouched. What would not pass \\fBcheck\\fR is not written.",
+	NULL
+};
+
+static void
+put_init(FILE *out)
+{
+	put_lines(out, page_1_init);
+	for (size_t i = 0; i < sizeof(init_flags) / sizeof(init_flags[0]); i++)
+		put_item(out, init_flags[i].name, init_flags[i].value, init_flags[i].help);
+}
+
 static const char *const page_1_around[] = {
 	".SH SIGNALS",
 	".TP",
@@ -192,19 +229,75 @@ static const char *const page_1_around[] = {
 
 static const char *const page_1_examples[] = {
 	".SH EXAMPLES",
-	"What is wrong with a configuration, and where:",
+	"A first configuration on a virtual machine of Azure, without questions:",
 	".PP",
 	".nf",
 	".RS",
-	"aispm\\-agent check \\-c agent.yaml",
+	"aispm\\-agent init \\-\\-yes \\-\\-endpoint https://soc\\-dcr\\-x1y2.eastus\\-1.ingest.monitor.azure.com \\e",
+	"    \\-\\-rule dcr\\-00000000000000000000000000000000 \\-\\-files '/var/log/ai/*.ndjson'",
 	".RE",
 	".fi",
 	".PP",
-	"What becomes of a record, and why:",
+	"What is wrong with a configuration, and where; and whether each token, source and sink answers:",
+	".PP",
+	".nf",
+	".RS",
+	"aispm\\-agent check \\-c agent.yaml \\-\\-online",
+	".RE",
+	".fi",
+	".PP",
+	"What becomes of a record, and why; the same records as CEF:",
 	".PP",
 	".nf",
 	".RS",
 	"aispm\\-agent explain \\-\\-why record.json",
+	"aispm\\-agent explain \\-\\-format cef records.ndjson.gz",
+	".RE",
+	".fi",
+	".PP",
+	"What the detectors would have said of last month:",
+	".PP",
+	".nf",
+	".RS",
+	"aispm\\-agent backtest \\-\\-detector volume \\-\\-plot requests.svg requests.csv >scored.csv",
+	"aispm\\-agent backtest \\-\\-detector access /var/log/ai/*.ndjson",
+	".RE",
+	".fi",
+	".PP",
+	"Whether control 1.24 holds, and how the running agent is:",
+	".PP",
+	".nf",
+	".RS",
+	"aispm\\-agent posture",
+	"aispm\\-agent status",
+	".RE",
+	".fi",
+	".PP",
+	"A look at what was set aside, and, once its cause is mended, back into the spool of a stopped agent:",
+	".PP",
+	".nf",
+	".RS",
+	"aispm\\-agent spool dead",
+	"systemctl stop aispm\\-agent",
+	"runuser \\-u aispm\\-agent \\-\\- aispm\\-agent spool dead \\-\\-replay \\-\\-match sentinel",
+	"runuser \\-u aispm\\-agent \\-\\- aispm\\-agent spool repair",
+	"systemctl start aispm\\-agent",
+	".RE",
+	".fi",
+	".PP",
+	"Completion in a shell that has none installed:",
+	".PP",
+	".nf",
+	".RS",
+	"source <(aispm\\-agent help completion bash)",
+	".RE",
+	".fi",
+	".PP",
+	"What the volume detector would have said about a recorded series, as a table and as a picture:",
+	".PP",
+	".nf",
+	".RS",
+	"aispm\\-agent backtest \\-\\-detector volume \\-\\-plot series.svg series.csv >scored.csv",
 	".RE",
 	".fi",
 	".PP",
@@ -288,6 +381,7 @@ put_page_1(FILE *out)
 		snprintf(status, sizeof(status), "%d", e->status);
 		put_item(out, status, "", e->help);
 	}
+	put_init(out);
 	put_lines(out, page_1_spool);
 	put_lines(out, page_1_around);
 	put_messages(out);
@@ -429,9 +523,9 @@ put_page_5(FILE *out)
 int
 manual_roff(FILE *out, const char *page)
 {
-	if (strcmp(page, "aispm-agent.1") == 0)
+	if (strcmp(page, "aispm-agent.1") == 0 || strcmp(page, "aispm-agent") == 0)
 		put_page_1(out);
-	else if (strcmp(page, "aispm-agent.yaml.5") == 0)
+	else if (strcmp(page, "aispm-agent.yaml.5") == 0 || strcmp(page, "aispm-agent.yaml") == 0)
 		put_page_5(out);
 	else
 		return -1;

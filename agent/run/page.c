@@ -9,6 +9,7 @@
 #endif
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -16,6 +17,7 @@
 #include "base/conf.h"
 #include "base/err.h"
 #include "base/stat.h"
+#include "detect/detect.h"
 #include "posture/posture.h"
 #include "run/cli.h"
 #include "run/web.h"
@@ -29,7 +31,9 @@ static const char style[] =
     "th,td{text-align:left;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:top}"
     "td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.good{color:var(--good)}.warn{color:var(--warn)}.bad{color:var(--bad)}"
     "p.all{padding:.6rem .8rem;background:var(--fill);border-left:4px solid currentColor}small{color:var(--soft)}"
-    "a.skip{position:absolute;left:-99rem}a.skip:focus{left:1rem}.wide{overflow-x:auto}meter{width:14rem}";
+    "a.skip{position:absolute;left:-99rem}a.skip:focus{left:1rem}.wide{overflow-x:auto}meter{width:14rem}h3{font-size:1rem;margin:1.2rem 0 .2rem}"
+    ".charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(20rem,1fr));gap:1rem}figure{margin:0}figcaption{font-size:.85rem}"
+    "svg{width:100%;height:auto;background:var(--fill)}.band{fill:#5b9bd5;opacity:.3}.seen{fill:none;stroke:currentColor;stroke-width:1.2}.dot{fill:var(--bad)}";
 
 static void
 put_text(struct buf *out, const char *text)
@@ -175,8 +179,10 @@ put_spool(void *arg, struct stat_block *b)
 	    (unsigned long long)(most / 10 * 8), (unsigned long long)bytes, (unsigned long long)(most > 0 ? bytes * 100 / most : 0));
 	put_number(out, stat_get(b, STAT_SPOOL_ENTRIES));
 	buf_puts(out, " events written since the start; ");
+	put_number(out, stat_get(b, STAT_SPOOL_DAMAGED));
+	buf_puts(out, " damaged places found, ");
 	put_number(out, stat_get(b, STAT_SPOOL_LOST));
-	buf_puts(out, " damaged places found.</p><p>Dead letter: ");
+	buf_puts(out, " events lost to them.</p><p>Dead letter: ");
 	put_number(out, stat_get(b, STAT_SPOOL_DEAD_ENTRIES));
 	buf_puts(out, " records and events set aside since the start, ");
 	put_number(out, stat_get(b, STAT_SPOOL_DEAD_BYTES));
@@ -240,6 +246,22 @@ put_summary(struct buf *out, const struct web_world *world)
 }
 
 static void
+put_charts(struct buf *out, const struct web_world *world)
+{
+	struct detect_chart *charts = calloc(DETECT_CHARTS, sizeof(*charts));
+	size_t n = charts != NULL ? world->charts(world->arg, charts) : 0;
+
+	if (n > 0)
+		buf_puts(out, "<h3>Busiest series</h3><p><small>The last 180 windows of event time: requests as a line, the usual range "
+		    "as a band, what was surprising as dots.</small></p><div class=charts>");
+	for (size_t i = 0; i < n; i++)
+		page_chart_put(out, &charts[i], (unsigned)i + 1);
+	if (n > 0)
+		buf_puts(out, "</div>");
+	free(charts);
+}
+
+static void
 put_posture(struct buf *out, const struct web_world *world)
 {
 	struct err err = { 0 };
@@ -277,6 +299,7 @@ page_put(struct buf *out, const struct web_world *world)
 	    "<th scope=col class=n>Forgotten<th scope=col class=n>Late events");
 	stat_each(put_detector, out);
 	end_table(out);
+	put_charts(out, world);
 	buf_puts(out, "<h2>Spool and dead letter</h2>");
 	stat_each(put_spool, out);
 	begin_table(out, "Sinks", "Where events go",

@@ -5,6 +5,7 @@
 
 #include "run/cli.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include "posture/posture.h"
 #include "run/agent.h"
 #include "sinks/send.h"
+#include "spool/spool.h"
 
 #define REPORT_BYTES	(1u << 20)
 
@@ -62,6 +64,16 @@ see_row(void *arg, const struct posture_row *row)
 }
 
 /* What the configuration says of delivery and detection. */
+static bool
+has_acked(const struct conf *conf, const char *sink)
+{
+	const char *state_dir = conf_text(conf_block(conf, "agent"), "state_dir");
+	char dir[4096];
+	uint64_t seq = 0;
+
+	return state_path(state_dir, "spool", dir, sizeof(dir), NULL) == 0 && spool_cursor_peek(dir, sink, &seq) && seq > 0;
+}
+
 static void
 facts_of(const struct conf *conf, struct posture_facts *ret)
 {
@@ -73,10 +85,14 @@ facts_of(const struct conf *conf, struct posture_facts *ret)
 
 		if (!send_takes(item, "alert") || !send_takes(item, "volume_spike"))
 			continue;
-		if (ret->alert_sink == NULL)
+		if (ret->alert_sink == NULL || (!ret->alert_acked && has_acked(conf, conf_text(item, "name")))) {
 			ret->alert_sink = conf_text(item, "name");
+			ret->alert_acked = has_acked(conf, ret->alert_sink);
+		}
 		if (ret->sentinel_sink == NULL && strcmp(conf_text(item, "type"), "sentinel") == 0)
 			ret->sentinel_sink = conf_text(item, "name");
+		if (ret->sentinel_sink == conf_text(item, "name"))
+			ret->sentinel_acked = has_acked(conf, ret->sentinel_sink);
 	}
 	for (const struct conf_key *k = detect_keys; k->name != NULL; k++)
 		if (k->type == CONF_BLOCK && !conf_bool(conf_block(detectors, k->name), "enabled"))
@@ -104,6 +120,10 @@ posture_look(const struct conf *conf, void (*see)(void *arg, const struct postur
 	if (posture_open(&posture, conf_block(conf, "zones"), err) != 0)
 		return -1;
 	rc = intake_posture(posture, state_dir, err) != 0;
+	if (rc == 1 && err->sys != 0 && err->sys != ENOENT) {
+		posture_close(posture);
+		return -1;
+	}
 	facts_of(conf, &facts);
 	posture_report(posture, &facts, (int64_t)clock_wall_ms(), see, arg);
 	posture_close(posture);

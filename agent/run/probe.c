@@ -70,6 +70,22 @@ source_told(struct source *s, const struct err *err)
 	tell(s->owner, err);
 }
 
+static void
+sink_said(struct sink *s, const char *text)
+{
+	(void)s;
+	(void)text;
+}
+
+static int
+no_event_id(struct sink *s, uint64_t seq, char ret[33])
+{
+	(void)s;
+	(void)seq;
+	(void)ret;
+	return 0;
+}
+
 static bool
 take_nothing(struct source *s, const struct record *r, const struct position *at)
 {
@@ -102,7 +118,7 @@ try_sink(struct probe *p, struct trial *t, const struct conf *item)
 	assert(kind != NULL);
 	t->is_sink = true;
 	t->sink = (struct sink){ .kind = kind, .name = conf_text(item, "name"), .agent_id = p->agent_id, .loop = p->loop, .http = p->http,
-		.owner = t, .answer = sink_answered, .stats = stat_make(STAT_SINK, conf_text(item, "name"), kind->name) };
+		.owner = t, .answer = sink_answered, .say = sink_said, .event_id = no_event_id, .stats = stat_make(STAT_SINK, conf_text(item, "name"), kind->name) };
 	buf_init(&t->batch.bytes, 64);
 	buf_puts(&t->batch.bytes, kind->open_bytes);
 	buf_puts(&t->batch.bytes, kind->close_bytes);

@@ -6,6 +6,7 @@
 #include "run/settings.h"
 
 #include <assert.h>
+#include <fnmatch.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -261,6 +262,31 @@ check_summaries(const struct conf *conf, struct problems *problems)
 	}
 }
 
+/* What a sink writes would come in again, and two writers of one file cut each other's lines. */
+static void
+check_files(const struct conf *conf, struct problems *problems)
+{
+	for (size_t i = 0; i < conf_blocks(conf, "sinks"); i++) {
+		const struct conf *sink = conf_block_at(conf, "sinks", i);
+		const char *path = strcmp(conf_text(sink, "type"), "file") == 0 ? conf_text(sink, "path") : NULL;
+
+		for (size_t j = 0; path != NULL && j < conf_blocks(conf, "sources"); j++) {
+			const struct conf *source = conf_block_at(conf, "sources", j);
+
+			for (size_t k = 0; strcmp(conf_text(source, "type"), "file") == 0 && k < conf_texts(source, "paths"); k++)
+				if (fnmatch(conf_text_at(source, "paths", k), path, FNM_PATHNAME) == 0)
+					conf_problem(sink, "path", problems, "%s is read by source %s, so its events would come in again; allowed: a file that no "
+					    "source reads", path, conf_text(source, "name"));
+		}
+		for (size_t j = 0; path != NULL && j < i; j++) {
+			const struct conf *other = conf_block_at(conf, "sinks", j);
+
+			if (strcmp(conf_text(other, "type"), "file") == 0 && strcmp(conf_text(other, "path"), path) == 0)
+				conf_problem(sink, "path", problems, "%s is written by sink %s already; allowed: a file of its own", path, conf_text(other, "name"));
+		}
+	}
+}
+
 static void
 warn_not_yet(const struct conf *conf, struct problems *problems)
 {
@@ -287,6 +313,7 @@ check(struct conf **ret, struct conf *conf, struct problems *problems, size_t be
 	check_names(conf, "sinks", problems);
 	check_formats(conf, problems);
 	check_summaries(conf, problems);
+	check_files(conf, problems);
 	warn_not_yet(conf, problems);
 	if (problems->errors > before) {
 		err_set(err, ERR_CONFIG, "the configuration has %zu problems", problems->errors - before);

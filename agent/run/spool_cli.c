@@ -39,16 +39,7 @@ static int
 failed(const struct err *err)
 {
 	fprintf(stderr, "aispm-agent: %s\n", err->text);
-	switch (err->kind) {
-	case ERR_CONFIG:
-	case ERR_DENIED:
-		return EX_CONFIG;
-	case ERR_DATA:
-	case ERR_LOST:
-		return EX_DATAERR;
-	default:
-		return EX_IOERR;
-	}
+	return cli_exit_of(err, EX_DATAERR);
 }
 
 static int

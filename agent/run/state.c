@@ -66,7 +66,7 @@ state_lock(const char *state_dir, int *ret_fd, struct err *err)
 
 	if (state_path(state_dir, "lock", path, sizeof(path), err) != 0)
 		return -1;
-	fd = sys.open(path, O_RDWR | O_CREAT, 0600);
+	fd = sys.open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_set_sys(err, ERR_CONFIG, "agent.state_dir: cannot open %s", path);
 	for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; i++) {

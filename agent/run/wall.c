@@ -360,7 +360,7 @@ take_event(struct slice *left, struct event_list *into, struct err *err)
 	if (wire_get(slice_make(left->p + 4, n), e, err) != 0)
 		return -1;
 	class = event_text(e, F_EventClass);
-	if (!event_class_known(class) || event_class_is_finding(class))
+	if (event_class(class) < 0 || event_class_is_finding(class))
 		return err_set(err, ERR_LOST, "no class of a record");
 	*left = slice_make(left->p + 4 + n, left->n - 4 - n);
 	return 0;

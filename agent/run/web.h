@@ -9,9 +9,11 @@
 #define RUN_WEB_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include "base/slice.h"
 
 struct buf;
+struct detect_chart;
 struct conf;
 struct err;
 struct loop;
@@ -24,7 +26,7 @@ struct web_world {
 	bool			(*healthy)(void *arg, struct buf *why);
 	bool			(*ready)(void *arg, struct buf *why);
 	const struct conf	*(*conf)(void *arg);		/* the one in use */
-	void			(*charts)(void *arg, struct buf *json);	/* the detectors' busiest series, a JSON array, or nothing */
+	size_t			(*charts)(void *arg, struct detect_chart *ret);	/* the detectors' busiest series, at most DETECT_CHARTS */
 	void			*arg;
 };
 
@@ -38,6 +40,8 @@ void	web_close(struct web *);		/* NULL is fine */
 bool	health_ready(const struct conf *, struct buf *why);
 /* metrics.c: all counters; `open`: as OpenMetrics 1.0, else Prometheus text 0.0.4. */
 void	metrics_put(struct buf *out, bool open);
+/* page_chart.c: a series as a small picture with its words. */
+void	page_chart_put(struct buf *out, const struct detect_chart *, unsigned number);
 /* page.c: the whole page. */
 void	page_put(struct buf *out, const struct web_world *);
 

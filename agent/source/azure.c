@@ -64,7 +64,7 @@ tell_trouble(struct azure_source *a, const struct err *err)
 static void
 failed(struct azure_source *a, const struct err *err, uint64_t wait_ms)
 {
-	const bool refused = err->kind == ERR_DENIED || err->kind == ERR_CONFIG;
+	const bool refused = err->kind == ERR_DENIED || err->kind == ERR_CONFIG || err->kind == ERR_DATA;
 	const uint64_t backoff_ms = backoff_next_ms(&a->job->backoff);
 
 	if (a->probing) {
@@ -102,8 +102,10 @@ go_on(struct azure_source *a)
 		send_request(a);
 		return;
 	}
-	if (more == -1)
-		tell_trouble(a, &err);
+	if (more == -1) {			/* not read to its end, so it is not said to be */
+		failed(a, &err, a->job->every_ms);
+		return;
+	}
 	if (!azure_page_finish(a)) {
 		a->paused = true;
 		return;

@@ -228,6 +228,28 @@ file_restore(struct source *s, const struct position *at, struct err *err)
 	return file_place_restore(fs, at, err);
 }
 
+/* A pattern's directory, as far as no wildcard stands in it, must be there: else it is likely a slip of the pen. */
+static void
+look_for_dirs(struct file_source *fs)
+{
+	char dir[4096];
+
+	for (size_t i = 0; i < fs->npatterns; i++) {
+		size_t n = strcspn(fs->patterns[i], "*?[");
+
+		while (n > 1 && fs->patterns[i][n - 1] != '/')
+			n--;
+		if (n >= sizeof(dir))
+			continue;
+		memcpy(dir, fs->patterns[i], n);
+		dir[n > 1 ? n - 1 : n] = '\0';
+		if (access(dir, F_OK) != 0)
+			file_complain(fs, dir, "there is no such directory", "nothing can be read there until there is; check paths");
+	}
+	if (fs->nfiles == 0)
+		file_say(fs, false, "no file is there yet");
+}
+
 static int
 file_start(struct source *s, struct err *err)
 {
@@ -244,6 +266,7 @@ file_start(struct source *s, struct err *err)
 	file_place_expire(fs);
 	stat_set(s->stats, STAT_SOURCE_STREAMS, fs->nfiles);
 	file_watch_plan(fs);
+	look_for_dirs(fs);
 	kick(fs);
 	return 0;
 }

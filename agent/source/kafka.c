@@ -419,6 +419,8 @@ kafka_close(struct source *s)
 
 	if (ks == NULL)
 		return;
+	kafka_probe_close(ks->probe);
+	free(ks->probe_topics);
 	kafka_part_commit(ks, KAFKA_PARTING_MS);
 	kafka_group_close(ks);
 	kafka_client_join(&ks->reaper);
@@ -435,6 +437,30 @@ kafka_close(struct source *s)
 		rd_kafka_topic_partition_list_destroy(ks->topics);
 	free(ks);
 	s->priv = NULL;
+}
+
+static void
+probed(void *arg, const struct err *why)
+{
+	struct kafka_source *ks = arg;
+
+	ks->s->tell(ks->s, why);
+}
+
+static void
+kafka_probe(struct source *s)
+{
+	struct kafka_source *ks = s->priv;
+	struct err err = { 0 };
+
+	ks->probe_topics = calloc((size_t)ks->topics->cnt + 1, sizeof(*ks->probe_topics));
+	if (ks->probe_topics == NULL)
+		err_set(&err, ERR_AGAIN, "no memory for a probe");
+	for (int i = 0; ks->probe_topics != NULL && i < ks->topics->cnt; i++)
+		ks->probe_topics[i] = ks->topics->elems[i].topic;
+	if (ks->probe_topics == NULL || kafka_probe_open(&ks->probe, s->loop, ks->conf, ks->token, ks->probe_topics, (size_t)ks->topics->cnt,
+	    probed, ks, &err) != 0)
+		s->tell(s, &err);
 }
 
 static const struct conf_key kafka_keys[] = {
@@ -457,4 +483,5 @@ const struct source_kind source_kind_kafka = {
 	.safe = kafka_safe,
 	.drained = kafka_drained,
 	.close = kafka_close,
+	.probe = kafka_probe,
 };

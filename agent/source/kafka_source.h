@@ -17,6 +17,7 @@
 #include "model/record.h"
 #include "net/backoff.h"
 #include "net/kafka_client.h"
+#include "net/kafka_probe.h"
 
 struct conf;
 struct source;
@@ -63,6 +64,8 @@ struct kafka_source {
 	const struct conf	*conf;
 	rd_kafka_conf_t		*settings;
 	rd_kafka_topic_partition_list_t *topics;
+	struct kafka_probe	*probe;		/* check --online */
+	const char		**probe_topics;
 	struct kafka_token	*token;		/* or NULL: no `auth` */
 	rd_kafka_t		*rk;
 	rd_kafka_queue_t	*queue;

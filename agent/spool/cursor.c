@@ -341,3 +341,39 @@ spool_keep_cursors(struct spool *s, const char *const *names, size_t n,
 	pthread_mutex_unlock(&s->lock);
 	return rc;
 }
+
+uint64_t
+spool_least_other(const struct spool_reader *r)
+{
+	uint64_t least = UINT64_MAX;
+
+	pthread_mutex_lock(&r->spool->lock);
+	for (const struct cursor *c = r->spool->cursors; c != NULL; c = c->next)
+		if (c != r->cursor && c->seq < least)
+			least = c->seq;
+	pthread_mutex_unlock(&r->spool->lock);
+	return least;
+}
+
+bool
+spool_cursor_peek(const char *dir, const char *name, uint64_t *ret_seq)
+{
+	char path[4096], raw[2 * SLOT] = { 0 };
+	uint64_t generation, seq, best = 0;
+	bool any = false;
+	ssize_t n;
+	int fd;
+
+	if (!name_is_fine(name) || (size_t)snprintf(path, sizeof(path), "%s/cursors/%s", dir, name) >= sizeof(path) ||
+	    (fd = sys.open(path, O_RDONLY, 0)) < 0)
+		return false;
+	n = sys_pread_full(fd, raw, sizeof(raw), 0);
+	sys.close(fd);
+	for (int i = 0; i < 2; i++)
+		if (n >= (i + 1) * SLOT && slot_get(raw + i * SLOT, &generation, &seq) && (!any || generation > best)) {
+			best = generation;
+			*ret_seq = seq;
+			any = true;
+		}
+	return any;
+}

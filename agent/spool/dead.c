@@ -31,6 +31,7 @@
 struct dead {
 	char		dir[3900];
 	uint64_t	max_bytes, total_bytes;
+	uint64_t	letters;		/* put since it was opened */
 	uint64_t	first, last;		/* numbers of the oldest and newest file; 0: none */
 	int		fd;
 	uint64_t	at, synced_at;		/* size of the newest, and of it what is synced */
@@ -374,10 +375,7 @@ remove_oldest(struct dead *d)
 static void
 put_text(struct buf *b, struct slice s)
 {
-	char n[4];
-
-	put_le32(n, (uint32_t)s.n);
-	buf_put(b, n, 4);
+	buf_put_le32(b, (uint32_t)s.n);
 	buf_put_slice(b, s);
 }
 
@@ -436,6 +434,7 @@ put_locked(struct dead *d, const struct dead_letter *l, struct err *err)
 	}
 	d->at += d->letter.n;
 	d->total_bytes += d->letter.n;
+	d->letters++;
 	if (d->unsynced.n > UNSYNCED_BYTES)
 		(void)sync_letters(d, NULL);	/* the next one tells */
 	return 0;
@@ -470,6 +469,17 @@ dead_bytes(struct dead *d)
 
 	pthread_mutex_lock(&d->lock);
 	n = d->total_bytes;
+	pthread_mutex_unlock(&d->lock);
+	return n;
+}
+
+uint64_t
+dead_letters(struct dead *d)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&d->lock);
+	n = d->letters;
 	pthread_mutex_unlock(&d->lock);
 	return n;
 }

@@ -32,6 +32,7 @@ int	dead_put(struct dead *, const struct dead_letter *, struct err *);
 /* Nothing to do: no system call. After a failure the next call writes the letters again before it syncs. */
 int	dead_sync(struct dead *, struct err *);
 uint64_t dead_bytes(struct dead *);
+uint64_t dead_letters(struct dead *);		/* put since it was opened, from whichever thread */
 /* Reads a directory without a lock; damage is skipped and counted. */
 int	dead_each(const char *dir, int (*see)(void *arg, const struct dead_letter *), void *arg,
 	    uint64_t *ret_damaged, struct err *);

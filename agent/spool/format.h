@@ -45,6 +45,12 @@ struct group_head {
 
 void	segment_head_put(char out[SEGMENT_HEAD], const struct segment_head *);
 enum head_kind segment_head_get(const char in[SEGMENT_HEAD], struct segment_head *ret);
+/* All numbers of a segment are below it, by the one that follows. A segment without entries may begin behind that one's last seq. */
+static inline uint64_t
+segment_below(uint64_t first_seq, uint64_t next_after_seq)
+{
+	return next_after_seq + 1 > first_seq ? next_after_seq + 1 : first_seq;
+}
 /* Of an open file. -1: it cannot be read. */
 int	segment_head_read(int fd, struct segment_head *ret, enum head_kind *ret_kind, struct err *);
 uint32_t segment_seed(uint64_t spool_id);

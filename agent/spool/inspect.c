@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/sys.h"
@@ -109,8 +110,12 @@ static int
 look_all(struct look *l, const char *dir, struct err *err)
 {
 	struct survey y;
+	char path[4096];
 	int rc = survey_read(&y, dir, err);
 
+	/* A spool keeps one segment at least, or what is left of one, and its cursors. */
+	if (rc == 0 && y.n == 0 && ((size_t)snprintf(path, sizeof(path), "%s/cursors", dir) >= sizeof(path) || access(path, F_OK) != 0))
+		rc = err_set(err, ERR_DATA, "%s: is no spool (the state directory's folder spool is one)", dir);
 	for (size_t i = 0; rc == 0 && i < y.n; i++)
 		rc = look_segment(l, &y, i, err);
 	survey_free(&y);
@@ -185,6 +190,19 @@ spool_verify_print(const char *dir, bool json, struct err *err)
 	    (unsigned long long)l.entries, json ? (l.damaged == 0 ? "true" : "false") : l.damaged == 0 ? "sound" :
 	    "damaged, see above; aispm-agent spool repair");
 	return l.damaged == 0 ? 0 : 1;
+}
+
+bool
+spool_is_sound(const char *dir, struct err *err)
+{
+	struct look l = { .print = false };
+
+	if (look_all(&l, dir, err) != 0)
+		return false;
+	if (l.damaged > 0)
+		err_set(err, ERR_LOST, "%llu places of the spool are damaged; aispm-agent spool verify tells where, spool repair mends it",
+		    (unsigned long long)l.damaged);
+	return l.damaged == 0;
 }
 
 int

@@ -111,8 +111,11 @@ spool_add_segment(struct spool *s, const struct segment *segment, struct err *er
 		}
 	}
 	if (rc == 0) {
-		if (s->nsegments > 0)
-			s->segments[s->nsegments - 1].next_seq = segment->after_seq + 1;
+		if (s->nsegments > 0) {
+			struct segment *before = &s->segments[s->nsegments - 1];
+
+			before->next_seq = segment_below(before->first_seq, segment->after_seq);
+		}
 		s->segments[s->nsegments++] = *segment;
 		atomic_store(&s->first_seq, s->segments[0].first_seq);
 	}
@@ -171,7 +174,7 @@ has_room(struct spool *s, uint64_t n)
 static int
 write_segment(struct spool *s, const char *path, struct err *err)
 {
-	int fd = sys.open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	int fd = sys.open(path, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
 
 	if (fd < 0)
 		return err_set_sys(err, spool_error_kind(), "%s: cannot make", path);
@@ -443,7 +446,7 @@ spool_lock(const char *dir, int *ret_fd, struct err *err)
 	int fd, n;
 
 	snprintf(path, sizeof(path), "%s/lock", dir);
-	fd = sys.open(path, O_RDWR | O_CREAT, 0600);
+	fd = sys.open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_set_sys(err, ERR_CONFIG, "%s: cannot open", path);
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {

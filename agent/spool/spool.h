@@ -71,6 +71,9 @@ int	spool_seek(struct spool_reader *, uint64_t seq, struct err *);
 /* Everything up to seq is done. Saved within a second or at the latest before its segment goes. */
 int	spool_done(struct spool_reader *, uint64_t seq, struct err *);
 uint64_t spool_reader_cursor(const struct spool_reader *);
+uint64_t spool_least_other(const struct spool_reader *);	/* the least of all other cursors; UINT64_MAX: there is none */
+/* What a cursor on disk says, without a lock; false: there is none by that name. */
+bool	spool_cursor_peek(const char *dir, const char *name, uint64_t *ret_seq);
 /* Saves what is due and frees segments that all cursors have passed; the writer's thread calls it now and then.
  * Returns the bytes freed. */
 int	spool_tend(struct spool *, uint64_t *ret_freed, struct err *);
@@ -82,6 +85,8 @@ int	spool_keep_cursors(struct spool *, const char *const *names, size_t n,
 int	spool_stat_print(const char *dir, bool json, struct err *);
 /* 0 sound; 1 damage was found and printed. */
 int	spool_verify_print(const char *dir, bool json, struct err *);
+/* False: it is not, or cannot be read; err says which. */
+bool	spool_is_sound(const char *dir, struct err *);
 /* Cuts what is damaged, each range into a file of its own with .bad in its name; prints what it did. Takes the lock. */
 int	spool_repair_print(const char *dir, struct err *);
 int	spool_dump(const char *dir, uint64_t from_seq,

@@ -76,7 +76,7 @@ learn_id(struct survey *y)
 			y->v[i].head = (struct segment_head){ .first_seq = y->v[i].head.first_seq,
 				.after_seq = y->v[i].head.first_seq - 1, .seed = segment_seed(y->spool_id) };
 	for (size_t i = 0; i < y->n; i++)
-		y->v[i].below_seq = i + 1 < y->n ? y->v[i + 1].head.after_seq + 1 : SEQ_LIMIT;
+		y->v[i].below_seq = i + 1 < y->n ? segment_below(y->v[i].head.first_seq, y->v[i + 1].head.after_seq) : SEQ_LIMIT;
 }
 
 static int

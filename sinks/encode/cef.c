@@ -218,6 +218,5 @@ encode(const struct event *e, struct buf *out, struct err *err)
 
 const struct encoder encoder_cef = {
 	.name = "cef",
-	.content_type = "text/plain",
 	.encode = encode,
 };

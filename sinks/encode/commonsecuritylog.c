@@ -194,6 +194,5 @@ encode(const struct event *e, struct buf *out, struct err *err)
 
 const struct encoder encoder_commonsecuritylog = {
 	.name = "commonsecuritylog",
-	.content_type = "application/json",
 	.encode = encode,
 };

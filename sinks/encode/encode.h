@@ -20,7 +20,6 @@ struct err;
 
 struct encoder {
 	const char	*name;
-	const char	*content_type;
 	int	(*encode)(const struct event *, struct buf *out, struct err *);	/* appends one event, no line end */
 };
 

@@ -55,6 +55,5 @@ encode(const struct event *e, struct buf *out, struct err *err)
 
 const struct encoder encoder_json = {
 	.name = "json",
-	.content_type = "application/json",
 	.encode = encode,
 };

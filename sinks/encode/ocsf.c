@@ -229,6 +229,5 @@ encode(const struct event *e, struct buf *out, struct err *err)
 
 const struct encoder encoder_ocsf = {
 	.name = "ocsf",
-	.content_type = "application/json",
 	.encode = encode,
 };

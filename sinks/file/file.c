@@ -348,7 +348,6 @@ const struct sink_kind sink_kind_file = {
 	.between_bytes = "\n",
 	.close_bytes = "\n",
 	.max_bytes = 4 << 20,
-	.max_entry_bytes = 4 << 20,
 	.max_entries = 20000,
 	.max_in_flight = 1,
 	.keys = file_keys,

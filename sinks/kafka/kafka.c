@@ -114,9 +114,32 @@ kafka_sink_settings(struct kafka_sink *k, struct err *err)
 /* ---- the contract ----------------------------------------------------------------------- */
 
 static void
+probed(void *arg, const struct err *why)
+{
+	struct kafka_sink *k = arg;
+	const bool held = why != NULL && (why->kind == ERR_DENIED || why->kind == ERR_CONFIG);
+
+	sink_answer(k->sink, k->batch, why == NULL ? SINK_DELIVERED : held ? SINK_HELD : SINK_LATER, 0, why);
+}
+
+/* No transaction is begun: that would fence the agent that runs. */
+static void
+probe(struct kafka_sink *k, const struct batch *b)
+{
+	struct err err = { 0 };
+
+	k->batch = b;
+	if (kafka_probe_open(&k->probe, k->sink->loop, k->conf, k->token, (const char *const *)&k->topic, 1, probed, k, &err) != 0)
+		probed(k, &err);
+}
+
+static void
 kafka_put(struct sink *s, const struct batch *b)
 {
-	kafka_produce(s->priv, b);
+	if (b->n == 0)
+		probe(s->priv, b);
+	else
+		kafka_produce(s->priv, b);
 }
 
 static void
@@ -137,6 +160,7 @@ kafka_close(struct sink *s)
 
 	if (k == NULL)
 		return;
+	kafka_probe_close(k->probe);
 	kafka_produce_close(k);
 	kafka_token_close(k->token);
 	loop_unwatch(k->watch);
@@ -230,7 +254,6 @@ const struct sink_kind sink_kind_kafka = {
 	.between_bytes = "\n",
 	.close_bytes = "",
 	.max_bytes = 4000000,		/* a transaction has its price */
-	.max_entry_bytes = 1000000,
 	.max_entries = 20000,
 	.max_in_flight = 1,		/* a batch that comes again must not fall behind a later one: order is promised */
 	.keys = kafka_keys,

@@ -18,6 +18,7 @@
 
 #include "base/err.h"
 #include "net/kafka_client.h"
+#include "net/kafka_probe.h"
 #include "sinks/batch.h"
 #include "sinks/kafka/acked.h"
 #include "sinks/sink.h"
@@ -86,6 +87,7 @@ struct kafka_sink {
 	uint64_t		 transaction_ms;
 
 	struct kafka_token	*token;		/* or NULL: no `auth` */
+	struct kafka_probe	*probe;		/* check --online */
 	struct kafka_ear	 ear;
 	rd_kafka_t		*rk, *reader;
 	rd_kafka_topic_t	*rkt;		/* its partitions are asked for as soon as it is made */

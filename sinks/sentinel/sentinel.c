@@ -446,7 +446,6 @@ const struct sink_kind sink_kind_sentinel = {
 	.between_bytes = ",",
 	.close_bytes = "]",
 	.max_bytes = MAX_BYTES,
-	.max_entry_bytes = MAX_BYTES - 2,
 	.max_entries = 10000,
 	.max_in_flight = MAX_POSTS,
 	.keys = sentinel_keys,

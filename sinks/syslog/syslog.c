@@ -316,7 +316,6 @@ const struct sink_kind sink_kind_syslog = {
 	.between_bytes = "\n",
 	.close_bytes = "",
 	.max_bytes = BATCH_BYTES,
-	.max_entry_bytes = BATCH_BYTES,
 	.max_entries = 5000,
 	.max_in_flight = 1,
 	.keys = syslog_keys,

@@ -73,7 +73,7 @@ make_dir(void)
 
 	if (dir[0] != '\0')
 		return;
-	snprintf(dir, sizeof(dir), "/tmp/aispm-fuzz-spool-XXXXXX");
+	snprintf(dir, sizeof(dir), "%s/aispm-fuzz-spool-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	assert(mkdtemp(dir) != NULL);
 	snprintf(path, sizeof(path), "%s/cursors", dir);
 	assert(mkdir(path, 0700) == 0 && atexit(remove_dir) == 0);

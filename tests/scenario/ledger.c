@@ -16,6 +16,7 @@
 #include "base/json.h"
 #include "site.h"
 #include "spool/dead.h"
+#include "spool/spool.h"
 #include "tests/unit/far_side.h"
 
 #define BODY_BYTES	(64u << 20)
@@ -63,19 +64,6 @@ ledger_add(struct ledger *l, const char *path, bool broken)
 		abort();
 	l->v[++l->n] = (struct ledger_record){ .stream = stream_of(l, path), .broken = broken, .written = true };
 	return l->n;
-}
-
-void
-ledger_rotated(struct ledger *l, const char *path, bool perishable)
-{
-	uint32_t stream = stream_of(l, path);
-
-	for (unsigned n = 1; perishable && n <= l->n; n++)
-		if (l->v[n].stream == stream)
-			l->v[n].perishable = true;
-	for (size_t i = 0; i < l->nfiles; i++)
-		if (strcmp(l->files[i].path, path) == 0)
-			l->files[i].stream = ++l->nstreams;
 }
 
 void
@@ -288,6 +276,44 @@ account_dead(struct account *a, struct site *s, const char *words, size_t *ret_n
 	snprintf(path, sizeof(path), "%s/dead", s->state_dir);
 	(void)dead_each(path, see_letter, &k, &damaged, &err);
 	*ret_n = k.n;
+}
+
+/* ---- rotation ---------------------------------------------------------------------------- */
+
+struct taken {
+	const struct ledger	*l;
+	bool			*v;
+};
+
+static int
+see_entry(void *arg, uint64_t seq, struct slice entry)
+{
+	struct taken *k = arg;
+
+	(void)seq;
+	k->v[number_in(entry, k->l)] = true;
+	return 0;
+}
+
+void
+ledger_rotated(struct site *s, const char *path, bool gone)
+{
+	struct ledger *l = &s->ledger;
+	struct taken k = { l, must(calloc(l->n + 1, sizeof(*k.v))) };
+	uint32_t stream = stream_of(l, path);
+	char spool[256];
+	struct err err;
+
+	snprintf(spool, sizeof(spool), "%s/spool", s->state_dir);
+	if (gone)
+		(void)spool_dump(spool, 0, see_entry, &k, &err);
+	for (unsigned n = 1; gone && n <= l->n; n++)
+		if (l->v[n].stream == stream)
+			l->v[n].perishable = !k.v[n];
+	for (size_t i = 0; i < l->nfiles; i++)
+		if (strcmp(l->files[i].path, path) == 0)
+			l->files[i].stream = ++l->nstreams;
+	free(k.v);
 }
 
 /* ---- promises --------------------------------------------------------------------------- */

@@ -20,7 +20,7 @@ struct ledger_record {
 	uint32_t	stream;
 	bool		written;	/* whole, with its newline */
 	bool		broken;		/* no JSON: belongs into the dead letter */
-	bool		perishable;	/* its file was truncated, or went where no source looks: what was not read by then may be lost */
+	bool		perishable;	/* its file was truncated, or went where no source looks, before it was in the spool */
 	bool		refused;	/* the server takes no body with it: may be in the dead letter of its sink */
 };
 
@@ -49,8 +49,8 @@ void	ledger_init(struct ledger *);
 void	ledger_fini(struct ledger *);
 /* The next number, for a record that is appended to this path. */
 unsigned ledger_add(struct ledger *, const char *path, bool broken);
-/* What comes next to this path is another stream. */
-void	ledger_rotated(struct ledger *, const char *path, bool perishable);
+/* What comes next to this path is another stream. `gone`: nobody can read any more what was in it. */
+void	ledger_rotated(struct site *, const char *path, bool gone);
 void	ledger_sink(struct ledger *, const char *name);
 void	ledger_forget(struct ledger *, size_t from, size_t to);
 

@@ -30,7 +30,6 @@
 #include "tests/unit/far_side.h"
 
 #define NOW_MS		UINT64_C(1769860800000)		/* 2026-01-31T12:00:00Z */
-#define REAL_LIMIT_MS	30000
 #define TURNS_MOST	100000
 #define ENTRY_BYTES	(4u << 20)
 #define OFFSET_AT	28			/* in a position of source `file`: file_place.c */
@@ -376,15 +375,6 @@ out:
 
 /* ---- turning ------------------------------------------------------------------------------ */
 
-static uint64_t
-real_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 static int
 turn(struct site *s, int wait_ms)
 {
@@ -411,7 +401,7 @@ is_busy(struct site *s)
 bool
 site_settle(struct site *s)
 {
-	uint64_t until_ms = real_ms() + REAL_LIMIT_MS;
+	uint64_t until_ms = far_side_real_ms() + FAR_SIDE_PATIENCE_MS;
 	unsigned quiet = 0, turns = 0;
 	bool busy = false;
 
@@ -422,8 +412,8 @@ site_settle(struct site *s)
 		quiet = n == 0 && !busy ? quiet + 1 : 0;
 		if (n > 0 && ++turns > TURNS_MOST)
 			snprintf(s->flaw, sizeof(s->flaw), "the agent turns without an end and without time passing");
-		if (real_ms() > until_ms)
-			snprintf(s->flaw, sizeof(s->flaw), "the agent waits for an answer that does not come (%d s)", REAL_LIMIT_MS / 1000);
+		if (far_side_real_ms() > until_ms)
+			snprintf(s->flaw, sizeof(s->flaw), "the agent waits for an answer that does not come (%d s)", FAR_SIDE_PATIENCE_MS / 1000);
 	}
 	return s->flaw[0] == '\0';
 }
@@ -431,7 +421,7 @@ site_settle(struct site *s)
 bool
 site_pass(struct site *s, uint64_t ms)
 {
-	uint64_t step = ms <= 2000 ? 10 : ms <= 120000 ? 100 : ms <= 7200000 ? 1000 : 10000;
+	uint64_t step = ms <= 2000 ? 10 : ms <= 120000 ? 100 : ms <= 3600000 ? 2000 : 10000;
 
 	if (!site_settle(s))
 		return false;

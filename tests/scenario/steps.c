@@ -359,7 +359,7 @@ do_rename(struct site *s, const struct step *p, char say[512])
 	char *from = site_expand(s, p->args[0]), *to = site_expand(s, p->args[1]);
 	bool good = rename(from, to) == 0;
 
-	ledger_rotated(&s->ledger, p->args[0], !site_is_read(s, to));
+	ledger_rotated(s, p->args[0], !site_is_read(s, to));
 	free(from);
 	free(to);
 	return good || world("rename", say);
@@ -377,7 +377,7 @@ do_copytruncate(struct site *s, const struct step *p, char say[512])
 	good = buf_read_file(&b, from, &err) == 0 && append_bytes(s, p->args[1], b.p, b.n, say) && truncate(from, 0) == 0;
 	buf_fini(&b);
 	free(from);
-	ledger_rotated(&s->ledger, p->args[0], true);
+	ledger_rotated(s, p->args[0], true);
 	return good || world("copytruncate", say);
 }
 
@@ -391,7 +391,7 @@ do_remove(struct site *s, const struct step *p, char say[512])
 	snprintf(gone, sizeof(gone), "%.400s.removed%u", path, s->nremoved++);
 	good = (out ? rename(path, gone) : unlink(path)) == 0;
 	free(path);
-	ledger_rotated(&s->ledger, p->args[0], true);
+	ledger_rotated(s, p->args[0], true);
 	return good || world("remove", say);
 }
 

@@ -4,7 +4,9 @@ import http.server
 import json
 import os
 import pathlib
+import random
 import signal
+import socket
 import ssl
 import subprocess
 import threading
@@ -154,8 +156,17 @@ class Site:
     def run(self, *args, timeout=60, stdin=None):
         return subprocess.run([AGENT, *args], env=self.env, capture_output=True, text=True, timeout=timeout, input=stdin)
 
-    def once(self, timeout=60, limit="30s"):
+    def once(self, timeout=120, limit="60s"):
         return self.run("run", "-c", str(self.conf), "--once", "--timeout", limit, timeout=timeout)
+
+    def once_in_vain(self, seen):
+        """--once where a sink cannot deliver: ends by its time limit, which is raised until `seen`, since a busy machine is slow."""
+        for limit in (3, 12, 48):
+            done = self.once(limit=f"{limit}s", timeout=limit + 60)
+            if done.returncode != 69 or seen(done):
+                break
+        assert done.returncode == 69 and seen(done), done.stderr
+        return done
 
     def start(self):
         return subprocess.Popen([AGENT, "run", "-c", str(self.conf)], env=self.env, stdout=subprocess.DEVNULL,
@@ -168,7 +179,18 @@ class Site:
         return [json.loads(line) for line in self.out.read_text().splitlines()] if self.out.exists() else []
 
 
-def wait_for(what, seconds=20, every=0.05):
+def free_port():
+    """Below the ephemeral ones, or a client might sit on it before its server does."""
+    while True:
+        port = random.randrange(20000, 32000)
+        try:
+            with socket.create_server(("127.0.0.1", port)):
+                return port
+        except OSError:
+            continue
+
+
+def wait_for(what, seconds=60, every=0.05):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         got = what()

@@ -1,6 +1,5 @@
 """A real Kafka broker for the tests: one KRaft node on loopback, its jars by Maven, with a listener for each way to log in."""
 import json
-import random
 import signal
 import socket
 import struct
@@ -12,20 +11,9 @@ import uuid
 import confluent_kafka
 import confluent_kafka.admin
 
-from conftest import wait_for
+from conftest import free_port, wait_for
 
 PASSWORD = "broker-secret-word"
-
-
-def free_port():
-    """Below the ephemeral ones, or a client might sit on it while a broker restarts."""
-    while True:
-        port = random.randrange(20000, 32000)
-        try:
-            with socket.create_server(("127.0.0.1", port)):
-                return port
-        except OSError:
-            continue
 
 
 def openssl(*args):
@@ -114,7 +102,7 @@ log.dirs={path}/logs
                 return self.admin.list_topics(timeout=2)
             except confluent_kafka.KafkaException:
                 return None
-        wait_for(up, seconds=60, every=0.2)
+        wait_for(up, every=0.2)
 
     def stop(self, how=signal.SIGTERM):
         self.process.send_signal(how)
@@ -143,11 +131,11 @@ log.dirs={path}/logs
             p.poll(0)
         assert p.flush(60) == 0
 
-    def read(self, topic, seconds=30, isolation="read_committed"):
+    def read(self, topic, seconds=60, isolation="read_committed"):
         """(partition, event) of everything in the topic, in the order of its partitions."""
         c = confluent_kafka.Consumer({"bootstrap.servers": self.address, "group.id": uuid.uuid4().hex, "fetch.wait.max.ms": 50,
                                       "auto.offset.reset": "earliest", "enable.partition.eof": True, "isolation.level": isolation})
-        parts = list(c.list_topics(topic, 10).topics[topic].partitions)
+        parts = list(c.list_topics(topic, 60).topics[topic].partitions)
         c.assign([confluent_kafka.TopicPartition(topic, p, 0) for p in parts])
         got, ended, end = [], set(), time.monotonic() + seconds
         while len(ended) < len(parts) and time.monotonic() < end:
@@ -165,7 +153,7 @@ log.dirs={path}/logs
     def committed(self, group, topic, partition=0):
         """(offset, metadata) that a group has committed."""
         c = confluent_kafka.Consumer({"bootstrap.servers": self.address, "group.id": group})
-        tp = c.committed([confluent_kafka.TopicPartition(topic, partition)], timeout=10)[0]
+        tp = c.committed([confluent_kafka.TopicPartition(topic, partition)], timeout=60)[0]
         c.close()
         return tp.offset, tp.metadata
 

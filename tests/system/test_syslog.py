@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from conftest import record, wait_for
+from conftest import free_port, record, wait_for
 
 
 class Receiver:
@@ -17,7 +17,7 @@ class Receiver:
     def __init__(self, family=socket.AF_INET, address=("127.0.0.1", 0), context=None, limit=None, reading=True):
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096 if not reading else 1 << 20)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096 if limit or not reading else 1 << 20)
         self.socket.bind(address)
         self.socket.listen(8)
         self.address = self.socket.getsockname()
@@ -159,8 +159,7 @@ def test_a_certificate_for_another_name_or_of_a_stranger_holds_the_sink(site, re
     for target, more in ((f"tls://127.0.0.1:{far.port}", f", tls: {{ca_file: {ca}}}"), (f"tls://localhost:{far.port}", "")):
         site.configure(sink(target, more))
         site.append([record(1)])
-        done = site.once(limit="2s")
-        assert done.returncode == 69 and "sink held" in done.stderr
+        site.once_in_vain(lambda done: "sink held" in done.stderr)
     assert not any(far.streams)
 
 
@@ -203,9 +202,9 @@ def test_what_a_receiver_does_not_take_is_kept_until_it_does(site, receiver, run
     site.append([record(n) for n in range(50)])
     wait_for(lambda: "sink not ready" in site.log())
     back = receiver(address=("127.0.0.1", port))
-    wait_for(lambda: len(back.lines()) == 50, seconds=40)
+    wait_for(lambda: len(back.lines()) == 50)
     agent.send_signal(signal.SIGTERM)
-    assert agent.wait(timeout=20) == 0
+    assert agent.wait(timeout=60) == 0
 
 
 def test_a_receiver_that_reads_nothing_is_not_taken_for_one_that_has(site, receiver):
@@ -259,9 +258,7 @@ def test_check_refuses_a_target_that_is_none(site, target):
 @pytest.mark.skipif(shutil.which("rsyslogd") is None, reason="no rsyslogd here, which is what feeds AMA")
 @pytest.mark.parametrize("framing", ["newline", "octet-counting"])
 def test_rsyslog_as_ama_reads_it_gives_back_each_line_of_cef(site, tmp_path, framing):
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
+    port = free_port()
     # the template is the one that AMA's own drop-in for rsyslog forwards by
     (tmp_path / "r.conf").write_text(f'''
 global(maxMessageSize="64k" workDirectory="{tmp_path}")
@@ -285,4 +282,4 @@ action(type="omfile" file="{tmp_path}/got" template="ama")
         assert ["CEF:" + g for g in got] == (tmp_path / "cef").read_text().splitlines()
     finally:
         daemon.send_signal(signal.SIGTERM)
-        daemon.wait(timeout=20)
+        daemon.wait(timeout=60)

@@ -1,24 +1,30 @@
 """Metrics, health and the status page: what they say, to whom, and what they never show."""
+import functools
 import html.parser
 import http.client
 import shutil
-import socket
 import subprocess
 
 import pytest
 
-from conftest import record, wait_for
+from conftest import free_port, record, wait_for
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def ask(port, path, method="GET", headers=None, body=None):
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        c.request(method, path, body=body, headers=headers or {})
+        r = c.getresponse()
+        return r.status, dict(r.getheaders()), r.read().decode()
+    except ConnectionRefusedError:
+        return None, {}, ""
+    finally:
+        c.close()
 
 
 @pytest.fixture
 def page(site, running):
-    """An agent with a page; ask(path, headers) gives (status, headers, body)."""
+    """An agent with a page; page(path, method, headers, body) gives (status, headers, body)."""
     port = free_port()
     site.configure(site.file_sink(), "{name: nowhere, type: file, path: /nonexistent/x, batch: {max_wait: 50ms}}")
     site.conf.write_text(site.conf.read_text().replace("agent: {", f"agent: {{http: \"127.0.0.1:{port}\", ")
@@ -26,19 +32,8 @@ def page(site, running):
     site.append([record(n) for n in range(20)] + ["not json at all <script>alert(1)</script> top-secret-prompt"])
     running()
 
-    def ask(path, method="GET", headers=None, body=None):
-        c = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-        try:
-            c.request(method, path, body=body, headers=headers or {})
-            r = c.getresponse()
-            return r.status, dict(r.getheaders()), r.read().decode()
-        except ConnectionRefusedError:
-            return None, {}, ""
-        finally:
-            c.close()
-
-    wait_for(lambda: 'aispm_sink_delivered_events_total{sink="disk",type="file"} 20' in ask("/metrics")[2])
-    return ask
+    wait_for(lambda: 'aispm_sink_delivered_events_total{sink="disk",type="file"} 20' in ask(port, "/metrics")[2])
+    return functools.partial(ask, port)
 
 
 def test_metrics_are_silent_under_promtool_in_both_forms(page):
@@ -55,8 +50,20 @@ def test_metrics_are_silent_under_promtool_in_both_forms(page):
 
 def test_health_and_readiness_are_apart(page):
     assert page("/healthz")[0] == 200
-    assert page("/readyz")[0] in (200, 503)     # a sink that waits may become one that is held
+    assert page("/readyz")[0] == 200            # a sink that waits is no reason
     assert page("/nowhere")[0] == 404
+
+
+def test_a_sink_that_is_held_makes_the_agent_unready_and_leaves_it_healthy(site, far, running):
+    port = free_port()
+    far.decide = lambda rows: 403
+    site.configure(site.sentinel_sink(far))
+    site.conf.write_text(site.conf.read_text().replace("agent: {", f"agent: {{http: \"127.0.0.1:{port}\", "))
+    site.append([record(1)])
+    running()
+    wait_for(lambda: ask(port, "/readyz")[0] == 503)
+    assert ask(port, "/readyz")[2] == "sink sentinel is held\n"
+    assert ask(port, "/healthz")[0] == 200
 
 
 class Outline(html.parser.HTMLParser):
@@ -82,6 +89,18 @@ def test_the_page_is_readable_without_scripts_and_shows_nothing_of_records(page)
     for words in ("Sources", "Detectors", "Spool", "Sinks", "Posture", "nowhere", "waiting", "prefers-color-scheme"):
         assert words in body
     assert "top-secret-prompt" not in body and "user-" not in body
+
+
+def test_the_busiest_series_are_drawn_and_told_in_words(site, running):
+    port = free_port()
+    site.configure(site.file_sink())
+    site.conf.write_text(site.conf.read_text().replace("agent: {", f"agent: {{http: \"127.0.0.1:{port}\", "))
+    site.append([record(n) for n in range(0, 3600, 2)])
+    running()
+
+    body = wait_for(lambda: (b := ask(port, "/")[2]).count("<svg") >= 2 and b)
+    assert "<b>contoso</b>: 30 requests in the newest window" in body and "deployment chat of contoso" in body
+    assert body.count("<figcaption id=chart") == body.count("aria-labelledby=chart") == body.count("<svg")
 
 
 def test_only_reading_from_this_machine_is_answered(page):

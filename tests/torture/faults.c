@@ -230,17 +230,6 @@ f_pwrite(int fd, const void *p, size_t n, off_t at)
 	END(rc);
 }
 
-static ssize_t
-f_pwritev(int fd, const struct iovec *v, int n, off_t at)
-{
-	ssize_t rc;
-	BEGIN(WRITES, "pwritev", fd, NULL, -1)
-	rc = real.pwritev(fd, v, how == 1 && n > 1 ? n / 2 : n, at);
-	END(rc);
-plain:
-	return real.pwritev(fd, v, n, at);
-}
-
 static int
 sync_by(int (*by)(int), const char *call, int fd)
 {
@@ -400,7 +389,7 @@ faults_begin(struct site *s, enum fault kind, uint64_t at)
 	if (kind == FAULT_POWER)
 		disk_begin(s->dir);
 	sys = (struct sys){ .open = f_open, .close = f_close, .read = f_read, .pread = f_pread, .write = f_write, .pwrite = f_pwrite,
-		.pwritev = f_pwritev, .fsync = f_fsync, .fdatasync = f_fdatasync, .ftruncate = f_ftruncate, .rename = f_rename,
+		.fsync = f_fsync, .fdatasync = f_fdatasync, .ftruncate = f_ftruncate, .rename = f_rename,
 		.unlink = f_unlink, .fstat = f_fstat, .stat = f_stat, .mkdir = f_mkdir };
 }
 

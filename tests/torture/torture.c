@@ -33,8 +33,8 @@
 #endif
 
 #define SAMPLES		6
-#define DRAIN_MS	120000
-#define DRAINS		40		/* all in all more than an hour: a held sink knocks each 1 to 5 minutes */
+#define DRAIN_MS	150000
+#define DRAINS		30		/* all in all more than an hour: a held sink knocks each 1 to 5 minutes */
 #define TOLD		3		/* broken promises that are told of one row */
 
 static uint64_t samples = SAMPLES;	/* of each row: SAMPLES in the environment, or all by LONG=1 */

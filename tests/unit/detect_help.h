@@ -27,7 +27,7 @@
 struct finding {
 	int64_t	at_ms;
 	double	score;
-	char	id[33], type[64], severity[16], result[16], actor[128], target[256], message[1024], reason[1024], more[8192], old[4096], new[4096],
+	char	id[33], type[64], severity[16], result[16], actor[128], actor_name[128], target[256], message[1024], reason[1024], more[8192], old[4096], new[4096],
 		techniques[64];
 };
 
@@ -108,6 +108,7 @@ bench_see(struct bench *b, struct event *e)
 		KEEP(k->severity, event_text(f, F_EventSeverity));
 		KEEP(k->result, event_text(f, F_EventResult));
 		KEEP(k->actor, event_text(f, F_ActorUserId));
+		KEEP(k->actor_name, event_text(f, F_ActorUsername));
 		KEEP(k->target, event_text(f, F_TargetResourceId));
 		KEEP(k->message, event_text(f, F_EventMessage));
 		KEEP(k->reason, event_text(f, F_DetectorReason));
@@ -139,7 +140,7 @@ bench_first(const struct bench *b, const char *type)
 	for (size_t i = 0; i < b->nfound; i++)
 		print_message("found instead: %s: %s\n", b->found[i].type, b->found[i].message);
 	fail_msg("no %s", type);
-	return NULL;
+	abort();
 }
 
 static inline void

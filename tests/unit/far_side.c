@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
@@ -655,4 +656,13 @@ far_side_body(const struct far_side_request *r, struct buf *ret)
 		return gzip_decompress(body, ret, NULL) == 0;
 	buf_put_slice(ret, body);
 	return !ret->failed;
+}
+
+uint64_t
+far_side_real_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "base/buf.h"
 #include "base/slice.h"
 
@@ -52,6 +53,10 @@ size_t	far_side_stalled(struct far_side *);		/* how many are kept waiting just n
 void	far_side_refuse(struct far_side *, const char *words, int status);
 /* Queued answers are dropped and stalled requests released; standing ones and refusals stay. */
 void	far_side_forget_script(struct far_side *);
+
+/* Time that a held clock does not hold, and how much of it a test lets pass before it gives up: a busy machine is slow. */
+#define FAR_SIDE_PATIENCE_MS	60000
+uint64_t far_side_real_ms(void);
 
 /* Requests so far; each stays where it is until far_side_stop. */
 size_t	far_side_count(struct far_side *);

@@ -1,6 +1,7 @@
 /* test_access.c - the access detector: each behaviour is found, ordinary novelty is not, memory is exact, and strangers cannot blind it. */
 #include "detect_help.h"
 
+#include <math.h>
 #include <unistd.h>
 
 struct who {
@@ -25,6 +26,8 @@ static const struct who key = {
 	.more = "{\"CallerIpMasked\":\"192.0.2.***\"}",
 };
 
+static const char *named;		/* TargetResourceName of an operation, ActorUsername of a call */
+
 static void
 act(struct bench *b, const struct who *w, int64_t t_ms, const char *op, bool invoke, int status, const char *result)
 {
@@ -48,6 +51,7 @@ act(struct bench *b, const struct who *w, int64_t t_ms, const char *op, bool inv
 	event_set_text(&e, F_AdditionalFields, slice_of(w->more));
 	if (status > 0)
 		event_set_number(&e, F_HttpStatusCode, status);
+	event_set_text(&e, invoke ? F_ActorUsername : F_TargetResourceName, slice_of(named));
 	if (invoke) {
 		event_set_text(&e, F_AiModelName, slice_of(w->model));
 		event_set_number(&e, F_RequestCount, 1);
@@ -300,7 +304,7 @@ many_models_and_many_regions_are_found_and_a_gateway_is_not(void **state)
 {
 	static const char *const regions[] = { "eu-west-1", "eu-west-3", "sa-east-1", "ap-south-1" };
 	struct who w = bob;
-	char model[16];
+	char model[32];
 	struct bench b;
 
 	(void)state;
@@ -386,12 +390,14 @@ a_key_used_from_elsewhere_after_it_was_read_is_found(void **state)
 		.resource = "/SUBSCRIPTIONS/S/RESOURCEGROUPS/G/PROVIDERS/MICROSOFT.COGNITIVESERVICES/ACCOUNTS/CHAT", .account = "S" };
 	struct who w = key;
 	const struct finding *f;
+	char read[33];
 	struct bench b;
 
 	(void)state;
 	bench_open(&b, "access", "");
 	runs(&b, &key, 0, 3);
 	act(&b, &reader, NOON(3), "MICROSOFT.COGNITIVESERVICES/ACCOUNTS/LISTKEYS/ACTION", false, 200, "Success");
+	snprintf(read, sizeof(read), "%032llx", (unsigned long long)b.events);
 	call(&b, &key, NOON(3) + MINUTE);		/* the application, from where it always calls */
 	bench_is_quiet(&b);
 	w.more = "{\"CallerIpMasked\":\"91.240.118.***\"}";
@@ -399,6 +405,190 @@ a_key_used_from_elsewhere_after_it_was_read_is_found(void **state)
 	f = bench_first(&b, "access.key_after_listing");
 	assert_string_equal(f->severity, "High");
 	assert_non_null(strstr(f->reason, "\"mallory\""));
+	assert_string_equal(f->actor_name, "mallory");
+	assert_non_null(strstr(f->more, read));		/* the record that told of the reading */
+	bench_close(&b);
+}
+
+static void
+a_key_just_made_and_used_from_elsewhere_is_found(void **state)
+{
+	struct who admin = { .actor = "arn:aws:iam::1:user/admin", .ip = "203.0.113.9", .cloud = "AWS", .account = "1" };
+	struct who w = { .actor = "arn:aws:iam::1:user/BedrockAPIKey-1", .ip = "203.0.113.10", .cloud = "AWS", .account = "1", .region = "us-east-1", .model = "m1",
+		.more = "{\"AuthKind\":\"api_key\",\"EventSource\":\"bedrock.amazonaws.com\"}" };
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, "access", "");
+	named = "BedrockAPIKey-1";
+	act(&b, &admin, NOON(0), "CreateServiceSpecificCredential", false, 0, "Success");
+	call(&b, &w, NOON(0) + MINUTE);			/* where the maker is */
+	bench_is_quiet(&b);
+	w.ip = "91.240.118.4";
+	call(&b, &w, NOON(0) + 10 * MINUTE);
+	named = NULL;
+	bench_first(&b, "access.key_after_listing");
+	bench_close(&b);
+}
+
+/* A resource with its ordinary callers. */
+static const struct who app = {
+	.actor = "app-1", .type = "Application", .ip = "20.50.1.7", .agent = "azsdk-python/1.0", .cloud = "Azure", .resource = ACCOUNT, .account = "S", .region = "swedencentral",
+	.model = "gpt-4o",
+};
+
+static void
+weaken_and_grant(struct bench *b, int64_t t_ms)
+{
+	struct who w = { .actor = "admin", .ip = "20.50.1.9", .cloud = "Azure", .resource = ACCOUNT, .account = "S",
+		.more = "{\"RequestBody\":{\"properties\":{\"publicNetworkAccess\":\"Enabled\"}}}" };
+
+	act(b, &w, t_ms, "Microsoft.CognitiveServices/accounts/write", false, 200, "Success");
+	w.more = "{\"RequestBody\":{\"Properties\":{\"PrincipalId\":\"6f1e\",\"RoleDefinitionId\":\"/x/a97b\"}}}";
+	w.resource = ACCOUNT "/providers/Microsoft.Authorization/roleAssignments/1";
+	act(b, &w, t_ms + MINUTE, "Microsoft.Authorization/roleAssignments/write", false, 201, "Success");
+}
+
+static void
+a_new_caller_where_a_door_was_just_opened_is_found(void **state)
+{
+	struct who w = app;
+	const struct finding *f;
+	char granted[33], weakened[33];
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, "access", "");
+	runs(&b, &app, 0, 5);				/* the estate itself is still young */
+	w.actor = "6f1e";
+	w.ip = "185.220.101.4";
+	weaken_and_grant(&b, NOON(5));
+	snprintf(weakened, sizeof(weakened), "%032llx", (unsigned long long)b.events - 1);
+	snprintf(granted, sizeof(granted), "%032llx", (unsigned long long)b.events);
+	bench_restart(&b);
+	for (int i = 0; i < 300; i++)
+		call(&b, &w, NOON(5) + HOUR + i * SECOND / 2);
+	f = bench_first(&b, "access.new_caller");
+	assert_string_equal(f->severity, "High");
+	assert_string_equal(f->actor, "6f1e");
+	assert_non_null(strstr(f->message, "6f1e called InvokeModel on "));
+	assert_non_null(strstr(f->message, " for the first time from network 185.220.101.0/24, which nobody else here uses; "));
+	assert_non_null(strstr(f->message, "a role that was just granted to it by \"admin\""));
+	assert_non_null(strstr(f->message, "a resource whose protection was just weakened"));
+	assert_non_null(strstr(f->more, "\"chain\":[\"WEAKENED\"]"));
+	assert_non_null(strstr(f->more, granted));
+	assert_non_null(strstr(f->more, weakened));
+	assert_int_equal(bench_count(&b, "access.new_caller"), 1);
+	assert_true(fabs(f->score * 1000 - round(f->score * 1000)) < 1e-9);
+	bench_close(&b);
+}
+
+static void
+a_new_caller_without_an_open_door_is_ordinary(void **state)
+{
+	struct who w = app;
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, "access", "");
+	runs(&b, &app, 0, 10);
+	w.actor = "6f1e";
+	call(&b, &w, NOON(10));				/* from where others are */
+	w.actor = "7a2b";
+	w.ip = "185.220.101.4";
+	call(&b, &w, NOON(10));				/* from elsewhere, a call */
+	weaken_and_grant(&b, NOON(11));
+	for (int i = 0; i < 20; i++)
+		call(&b, &app, NOON(11) + HOUR + i * MINUTE);
+	w.actor = "8c3d";
+	call(&b, &w, NOON(13));				/* days later */
+	bench_is_quiet(&b);
+	bench_close(&b);
+}
+
+static void
+a_burst_of_a_new_caller_from_a_strange_network_is_found(void **state)
+{
+	struct who w = app;
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, "access", "");
+	runs(&b, &app, 0, 10);
+	w.actor = "9d4e";
+	for (int i = 0; i < 100; i++)
+		call(&b, &w, NOON(10) + i * SECOND);	/* a new job, where others are */
+	bench_is_quiet(&b);
+	w.actor = "7a2b";
+	w.ip = "185.220.101.4";
+	for (int i = 0; i < 100; i++)
+		call(&b, &w, NOON(10) + i * SECOND);
+	assert_non_null(strstr(bench_first(&b, "access.new_caller")->message, "many calls at once"));
+	b.nfound = 0;
+	w = app;
+	w.resource = ACCOUNT "2";
+	call(&b, &app, NOON(10));
+	weaken_and_grant(&b, NOON(11));
+	w.actor = "6f1e";
+	for (int i = 0; i < 100; i++)
+		call(&b, &w, NOON(11) + HOUR + i * SECOND);	/* from where others are, on a resource that nobody weakened, with a role of this hour */
+	assert_non_null(strstr(bench_first(&b, "access.new_caller")->message, "many calls at once"));
+	bench_close(&b);
+}
+
+static void
+an_alert_on_the_resource_makes_a_chain(void **state)
+{
+	struct who w = key;
+	struct event e;
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, "access", "");
+	runs(&b, &key, 0, 10);
+	event_init(&e);
+	event_set_text(&e, F_EventClass, SLICE("alert"));
+	event_set_number(&e, F_TimeGenerated, NOON(10));
+	event_set_text(&e, F_CloudProvider, SLICE("Azure"));
+	event_set_text(&e, F_TargetResourceId, SLICE(ACCOUNT));
+	bench_see(&b, &e);
+	w.more = "{\"CallerIpMasked\":\"91.240.118.***\"}";
+	call(&b, &w, NOON(10) + HOUR);
+	assert_string_equal(bench_first(&b, "access.new_network")->severity, "High");
+	assert_non_null(strstr(b.found[0].message, "A caller without a name (by key) called InvokeModel on "));
+	assert_non_null(strstr(b.found[0].message, "for the first time from network 91.240.118.0/24"));
+	assert_non_null(strstr(b.found[0].message, "a Defender alert"));
+	assert_non_null(strstr(b.found[0].more, "\"chain\":[\"ALERT\"]"));
+	bench_close(&b);
+}
+
+static void
+evidence_names_each_record_once(void **state)
+{
+	struct who w = robot;
+	const struct finding *f;
+	struct bench b;
+	size_t ids = 0;
+
+	(void)state;
+	bench_open(&b, "access", "");
+	runs(&b, &robot, 0, 10);
+	for (int i = 0; i < 4; i++) {
+		char model[16];
+
+		snprintf(model, sizeof(model), "m%d", i + 2);
+		w.model = model;
+		act(&b, &w, NOON(10) + i * SECOND, "InvokeModel", true, 400, "Failure");
+	}
+	f = bench_first(&b, "access.probing");
+	for (const char *p = f->more; (p = strstr(p, "\"0000")) != NULL; p += 33) {
+		char id[35];
+
+		snprintf(id, sizeof(id), "%.34s", p);
+		assert_null(strstr(p + 34, id));
+		ids++;
+	}
+	assert_int_equal(ids, 4);
 	bench_close(&b);
 }
 
@@ -835,6 +1025,12 @@ main(void)
 		cmocka_unit_test(a_night_call_of_a_day_worker_is_found_after_four_weeks),
 		cmocka_unit_test(a_dormant_caller_is_found_when_it_is_back),
 		cmocka_unit_test(a_key_used_from_elsewhere_after_it_was_read_is_found),
+		cmocka_unit_test(a_key_just_made_and_used_from_elsewhere_is_found),
+		cmocka_unit_test(a_new_caller_where_a_door_was_just_opened_is_found),
+		cmocka_unit_test(a_new_caller_without_an_open_door_is_ordinary),
+		cmocka_unit_test(a_burst_of_a_new_caller_from_a_strange_network_is_found),
+		cmocka_unit_test(an_alert_on_the_resource_makes_a_chain),
+		cmocka_unit_test(evidence_names_each_record_once),
 		cmocka_unit_test(a_call_without_the_usual_guardrail_is_found),
 		cmocka_unit_test(repeated_blocks_are_found),
 		cmocka_unit_test(calls_of_one_length_in_great_number_are_found),

@@ -4,7 +4,7 @@
 #define CHAT	"/subscriptions/S/resourceGroups/G/providers/Microsoft.CognitiveServices/accounts/chat"
 
 struct op {
-	const char	*cloud, *name, *target, *type, *result, *group, *body, *actor, *extra;
+	const char	*cloud, *name, *target, *type, *result, *group, *body, *actor, *extra, *ip;
 	int64_t		 t_ms;
 	int		 status;
 };
@@ -38,6 +38,7 @@ see(struct bench *b, struct op o)
 	event_set_text(&e, F_TargetResourceType, slice_of(o.type != NULL ? o.type : "azure_openai"));
 	event_set_text(&e, F_EventResult, slice_of(o.result != NULL ? o.result : "Success"));
 	event_set_text(&e, F_ActorUserId, slice_of(o.actor != NULL ? o.actor : "erin"));
+	event_set_text(&e, F_SrcIpAddr, slice_of(o.ip));
 	if (o.status > 0)
 		event_set_number(&e, F_HttpStatusCode, o.status);
 	event_set_text(&e, F_AdditionalFields, slice_of(more));
@@ -151,8 +152,15 @@ google_and_microsoft_365(void **state)
 	see(&b, (struct op){ .cloud = "GCP", .name = "SetIamPolicy", .target = "projects/p", .type = "other",
 	    .body = "{\"policy\":{\"bindings\":[{\"role\":\"roles/aiplatform.user\",\"members\":[\"allUsers\"]}]}}" });
 	assert_string_equal(last(&b)->severity, "Critical");
+	see(&b, (struct op){ .cloud = "GCP", .name = "SetIamPolicy", .target = "projects/q", .type = "other", .actor = "z",
+	    .extra = "\"PolicyDelta\":{\"bindingDeltas\":[{\"action\":\"REMOVE\",\"role\":\"roles/owner\",\"member\":\"user:x\"}]}" });
+	assert_string_equal(last(&b)->severity, "Medium");
+	see(&b, (struct op){ .cloud = "GCP", .name = "SetIamPolicy", .target = "projects/r", .type = "other", .actor = "y",
+	    .extra = "\"PolicyDelta\":{\"bindingDeltas\":[{\"action\":\"ADD\",\"role\":\"roles/owner\",\"member\":\"user:x\"}]}" });
+	assert_string_equal(last(&b)->severity, "High");
+	see(&b, (struct op){ .cloud = "GCP", .name = "v1.compute.instances.delete", .target = "projects/p/zones/z/instances/i", .type = "other" });
 	see(&b, (struct op){ .cloud = "GCP", .name = "google.cloud.aiplatform.v1.PredictionService.Predict", .type = "gcp_vertex_ai" });
-	assert_int_equal(b.nfound, 2);
+	assert_int_equal(b.nfound, 4);
 	see(&b, (struct op){ .cloud = "Microsoft365", .name = "BotUpdateOperation-BotAuthUpdate", .target = "bot", .type = "copilot_studio", .actor = "m" });
 	assert_string_equal(last(&b)->severity, "High");
 	bench_close(&b);
@@ -277,6 +285,34 @@ what_is_undone_within_minutes_is_said_to_be(void **state)
 }
 
 static void
+techniques_are_of_what_was_done_and_only_of_that(void **state)
+{
+	static const char *const write = "Microsoft.CognitiveServices/accounts/deployments/write", *const target = CHAT "/deployments/d",
+	    *const body = "{\"properties\":{\"model\":{\"name\":\"gpt-4o\"}}}";
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, "config", "");
+	see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/listKeys/action" });
+	assert_string_equal(last(&b)->techniques, "T1552.001");
+	see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/listKeys/action", .actor = "f", .result = "Failure", .status = 403 });
+	assert_string_equal(last(&b)->techniques, "");
+	see(&b, (struct op){ .name = write, .target = target, .body = body });
+	assert_string_equal(last(&b)->techniques, "T1525,AML.T0018,T1496");
+	see(&b, (struct op){ .name = write, .target = target, .body = body, .t_ms = MONDAY + 2 * DAY });
+	assert_string_equal(last(&b)->type, "config.deployment.unchanged");
+	assert_string_equal(last(&b)->severity, "Informational");
+	assert_string_equal(last(&b)->techniques, "");
+	see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/deployments/delete", .target = target, .t_ms = MONDAY + 4 * DAY });
+	assert_string_equal(last(&b)->techniques, "T1485,T1489");
+	see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/write", .t_ms = MONDAY + 8 * DAY,
+	    .body = "{\"properties\":{\"publicNetworkAccess\":\"Disabled\"}}" });
+	assert_string_equal(last(&b)->techniques, "");		/* it strengthens */
+	assert_true(last(&b)->score == 0.5);
+	bench_close(&b);
+}
+
+static void
 two_weakenings_in_a_day_make_a_chain(void **state)
 {
 	struct bench b;
@@ -290,6 +326,117 @@ two_weakenings_in_a_day_make_a_chain(void **state)
 	assert_non_null(strstr(last(&b)->more, "\"chain\":\"C3\""));
 	see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/listKeys/action", .actor = "other", .t_ms = MONDAY + 5 * DAY });
 	assert_string_equal(last(&b)->severity, "Medium");
+	bench_close(&b);
+}
+
+static void
+a_routine_reading_of_keys_is_said_once_and_then_once_a_day(void **state)
+{
+	static const char *const list = "Microsoft.CognitiveServices/accounts/listKeys/action";
+	struct bench b;
+	size_t medium = 0;
+
+	(void)state;
+	bench_open(&b, "config", "");
+	for (int h = 0; h < 5 * 24; h++) {
+		see(&b, (struct op){ .name = list, .t_ms = MONDAY + h * HOUR, .actor = "robot", .ip = "192.0.2.17" });
+		if (h == 50)
+			bench_restart(&b);
+	}
+	assert_int_equal(b.nfound, 5);
+	for (size_t i = 0; i < b.nfound; i++) {
+		medium += strcmp(b.found[i].severity, "Medium") == 0;
+		if (i > 0)
+			assert_string_equal(b.found[i].severity, "Informational");
+	}
+	assert_int_equal(medium, 1);
+	assert_non_null(strstr(b.found[0].message, "from 192.0.2.0/24"));
+	assert_non_null(strstr(b.found[1].more, "\"routine\":{\"count\":24,"));
+	assert_string_equal(b.found[1].techniques, "");
+	see(&b, (struct op){ .name = list, .t_ms = MONDAY + 5 * DAY, .actor = "eve", .ip = "192.0.2.17" });
+	assert_string_equal(last(&b)->severity, "Medium");		/* another actor */
+	see(&b, (struct op){ .name = list, .t_ms = MONDAY + 5 * DAY, .actor = "robot", .ip = "198.51.100.3" });
+	assert_string_equal(last(&b)->severity, "High");		/* the routine's own credential, elsewhere */
+	assert_non_null(strstr(last(&b)->message, "198.51.100.0/24, where this actor never did it before"));
+	see(&b, (struct op){ .name = list, .t_ms = MONDAY + 5 * DAY, .target = CHAT "2", .actor = "robot", .ip = "192.0.2.17" });
+	assert_string_equal(last(&b)->severity, "Medium");		/* other keys */
+	assert_int_equal(b.nfound, 8);
+	bench_close(&b);
+}
+
+static void
+a_message_tells_who_got_which_role_and_what_is_deployed(void **state)
+{
+	static const char *const role = "Microsoft.Authorization/roleAssignments/write", *const deploy = "Microsoft.CognitiveServices/accounts/deployments/write";
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, "config", "");
+	see(&b, (struct op){ .name = role, .target = CHAT "/providers/Microsoft.Authorization/roleAssignments/1", .body = "{\"Id\":\"1\",\"Properties\":{\"PrincipalId\":\"6f1e\","
+	    "\"PrincipalType\":\"ServicePrincipal\",\"RoleDefinitionId\":\"/providers/Microsoft.Authorization/roleDefinitions/5E0BD9BD-7b93-4f28-af87-19fc36ad61bd\"}}" });
+	assert_non_null(strstr(last(&b)->message, "erin granted the role Cognitive Services OpenAI User to principal 6f1e (ServicePrincipal) on chat"));
+	see(&b, (struct op){ .name = role, .target = CHAT "/providers/Microsoft.Authorization/roleAssignments/2", .result = "Failure", .status = 403,
+	    .body = "{\"properties\":{\"principalId\":\"7a\",\"roleDefinitionId\":\"/x/00000000-aaaa-bbbb-cccc-000000000000\"}}" });
+	assert_non_null(strstr(last(&b)->message, "tried to grant the role 00000000-aaaa-bbbb-cccc-000000000000 to principal 7a on chat: it was denied with status 403"));
+	see(&b, (struct op){ .name = "Microsoft.Authorization/roleAssignments/delete", .target = CHAT "/providers/Microsoft.Authorization/roleAssignments/1", .t_ms = MONDAY + HOUR });
+	assert_non_null(strstr(last(&b)->message, "took the role Cognitive Services OpenAI User from principal 6f1e"));
+	see(&b, (struct op){ .name = deploy, .target = CHAT "/deployments/d", .body = "{\"sku\":{\"name\":\"GlobalStandard\",\"capacity\":50},\"properties\":{\"model\":"
+	    "{\"name\":\"gpt-4o\",\"version\":\"2024-11-20\"},\"raiPolicyName\":\"Strict\"}}" });
+	assert_non_null(strstr(last(&b)->message, "model gpt-4o, version 2024-11-20, SKU GlobalStandard, capacity 50, content filter Strict"));
+	assert_null(strstr(last(&b)->message, "does not tell"));
+	see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/deployments/delete", .target = CHAT "/deployments/d", .t_ms = MONDAY + 3 * DAY });
+	assert_non_null(strstr(last(&b)->message, "deleted the model deployment of chat: it was model gpt-4o"));
+	see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/deployments/delete", .target = CHAT "/deployments/e", .t_ms = MONDAY + 6 * DAY });
+	assert_string_equal(last(&b)->message, "erin deleted the model deployment of chat");
+	assert_string_equal(last(&b)->reason, "model deployment deleted");
+	see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/encryptionScopes/write", .target = CHAT "/encryptionScopes/e", .t_ms = MONDAY + 9 * DAY,
+	    .body = "{\"properties\":{\"state\":\"Enabled\"}}" });
+	assert_non_null(strstr(last(&b)->message, "properties.state is \"Enabled\"; what it was before is not known"));
+	see(&b, (struct op){ .cloud = "GCP", .name = "google.cloud.aiplatform.v1.EndpointService.UndeployModel", .target = "projects/p/locations/l/endpoints/1", .type = "gcp_vertex_ai",
+	    .result = "Failure", .extra = "\"ErrorCode\":\"PERMISSION_DENIED\"", .t_ms = MONDAY + 9 * DAY });
+	assert_non_null(strstr(last(&b)->message, "it was denied (PERMISSION_DENIED)"));
+	bench_close(&b);
+}
+
+static void
+what_follows_a_weakening_within_a_day_is_raised_and_names_its_records(void **state)
+{
+	static const char *const filter = "Microsoft.CognitiveServices/accounts/raiPolicies/write", *const deploy = "Microsoft.CognitiveServices/accounts/deployments/write";
+	char id[33];
+	struct event e;
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, "config", "");
+	see(&b, (struct op){ .name = filter, .target = CHAT "/raiPolicies/Loose", .body = "{\"properties\":{\"contentFilters\":[{\"name\":\"hate\",\"blocking\":false}]}}" });
+	assert_string_equal(last(&b)->severity, "High");
+	snprintf(id, sizeof(id), "%032llx", (unsigned long long)b.events);
+	see(&b, (struct op){ .name = deploy, .target = CHAT "/deployments/d", .actor = "other", .t_ms = MONDAY + HOUR, .body = "{\"properties\":{\"raiPolicyName\":\"loose\"}}" });
+	assert_string_equal(last(&b)->severity, "High");
+	assert_non_null(strstr(last(&b)->message, "within a day after: content filter weakened"));
+	assert_null(strstr(last(&b)->message, "C1"));
+	assert_non_null(strstr(last(&b)->more, id));
+	see(&b, (struct op){ .name = deploy, .target = CHAT "/deployments/e", .actor = "other", .t_ms = MONDAY + HOUR, .body = "{\"properties\":{\"raiPolicyName\":\"Strict\"}}" });
+	assert_string_equal(last(&b)->severity, "Medium");
+	see(&b, (struct op){ .name = "Microsoft.Authorization/roleAssignments/write", .actor = "third", .t_ms = MONDAY + 2 * HOUR,
+	    .body = "{\"properties\":{\"principalId\":\"p\",\"roleDefinitionId\":\"/x/a97b65f3-24c7-4388-baec-2e87135dc908\"}}" });
+	assert_string_equal(last(&b)->severity, "High");
+	see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/deployments/delete", .target = "/subscriptions/S/resourceGroups/G/providers/Microsoft.CognitiveServices/accounts/x/deployments/d",
+	    .t_ms = MONDAY + 3 * HOUR });
+	assert_string_equal(last(&b)->severity, "High");	/* by who weakened */
+	see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/deployments/delete", .target = CHAT "/deployments/d", .actor = "fourth", .t_ms = MONDAY + 3 * DAY });
+	assert_string_equal(last(&b)->severity, "Medium");	/* days later */
+	event_init(&e);
+	event_set_text(&e, F_EventClass, SLICE("alert"));
+	event_set_number(&e, F_TimeGenerated, MONDAY + 10 * DAY);
+	event_set_text(&e, F_CloudProvider, SLICE("Azure"));
+	event_set_text(&e, F_TargetResourceId, SLICE(CHAT));
+	event_set_text(&e, F_TargetResourceName, SLICE("chat"));
+	event_set_text(&e, F_TargetResourceType, SLICE("azure_openai"));
+	bench_see(&b, &e);
+	see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/listKeys/action", .actor = "fifth", .t_ms = MONDAY + 10 * DAY + HOUR });
+	assert_string_equal(last(&b)->severity, "High");
+	assert_non_null(strstr(last(&b)->message, "within a day after: Defender alert"));
 	bench_close(&b);
 }
 
@@ -442,7 +589,11 @@ main(void)
 		cmocka_unit_test(what_never_ends_is_said_when_its_time_has_passed),
 		cmocka_unit_test(a_failed_attempt_is_said_as_failed_and_changes_no_state),
 		cmocka_unit_test(what_is_undone_within_minutes_is_said_to_be),
+		cmocka_unit_test(techniques_are_of_what_was_done_and_only_of_that),
 		cmocka_unit_test(two_weakenings_in_a_day_make_a_chain),
+		cmocka_unit_test(a_routine_reading_of_keys_is_said_once_and_then_once_a_day),
+		cmocka_unit_test(a_message_tells_who_got_which_role_and_what_is_deployed),
+		cmocka_unit_test(what_follows_a_weakening_within_a_day_is_raised_and_names_its_records),
 		cmocka_unit_test(inventory_tells_what_it_was),
 		cmocka_unit_test(a_restart_anywhere_gives_the_same_findings),
 		cmocka_unit_test(damaged_memory_is_refused),

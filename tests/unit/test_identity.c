@@ -108,7 +108,7 @@ static void
 get(struct world *w)
 {
 	token_get(w->token, got, w);
-	for (int i = 0; i < 2000 && w->answers == 0; i++)
+	for (int i = 0; i < 12000 && w->answers == 0; i++)
 		loop_turn(w->loop, 5);
 	assert_int_equal(w->answers, 1);
 }

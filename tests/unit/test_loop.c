@@ -444,10 +444,10 @@ real_time_wakes_a_sleeping_loop(void **state)
 	loop_timer_set(b->timer, 30);
 	while (b->fired == 0)
 		loop_turn(b->loop, -1);
-	assert_in_range(clock_mono_ms() - start_ms, 30, 5000);
+	assert_in_range(clock_mono_ms() - start_ms, 30, 60000);
 	start_ms = clock_mono_ms();
 	assert_int_equal(loop_turn(b->loop, 20), 0);
-	assert_in_range(clock_mono_ms() - start_ms, 19, 5000);
+	assert_in_range(clock_mono_ms() - start_ms, 19, 60000);
 }
 
 static void

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -67,21 +66,12 @@ remember(void *arg, const struct http_answer *a)
 	w->sent = a->sent;
 }
 
-static uint64_t
-real_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 static void
 turn_until(struct world *w, int answers)
 {
-	uint64_t until_ms = real_ms() + 10000;
+	uint64_t until_ms = far_side_real_ms() + FAR_SIDE_PATIENCE_MS;
 
-	while (w->answers < answers && real_ms() < until_ms)
+	while (w->answers < answers && far_side_real_ms() < until_ms)
 		loop_turn(w->loop, 20);
 	assert_int_equal(w->answers, answers);
 }
@@ -154,23 +144,6 @@ waits_double_up_to_the_limit_and_spread_over_the_upper_half(void **state)
 		assert_in_range(backoff_next_ms(&b), 100, 200);
 	}
 	assert_in_range(most, 2000, 3000);
-}
-
-static void
-jitter_stretches_by_a_tenth_at_most_and_never_shortens(void **state)
-{
-	bool stretched = false;
-
-	(void)state;
-	for (int i = 0; i < 200; i++) {
-		uint64_t ms = jitter_ms(1000);
-
-		assert_in_range(ms, 1000, 1100);
-		stretched = stretched || ms > 1000;
-	}
-	assert_true(stretched);
-	assert_int_equal(jitter_ms(0), 0);
-	assert_true(jitter_ms(UINT64_C(1) << 50) >= UINT64_C(1) << 50);
 }
 
 /* ---- URLs ------------------------------------------------------------------------ */
@@ -417,7 +390,7 @@ silence_ends_at_the_timeout_by_the_loops_clock(void **state)
 	far_side_stall(w.far);
 	r.url = far_side_url(w.far);
 	assert_int_equal(http_send(w.http, &r, remember, &w, NULL, &w.err), 0);
-	for (uint64_t until_ms = real_ms() + 5000; far_side_count(w.far) == 0 && real_ms() < until_ms; )
+	for (uint64_t until_ms = far_side_real_ms() + FAR_SIDE_PATIENCE_MS; far_side_count(w.far) == 0 && far_side_real_ms() < until_ms; )
 		loop_turn(w.loop, 5);
 	clock_fake_advance(29999);
 	loop_turn(w.loop, 5);
@@ -448,7 +421,7 @@ a_cancelled_call_never_calls_back(void **state)
 	assert_int_equal(http_in_flight(w.http), 0);
 	far_side_stall(w.far);
 	assert_int_equal(http_send(w.http, &r, remember, &w, &call, &w.err), 0);
-	for (uint64_t until_ms = real_ms() + 5000; far_side_count(w.far) == 0 && real_ms() < until_ms; )
+	for (uint64_t until_ms = far_side_real_ms() + FAR_SIDE_PATIENCE_MS; far_side_count(w.far) == 0 && far_side_real_ms() < until_ms; )
 		loop_turn(w.loop, 5);
 	http_close(w.http);		/* cancels the second */
 	w.http = NULL;
@@ -709,7 +682,6 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(waits_double_up_to_the_limit_and_spread_over_the_upper_half),
-		cmocka_unit_test(jitter_stretches_by_a_tenth_at_most_and_never_shortens),
 		cmocka_unit_test(plain_http_goes_only_to_loopback_and_the_metadata_service),
 		cmocka_unit_test(a_refused_url_is_not_sent),
 		cmocka_unit_test(a_proxy_is_none_or_a_url_of_a_known_scheme),

@@ -72,8 +72,8 @@ the_journal_is_told_the_level(void **state)
 	(void)state;
 	setenv("JOURNAL_STREAM", "8:1", 1);
 	note(SINK_HELD);
-	note(SINK_INFO, N_NUMBER("n", 1));
-	assert_string_equal(heard(), "<3>sink held, events kept\n<6>sink: n=1\n");
+	note(SOURCE_INFO, N_NUMBER("n", 1));
+	assert_string_equal(heard(), "<3>sink held, events kept\n<6>source: n=1\n");
 	unsetenv("JOURNAL_STREAM");
 }
 
@@ -81,10 +81,10 @@ static void
 a_value_cannot_forge_a_line_or_a_field(void **state)
 {
 	(void)state;
-	note(SINK_INFO, N_SLICE("a", SLICE("x\n<0>root: \"\\\x1b[31m\x7f\0")), N_NUMBER("n", 7));
-	assert_string_equal(heard(), "aispm-agent: sink: a=\"x\\x0a<0>root: \\\"\\\\\\x1b[31m\\x7f\\x00\" n=7\n");
-	note(SINK_INFO, N_TEXT("a", "z\xc3\xa4hl \xff\xe2\x82 \xc2\x85."));	/* good UTF-8 stays, C1 controls do not */
-	assert_string_equal(heard(), "aispm-agent: sink: a=\"z\xc3\xa4hl \\xff\\xe2\\x82 \\xc2\\x85.\"\n");
+	note(SOURCE_INFO, N_SLICE("a", SLICE("x\n<0>root: \"\\\x1b[31m\x7f\0")), N_NUMBER("n", 7));
+	assert_string_equal(heard(), "aispm-agent: source: a=\"x\\x0a<0>root: \\\"\\\\\\x1b[31m\\x7f\\x00\" n=7\n");
+	note(SOURCE_INFO, N_TEXT("a", "z\xc3\xa4hl \xff\xe2\x82 \xc2\x85."));	/* good UTF-8 stays, C1 controls do not */
+	assert_string_equal(heard(), "aispm-agent: source: a=\"z\xc3\xa4hl \\xff\\xe2\\x82 \\xc2\\x85.\"\n");
 }
 
 static void
@@ -94,12 +94,12 @@ a_long_value_is_cut_and_says_so(void **state)
 
 	(void)state;
 	memset(text, 'x', sizeof(text));
-	note(SINK_INFO, N_SLICE("a", slice_make(text, 300)));
-	assert_int_equal(strlen(heard()), strlen("aispm-agent: sink: a=\"\"\n") + 300);
-	note(SINK_INFO, N_SLICE("a", slice_make(text, 301)));
-	assert_int_equal(strlen(heard()), strlen("aispm-agent: sink: a=\"...\"\n") + 300);
+	note(SOURCE_INFO, N_SLICE("a", slice_make(text, 300)));
+	assert_int_equal(strlen(heard()), strlen("aispm-agent: source: a=\"\"\n") + 300);
+	note(SOURCE_INFO, N_SLICE("a", slice_make(text, 301)));
+	assert_int_equal(strlen(heard()), strlen("aispm-agent: source: a=\"...\"\n") + 300);
 	memset(text, '\1', sizeof(text));
-	note(SINK_INFO, N_SLICE("a", slice_make(text, 1000)), N_SLICE("b", slice_make(text, 1000)),
+	note(SOURCE_INFO, N_SLICE("a", slice_make(text, 1000)), N_SLICE("b", slice_make(text, 1000)),
 	    N_SLICE("c", slice_make(text, 1000)), N_SLICE("d", slice_make(text, 1000)));
 	assert_int_equal(strlen(heard()), 4096);	/* the whole line has an end as well */
 	assert_int_equal(line[4095], '\n');
@@ -112,7 +112,7 @@ what_is_below_the_level_is_not_said(void **state)
 	(void)state;
 	note_set_level(NOTE_ERROR);
 	note(START);
-	note(SINK_INFO);
+	note(SOURCE_INFO);
 	assert_string_equal(heard(), "");
 	note(SINK_HELD);
 	assert_string_equal(heard(), "aispm-agent: sink held, events kept\n");
@@ -148,7 +148,7 @@ static void *
 talk(void *arg)
 {
 	for (int i = 0; i < 20; i++)
-		note(SINK_INFO, N_TEXT("who", arg));
+		note(SOURCE_INFO, N_TEXT("who", arg));
 	return NULL;
 }
 
@@ -167,7 +167,7 @@ threads_do_not_mix_their_lines(void **state)
 	heard();
 	for (char *at = line, *end; (end = strchr(at, '\n')) != NULL; at = end + 1, lines++) {
 		*end = '\0';
-		assert_true(strcmp(at, "aispm-agent: sink: who=\"one\"") == 0 || strcmp(at, "aispm-agent: sink: who=\"two\"") == 0);
+		assert_true(strcmp(at, "aispm-agent: source: who=\"one\"") == 0 || strcmp(at, "aispm-agent: source: who=\"two\"") == 0);
 	}
 	assert_int_equal(lines, 40);
 }

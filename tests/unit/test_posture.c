@@ -107,7 +107,7 @@ keep_row(void *arg, const struct posture_row *row)
 static struct posture_row
 row_of(struct bench *b, const char *requirement, int zone, int64_t now_ms)
 {
-	const struct posture_facts facts = { .alert_sink = "disk", .detectors = true };
+	const struct posture_facts facts = { .alert_sink = "disk", .alert_acked = true, .detectors = true };
 	struct wanted w = { .requirement = requirement, .zone = zone, .row = { .zone = -1 } };
 
 	posture_report(b->posture, &facts, now_ms, keep_row, &w);

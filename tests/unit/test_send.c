@@ -86,7 +86,7 @@ played_close(struct sink *s)
 
 static const struct sink_kind kind = {
 	.name = "played", .format = "json", .formats = "json", .open_bytes = "[", .between_bytes = ",", .close_bytes = "]",
-	.max_bytes = ROOM, .max_entry_bytes = ROOM - 2, .max_entries = 10, .max_in_flight = 3, .open = played_open,
+	.max_bytes = ROOM, .max_entries = 10, .max_in_flight = 3, .open = played_open,
 	.put = played_put, .close = played_close,
 };
 
@@ -453,6 +453,23 @@ a_batch_keeps_to_its_bytes_and_its_span_of_time(void **state)
 }
 
 static void
+an_event_larger_than_batch_max_bytes_goes_alone(void **state)
+{
+	(void)state;
+	append(1, 3);
+	append_as("alert", 4, 4, 2000);
+	append(5, 6);
+	begin(", batch: {max_wait: 0s, max_bytes: 1}");
+	while (nout > 0)
+		answer(0, SINK_DELIVERED, 0);
+	assert_true(done(6));
+	assert_int_equal(nputs, 6);
+	assert_string_equal(uids(said[3]), "<4>");
+	assert_true(strlen(said[3]) > 2000);
+	assert_string_equal(letters(), "");
+}
+
+static void
 what_the_settings_leave_out_is_passed_over_by_the_cursor(void **state)
 {
 	(void)state;
@@ -612,6 +629,29 @@ damage_in_the_spool_does_not_delay_what_stands_behind_it(void **state)
 	assert_true(done(2));
 }
 
+static ssize_t
+unreadable(int fd, void *p, size_t n, off_t at)
+{
+	(void)fd, (void)p, (void)n, (void)at;
+	errno = EIO;
+	return -1;
+}
+
+static void
+a_spool_that_cannot_be_read_just_now_is_read_again_in_a_while(void **state)
+{
+	(void)state;
+	append(1, 2);
+	sys.pread = unreadable;
+	begin(", batch: {max_wait: 0s}");
+	pass(5000);
+	assert_int_equal(nputs, 0);
+	sys_reset();
+	pass(500);
+	assert_int_equal(nputs, 1);
+	assert_string_equal(uids(said[0]), "<1><2>");
+}
+
 /* ---- waiting ------------------------------------------------------------------------------------ */
 
 /* How long until the next put, to the millisecond. */
@@ -721,6 +761,7 @@ main(void)
 		T(a_sink_that_refuses_everything_from_within_put_gets_each_event_alone),
 		T(a_batch_waits_to_become_fuller_but_not_longer_than_it_is_told),
 		T(a_batch_keeps_to_its_bytes_and_its_span_of_time),
+		T(an_event_larger_than_batch_max_bytes_goes_alone),
 		T(what_the_settings_leave_out_is_passed_over_by_the_cursor),
 		T(an_event_that_is_larger_than_the_sink_takes_is_set_aside_and_its_neighbours_pass),
 		T(a_refused_batch_is_halved_down_to_the_guilty_event),
@@ -729,6 +770,7 @@ main(void)
 		T(without_room_in_the_dead_letter_the_event_is_kept_and_offered_again),
 		T(a_refused_event_that_is_damaged_in_the_spool_by_now_is_set_aside_as_it_was_sent),
 		T(damage_in_the_spool_does_not_delay_what_stands_behind_it),
+		T(a_spool_that_cannot_be_read_just_now_is_read_again_in_a_while),
 		T(later_with_a_time_waits_exactly_so_long),
 		T(later_without_a_time_doubles_with_jitter_from_half_a_second_to_a_minute),
 		T(of_two_waits_the_later_one_counts),

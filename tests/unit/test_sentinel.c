@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -52,15 +51,6 @@ struct world {
 };
 
 static char dir[256];
-
-static uint64_t
-real_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static int
 load(struct conf **ret, const char *yaml, char *problem, size_t n)
@@ -180,9 +170,9 @@ end(struct world *w)
 static void
 turn_until(struct world *w, int n)
 {
-	uint64_t until_ms = real_ms() + 10000;
+	uint64_t until_ms = far_side_real_ms() + FAR_SIDE_PATIENCE_MS;
 
-	while (w->n < n && real_ms() < until_ms)
+	while (w->n < n && far_side_real_ms() < until_ms)
 		loop_turn(w->loop, 5);
 	assert_int_equal(w->n, n);
 }
@@ -397,7 +387,7 @@ silence_is_later_after_the_timeout(void **state)
 	begin(&w, "  timeout: 20s\n");
 	far_side_stall(w.service);
 	sink_kind_sentinel.put(&w.sink, &w.batches[0]);
-	for (uint64_t until_ms = real_ms() + 5000; far_side_count(w.service) == 0 && real_ms() < until_ms; )
+	for (uint64_t until_ms = far_side_real_ms() + FAR_SIDE_PATIENCE_MS; far_side_count(w.service) == 0 && far_side_real_ms() < until_ms; )
 		loop_turn(w.loop, 5);
 	clock_fake_advance(19999);
 	loop_turn(w.loop, 5);
@@ -481,7 +471,7 @@ a_late_401_to_an_old_token_does_not_spoil_the_new_one(void **state)
 	far_side_answer(w.service, 204, NULL, "");
 	far_side_otherwise(w.service, 401, NULL, "");	/* what the stalled one gets */
 	sink_kind_sentinel.put(&w.sink, &w.batches[0]);
-	for (uint64_t until_ms = real_ms() + 5000; far_side_count(w.service) < 1 && real_ms() < until_ms; )
+	for (uint64_t until_ms = far_side_real_ms() + FAR_SIDE_PATIENCE_MS; far_side_count(w.service) < 1 && far_side_real_ms() < until_ms; )
 		loop_turn(w.loop, 5);
 	assert_int_equal(put(&w, 1)->verdict, SINK_DELIVERED);
 	assert_int_equal(far_side_count(w.authority), 2);
@@ -713,7 +703,7 @@ an_answer_may_put_the_next_batch_from_within(void **state)
 	for (int i = 0; i < 4; i++)
 		sink_kind_sentinel.put(&w.sink, &w.batches[i]);
 	/* After four refusals the pace is slow: the clock must move on. */
-	for (uint64_t until_ms = real_ms() + 10000; w.n < 44 && real_ms() < until_ms; clock_fake_advance(10))
+	for (uint64_t until_ms = far_side_real_ms() + FAR_SIDE_PATIENCE_MS; w.n < 44 && far_side_real_ms() < until_ms; clock_fake_advance(10))
 		loop_turn(w.loop, 5);
 	assert_int_equal(far_side_count(w.service), 44);
 	assert_int_equal(far_side_count(w.authority), 1);
@@ -731,7 +721,7 @@ closing_with_batches_out_answers_none(void **state)
 	assert_int_equal(put(&w, 0)->verdict, SINK_DELIVERED);
 	far_side_stall(w.service);
 	sink_kind_sentinel.put(&w.sink, &w.batches[0]);
-	for (uint64_t until_ms = real_ms() + 5000; far_side_count(w.service) < 2 && real_ms() < until_ms; )
+	for (uint64_t until_ms = far_side_real_ms() + FAR_SIDE_PATIENCE_MS; far_side_count(w.service) < 2 && far_side_real_ms() < until_ms; )
 		loop_turn(w.loop, 5);
 	sink_kind_sentinel.close(&w.sink);
 	for (int i = 0; i < 5; i++)

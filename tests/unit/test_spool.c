@@ -844,7 +844,20 @@ positions_without_events_do_not_fill_the_spool(void **state)
 	assert_true(bytes_on_disk() < 16 << 10);
 	spool_close(s);
 	s = open_spool(&small);
-	assert_int_equal(marked(s), 5000);
+	/* and with a reader that keeps every segment */
+	(void)read_all(s, "still", 0);
+	for (uint64_t n = 1; n <= 300; n++) {
+		memcpy(at.bytes, &(uint64_t){ 5000 + n }, 8);
+		assert_int_equal(spool_append_group(s, NULL, 0, &mark, 1, &seq, &err), 0);
+		assert_int_equal(spool_sync(s, &durable, &err), 0);
+		if (n % 100 == 0)
+			assert_int_equal(append(s, s->next_seq, 1, 10, &err), 0);
+	}
+	assert_int_equal(read_all(s, "still", 0).n, 3);
+	spool_close(s);
+	assert_int_equal(quietly(verify, &err), 0);
+	s = open_spool(&small);
+	assert_int_equal(read_all(s, "still", 0).n, 3);
 	assert_int_equal(append(s, s->next_seq, 1, 10, &err), 0);
 	assert_int_equal(read_all(s, "r", 0).lost, 0);
 	assert_int_equal(damages + torns, 0);
@@ -959,11 +972,65 @@ faulty_unlink(const char *path)
 	return fails() ? -1 : unlink(path);
 }
 
+static int
+faulty_ftruncate(int fd, off_t n)
+{
+	return fails() ? -1 : ftruncate(fd, n);
+}
+
+static off_t bad_from, bad_to;		/* a bad sector */
+
+static ssize_t
+pread_over_bad_sector(int fd, void *p, size_t n, off_t at)
+{
+	if (at < bad_to && at + (off_t)n > bad_from) {
+		errno = EIO;
+		return -1;
+	}
+	return pread(fd, p, n, at);
+}
+
+static void
+a_sector_that_cannot_be_read_costs_its_groups_and_no_more(void **state)
+{
+	struct spool_reader *r = NULL;
+	struct spool *s = open_spool(&roomy);
+	struct err err = { 0 };
+	struct slice entry;
+	uint64_t seq, n = 0;
+	unsigned again = 0, told = 0;
+	int got;
+
+	(void)state;
+	for (uint64_t i = 1; i <= 100; i += 2)
+		assert_int_equal(append(s, i, 2, 300, &err), 0);
+	spool_close(s);
+	bad_from = 8192;
+	bad_to = 8192 + 512;
+	sys.pread = pread_over_bad_sector;
+	s = open_spool(&roomy);				/* it starts all the same */
+	assert_non_null(s);
+	assert_int_equal(damages, 1);
+	assert_int_equal(append(s, s->next_seq, 2, 10, &err), 0);
+	assert_int_equal(spool_reader_open(&r, s, "r", NULL, &err), 0);
+	while ((got = spool_next(r, &entry, &seq, &err)) != 0) {
+		n += got == 1;
+		again += got == -1 && err.kind == ERR_AGAIN;
+		told += got == -1 && err.kind == ERR_LOST;
+		assert_true(again < 50);
+	}
+	assert_true(again > 0 && told == 1);
+	assert_true(n >= 102 - 20 && n < 102);		/* one page of it is passed */
+	assert_int_equal(spool_lost(s), 102 - n);
+	spool_reader_close(r);
+	spool_close(s);
+}
+
 static void
 what_was_synced_is_there_whichever_call_fails(void **state)
 {
 	const struct spool_limits small = { 1 << 20, 4 << 10, 64 << 10 };
-	static const int errnos[] = { ENOSPC, EIO };
+	static const int errnos[] = { ENOSPC, EIO, EDQUOT };
 	bool more = true;
 
 	(void)state;
@@ -973,7 +1040,7 @@ what_was_synced_is_there_whichever_call_fails(void **state)
 		uint64_t next = 1, freed;
 		struct read got;
 
-		fault_errno = errnos[nth % 2];
+		fault_errno = errnos[nth % 3];
 		s = open_spool(&small);
 		(void)read_all(s, "r", 0);
 		sys.pwrite = faulty_pwrite;
@@ -981,6 +1048,7 @@ what_was_synced_is_there_whichever_call_fails(void **state)
 		sys.open = faulty_open;
 		sys.fsync = faulty_fsync;
 		sys.unlink = faulty_unlink;
+		sys.ftruncate = faulty_ftruncate;
 		countdown = nth;
 		for (int i = 0; i < 12; i++) {
 			if (append(s, next, 4, 500, &err) == 0)
@@ -1127,6 +1195,7 @@ main(void)
 		TEST(positions_without_events_do_not_fill_the_spool),
 		TEST(what_was_set_aside_counts_and_makes_way_for_what_is_new),
 		TEST(a_clock_that_jumps_back_changes_nothing),
+		TEST(a_sector_that_cannot_be_read_costs_its_groups_and_no_more),
 		TEST(what_was_synced_is_there_whichever_call_fails),
 		TEST(a_second_process_is_kept_out),
 		TEST(a_reader_on_another_thread_sees_every_entry_in_order),

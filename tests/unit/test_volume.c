@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/conf.h"
 #include "base/err.h"
+#include "base/stat.h"
 #include "detect/detect.h"
 
 #define MINUTE	INT64_C(60000)
@@ -26,7 +27,8 @@ struct bench {
 	struct event_list	 say;
 	uint32_t		 random;
 	uint64_t		 calls;
-	struct { int64_t at_ms, start_ms; char id[33], type[32], name[32], resource[64], deployment[64], actor[64], message[256]; double observed; } found[256];
+	struct { int64_t at_ms, start_ms; char id[33], type[32], name[32], resource[64], deployment[64], actor[64], message[256], severity[16], reason[256],
+		additional[2048]; double observed; int64_t requests, windows; } found[256];
 	size_t			 nfound;
 };
 
@@ -88,6 +90,11 @@ collect(struct bench *b)
 		copy(b->found[b->nfound].deployment, 64, event_text(e, F_AiDeployment));
 		copy(b->found[b->nfound].actor, 64, event_text(e, F_ActorUserId));
 		copy(b->found[b->nfound].message, 256, event_text(e, F_EventMessage));
+		copy(b->found[b->nfound].severity, 16, event_text(e, F_EventSeverity));
+		copy(b->found[b->nfound].reason, 256, event_text(e, F_DetectorReason));
+		copy(b->found[b->nfound].additional, 2048, event_text(e, F_AdditionalFields));
+		b->found[b->nfound].requests = event_number(e, F_RequestCount, -1);
+		b->found[b->nfound].windows = event_number(e, F_EventCount, -1);
 		b->nfound++;
 	}
 	arena_reset(&b->arena);
@@ -494,7 +501,7 @@ a_flood_of_made_up_callers_does_not_drive_out_those_long_known(void **state)
 		calls(&b, t, 20, "chat", "ana");
 		calls(&b, t, 20, "chat", "cem");
 		for (int i = 0; i < 100; i++) {		/* each of them often enough for a series */
-			char name[32];
+			char name[64];
 
 			snprintf(name, sizeof(name), "flood%lld-%d", (long long)(t / (5 * MINUTE)), i);
 			call_on(&b, t, "A", "chat", name, fresh_uid(&b), 200);
@@ -616,7 +623,7 @@ what_no_resource_shows_the_sum_of_all_does(void **state)
 		if (t == surge)
 			b.nfound = 0;
 		for (int r = 0; r < 12; r++) {
-			char name[8];
+			char name[16];
 
 			snprintf(name, sizeof(name), "r%d", r);
 			calls_on(&b, t, noisy(&b, now ? 12 : 2), name, "ana", 200);
@@ -624,6 +631,214 @@ what_no_resource_shows_the_sum_of_all_does(void **state)
 	}
 	assert_true(starts(&b) >= 1);
 	assert_non_null(strstr(b.found[0].message, "over all resources"));
+	close_bench(&b);
+}
+
+static void
+a_caller_never_seen_before_who_makes_the_surge_is_named(void **state)
+{
+	const int64_t surge = MONDAY + 5 * DAY + 11 * HOUR;
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "detectors: {access: {enabled: false}, config: {enabled: false}}");
+	ordinary(&b, MONDAY, surge);
+	b.nfound = 0;
+	for (int64_t t = surge; t < surge + 5 * MINUTE; t += MINUTE) {
+		calls(&b, t, 13, "chat", "ana");
+		calls(&b, t, 27, "chat", "cem");
+		calls(&b, t, 300, "chat", "zed");
+	}
+	ordinary(&b, surge + 5 * MINUTE, surge + 20 * MINUTE);
+	assert_int_equal(starts(&b), 1);
+	assert_string_equal(b.found[0].actor, "zed");
+	assert_non_null(strstr(b.found[0].message, "mostly by caller zed, 300"));
+	assert_non_null(strstr(b.found[0].additional,
+	    "\"TopCallers\":[{\"id\":\"zed\",\"count\":300},{\"id\":\"cem\",\"count\":27},{\"id\":\"ana\",\"count\":13}]"));
+	close_bench(&b);
+}
+
+static void
+of_a_surge_that_many_make_nobody_is_the_actor(void **state)
+{
+	const int64_t surge = MONDAY + 5 * DAY + 11 * HOUR;
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "detectors: {access: {enabled: false}, config: {enabled: false}}");
+	ordinary(&b, MONDAY, surge);
+	b.nfound = 0;
+	for (int64_t t = surge; t < surge + 5 * MINUTE; t += MINUTE)
+		for (int i = 0; i < 9; i++) {
+			char name[16];
+
+			snprintf(name, sizeof(name), "new%d", i);
+			calls(&b, t, 40, "chat", name);
+		}
+	ordinary(&b, surge + 5 * MINUTE, surge + 20 * MINUTE);
+	assert_int_equal(starts(&b), 1);
+	assert_string_equal(b.found[0].actor, "");
+	assert_null(strstr(b.found[0].message, "mostly"));
+	assert_non_null(strstr(b.found[0].additional, "\"TopCallers\":[{\"id\":\"new"));
+	close_bench(&b);
+}
+
+static void
+counts_mean_the_same_in_each_phase_and_an_end_says_that_it_is_over(void **state)
+{
+	const int64_t surge = MONDAY + 5 * DAY + 10 * HOUR;
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "detectors: {access: {enabled: false}, config: {enabled: false}}");
+	ordinary(&b, MONDAY, surge);
+	b.nfound = 0;
+	for (int64_t t = surge; t < surge + 20 * MINUTE; t += MINUTE)
+		calls(&b, t, t < surge + 16 * MINUTE ? 200 : 600, "chat", "zed");
+	ordinary(&b, surge + 20 * MINUTE, surge + HOUR);
+	assert_int_equal(b.nfound, 3);
+	assert_int_equal(b.found[0].requests, 200);
+	assert_int_equal(b.found[0].windows, 1);
+	assert_string_equal(b.found[1].type, "volume.update");
+	assert_int_equal(b.found[1].requests, 16 * 200 + 600);
+	assert_int_equal(b.found[1].windows, 17);
+	assert_true(b.found[1].observed == 600);
+	assert_string_equal(b.found[2].type, "volume.end");
+	assert_int_equal(b.found[2].requests, 16 * 200 + 4 * 600);
+	assert_int_equal(b.found[2].windows, 20);
+	assert_string_equal(b.found[2].severity, "Informational");
+	assert_int_equal(strncmp(b.found[2].reason, "Over: ", 6), 0);
+	close_bench(&b);
+}
+
+/* One call each `step_ms`. */
+static void
+sparse(struct bench *b, int64_t from_ms, int64_t to_ms, int64_t step_ms)
+{
+	for (int64_t t = from_ms; t < to_ms; t += step_ms)
+		call_as(b, t, "chat", "ana", fresh_uid(b));
+}
+
+static void
+burst(struct bench *b, int64_t at_ms)
+{
+	for (int64_t t = at_ms; t < at_ms + 5 * MINUTE; t += MINUTE)
+		calls(b, t, 80, "chat", "bo");
+	sparse(b, at_ms + 2 * HOUR, at_ms + 8 * HOUR, 2 * HOUR);
+}
+
+static void
+a_burst_where_a_call_comes_each_hour_or_two_is_found_and_counted_whole(void **state)
+{
+	static const int64_t steps[] = { 7, 45, 61, 90, 120, 1440, 4 * 1440 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		const int64_t surge = MONDAY + 20 * DAY + 3 * HOUR;
+		struct bench b;
+
+		open_bench(&b, "detectors: {access: {enabled: false}, config: {enabled: false}}");
+		sparse(&b, MONDAY, surge - HOUR, steps[i] * MINUTE);
+		if (b.nfound != 0)
+			fail_msg("a call each %d minutes is no finding", (int)steps[i]);
+		burst(&b, surge);
+		if (starts(&b) != 1)
+			fail_msg("a call each %d minutes: %d starts", (int)steps[i], (int)starts(&b));
+		assert_in_range(b.found[0].start_ms, surge, surge + MINUTE);
+		assert_true(b.found[0].observed == 80);
+		close_bench(&b);
+	}
+}
+
+static void
+add_late(void *arg, struct stat_block *stats)
+{
+	*(uint64_t *)arg += stat_get(stats, STAT_DETECTOR_LATE);
+}
+
+static void
+after_a_pause_all_is_counted_and_nothing_is_late(void **state)
+{
+	const int64_t back = MONDAY + 3 * DAY + 11 * HOUR;
+	uint64_t late = 0;
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "detectors: {access: {enabled: false}, config: {enabled: false}}");
+	ordinary(&b, MONDAY, back - 90 * MINUTE);
+	for (int i = 0; i < 20; i++)		/* as many in the first minute as otherwise in eight */
+		calls(&b, back + i * MINUTE, i == 0 ? 320 : 40, "chat", "bo");
+	assert_int_equal(starts(&b), 1);
+	assert_true(b.found[0].observed == 320);
+	detect_count(b.detect);
+	stat_each(add_late, &late);
+	assert_int_equal(late, 0);
+	close_bench(&b);
+}
+
+static void
+clocks_that_lie_move_nothing_however_often_they_are_heard(void **state)
+{
+	static const int64_t ahead[] = { 2 * HOUR, 3 * DAY, 7 * DAY, 400 * DAY };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ahead) / sizeof(ahead[0]); i++) {
+		const int64_t surge = MONDAY + 3 * DAY + 11 * HOUR;
+		struct bench b;
+
+		open_bench(&b, "detectors: {access: {enabled: false}, config: {enabled: false}}");
+		ordinary(&b, MONDAY, surge - 10 * HOUR);
+		for (int64_t t = surge - 10 * HOUR; t < surge; t += MINUTE) {
+			ordinary(&b, t, t + MINUTE);
+			call_as(&b, t + ahead[i], "chat", "mallory", fresh_uid(&b));
+		}
+		b.nfound = 0;
+		for (int64_t t = surge; t < surge + 5 * MINUTE; t += MINUTE)
+			calls(&b, t, 300, "chat", "bo");
+		ordinary(&b, surge + 5 * MINUTE, surge + 20 * MINUTE);
+		if (starts(&b) != 1)
+			fail_msg("%d hours ahead: %d starts, first of %d: %s %s", (int)(ahead[i] / HOUR), (int)starts(&b), (int)b.nfound, b.found[0].type, b.found[0].message);
+		assert_in_range(b.found[0].start_ms, surge, surge + MINUTE);
+		close_bench(&b);
+	}
+}
+
+static void
+a_lone_wrong_time_on_a_quiet_estate_moves_nothing(void **state)
+{
+	static const int64_t ahead[] = { 5 * HOUR, 5 * DAY, 400 * DAY };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ahead) / sizeof(ahead[0]); i++) {
+		const int64_t surge = MONDAY + 20 * DAY + 3 * HOUR;
+		struct bench b;
+
+		open_bench(&b, "detectors: {access: {enabled: false}, config: {enabled: false}}");
+		sparse(&b, MONDAY, surge - 3 * HOUR, 90 * MINUTE);
+		call_as(&b, surge - 3 * HOUR + ahead[i], "chat", "mallory", fresh_uid(&b));
+		sparse(&b, surge - 2 * HOUR, surge - HOUR, HOUR);
+		burst(&b, surge);
+		assert_int_equal(starts(&b), 1);
+		assert_in_range(b.found[0].start_ms, surge, surge + MINUTE);
+		close_bench(&b);
+	}
+}
+
+static void
+a_month_without_the_agent_is_passed_once_many_agree(void **state)
+{
+	const int64_t back = MONDAY + 40 * DAY + 9 * HOUR;
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "detectors: {access: {enabled: false}, config: {enabled: false}}");
+	ordinary(&b, MONDAY, MONDAY + 8 * DAY);
+	ordinary(&b, back, back + HOUR);
+	save_and_restore(&b);
+	b.nfound = 0;
+	calls(&b, back + HOUR, 400, "chat", "bo");
+	ordinary(&b, back + HOUR + MINUTE, back + 2 * HOUR);
+	assert_true(starts(&b) >= 1);
 	close_bench(&b);
 }
 
@@ -648,6 +863,14 @@ main(void)
 		cmocka_unit_test(a_stop_of_the_collection_is_neither_silence_nor_learnt),
 		cmocka_unit_test(a_storm_of_throttled_calls_is_named_with_its_share),
 		cmocka_unit_test(what_no_resource_shows_the_sum_of_all_does),
+		cmocka_unit_test(a_caller_never_seen_before_who_makes_the_surge_is_named),
+		cmocka_unit_test(of_a_surge_that_many_make_nobody_is_the_actor),
+		cmocka_unit_test(counts_mean_the_same_in_each_phase_and_an_end_says_that_it_is_over),
+		cmocka_unit_test(a_burst_where_a_call_comes_each_hour_or_two_is_found_and_counted_whole),
+		cmocka_unit_test(after_a_pause_all_is_counted_and_nothing_is_late),
+		cmocka_unit_test(clocks_that_lie_move_nothing_however_often_they_are_heard),
+		cmocka_unit_test(a_lone_wrong_time_on_a_quiet_estate_moves_nothing),
+		cmocka_unit_test(a_month_without_the_agent_is_passed_once_many_agree),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -203,6 +203,10 @@ class World:
             if r.random() < 0.12:                 # new employees, new services
                 c.begin = START + r.randint(7, self.days - 2) * DAY
             self.callers.append(c)
+        old = [c for c in self.callers if c.begin == START and c.kind != "key" and c.hours != (1, 4)]
+        self.silent = r.sample(old, min(8, len(old) // 10))
+        for c in self.silent:
+            c.end = START + 9 * DAY
 
     # ---- ordinary days -----------------------------------------------------------------------------
     def ordinary(self):
@@ -213,7 +217,7 @@ class World:
             new_model = r.randint(8, self.days) if r.random() < 0.4 else None
             for day in range(self.days):
                 t0 = START + day * DAY
-                if t0 + DAY <= c.begin or (day % 7 >= 5 and not c.weekend and r.random() < 0.97) or (c.person and r.random() < 0.08):
+                if t0 + DAY <= c.begin or (c.end and t0 >= c.end) or (day % 7 >= 5 and not c.weekend and r.random() < 0.97) or (c.person and r.random() < 0.08):
                     continue
                 if day == upgrade and c.agent:
                     c.agent = c.agent.replace("1.34", "1.35").replace("2.15", "2.17").replace("Chrome/12", "Chrome/13").replace("aws-sdk-go-v2/1.2", "aws-sdk-go-v2/1.3")

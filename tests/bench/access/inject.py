@@ -165,6 +165,11 @@ KINDS = {
 
 def inject(w, first_day, times):
     w.used, w.begin = set(), __import__("generate").START
+    w.used.update(w.silent)
+    for c in w.silent if w.days >= 42 else []:      # fell silent after nine days
+        t = at_work(w, c, w.begin + (w.days - 1 - w.rng.randint(0, 1)) * DAY)
+        a13_dormant(w, c, t)
+        tell(w, "A13", c, t, 3 * HOUR)
     for name, (make, test) in KINDS.items():
         for _ in range(times):
             day = w.rng.randint(max(first_day, 28 if name == "A16" else 0), w.days - 1)
@@ -180,8 +185,3 @@ def inject(w, first_day, times):
             t = make(w, c, t) if name == "A16" else (make(w, c, t), t)[1]
             tell(w, name, c, t, 3 * HOUR)
 
-
-def dormant(w, times):
-    """Callers that fell silent a month before: taken out of the ordinary days."""
-    for c in [c for c in w.callers if c.begin == __import__("generate").START and c.cloud != "azure"][:times]:
-        c.silent = True

@@ -99,6 +99,8 @@ def best(files, scores, profile):
     return float(points[i]), float(thresholds[i])
 
 
-def at(files, scores, profile, threshold):
+def at(files, scores, profile, *wanted):
+    """The score at a threshold; of several, a list."""
     thresholds, points = sweep(files, scores, profile)
-    return float(points[np.searchsorted(-thresholds, -threshold, side="right") - 1])
+    found = [float(points[np.searchsorted(-thresholds, -t, side="right") - 1]) for t in wanted]
+    return found if len(found) > 1 else found[0]

@@ -1,0 +1,60 @@
+"""Release habits: one version, the changelog's, the SBOM of what is linked, the same bytes again."""
+import json
+import re
+import tarfile
+
+import pytest
+
+from conftest import LONG, SRC, VERSION, build_tree, need, sh
+
+
+def test_the_changelog_begins_with_the_version():
+    heading = re.search(r"^## (\S+) - (\d{4}-\d\d-\d\d)$", (SRC / "packaging" / "CHANGELOG.md").read_text(), re.M)
+    assert heading and heading.group(1) == VERSION
+
+
+def test_the_version_stands_in_one_place():
+    found = [p for p in SRC.glob("packaging/**/*") if p.is_file() and p.name not in ("CHANGELOG.md",)
+             and re.search(rf"(?<![\d.]){re.escape(VERSION)}(?![\d.])", p.read_text(errors="replace"))]
+    assert found == [], found
+
+
+@pytest.fixture(scope="module")
+def dist(tree):
+    sh("make", "-s", "dist", cwd=tree)
+    return tree / f"aispm-agent-{VERSION}.tar.xz"
+
+
+def test_make_dist_leaves_an_sbom_of_every_library_that_configure_asks_for(dist):
+    """SPDX 2.3; the same document lies in the tarball. Which libraries: from configure.ac, by another reading than the one that makes it."""
+    bom = json.loads((dist.parent / f"aispm-agent-{VERSION}.spdx.json").read_text())
+    assert bom["spdxVersion"] == "SPDX-2.3" and bom["dataLicense"] == "CC0-1.0" and bom["documentDescribes"] == ["SPDXRef-aispm-agent"]
+    packages = {p["SPDXID"]: p for p in bom["packages"]}
+    asked = set(re.findall(r"(?:NEED|OPTIONAL)\(\[[^\]]*\], (?:\[[A-Z]+\], )?\[([a-z][\w.-]*) >= ([\d.]+)\]", (SRC / "configure.ac").read_text()))
+    assert len(asked) >= 10
+    for module, least in asked:
+        assert packages["SPDXRef-" + re.sub(r"[^\w.-]", "-", module)]["versionInfo"] == f">={least}"
+    assert len(packages) == len(asked) + 1
+    kinds = {r["spdxElementId"]: r["relationshipType"] for r in bom["relationships"]}
+    assert kinds["SPDXRef-libcurl"] == "DEPENDENCY_OF" and kinds["SPDXRef-rdkafka"] == "OPTIONAL_DEPENDENCY_OF"
+    assert kinds["SPDXRef-cmocka"] == "TEST_DEPENDENCY_OF" and set(kinds) == set(packages) - {"SPDXRef-aispm-agent"} | {"SPDXRef-DOCUMENT"}
+    with tarfile.open(dist) as tar:
+        inside = json.load(tar.extractfile(f"aispm-agent-{VERSION}/packaging/sbom.spdx.json"))
+    assert inside == bom
+
+
+def test_the_tarball_holds_nothing_that_was_built_and_nobodys_name(dist):
+    with tarfile.open(dist) as tar:
+        members = tar.getmembers()
+    assert not [m.name for m in members if m.name.endswith((".o", ".a", ".pyc", ".log"))]
+    assert {(m.uid, m.gid) for m in members} == {(0, 0)} and len({m.mtime for m in members}) == 1
+
+
+@pytest.mark.skipif(not LONG, reason="LONG=1 builds everything a second time")
+def test_both_packages_come_out_the_same_from_another_folder(deb, rpms, tree, tmp_path):
+    need("dpkg-buildpackage", "rpmbuild")
+    other = build_tree(tmp_path / "somewhere" / "else")
+    sh("make", "-s", "deb", "rpm", cwd=other, timeout=1800)
+    for first in [deb, *tree.glob("aispm-agent-*.tar.xz"), *rpms]:
+        second = other / first.relative_to(tree)
+        assert first.read_bytes() == second.read_bytes(), first.name

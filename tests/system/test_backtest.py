@@ -1,0 +1,178 @@
+"""`aispm-agent backtest --detector volume`: a CSV of windows in, the same with score and alert out."""
+import csv
+import datetime
+import io
+import os
+import pty
+import random
+import subprocess
+import xml.etree.ElementTree
+
+import pytest
+
+AGENT = os.environ["AISPM_AGENT"]
+MONDAY = datetime.datetime(2026, 9, 28, tzinfo=datetime.timezone.utc)
+
+
+def backtest(text, *more, status=0):
+    done = subprocess.run([AGENT, "backtest", "--detector", "volume", *more], input=text.encode() if isinstance(text, str) else text,
+                          capture_output=True, timeout=60)
+    assert done.returncode == status, done.stderr
+    return done.stdout.decode(), done.stderr.decode()
+
+
+def rows(out):
+    return list(csv.DictReader(io.StringIO(out)))
+
+
+def ten_days(surge_at=None, minutes=10 * 1440):
+    r = random.Random(7)
+    lines = ["timestamp,value"]
+    for i in range(minutes):
+        x = max(0, round(r.gauss(40, 6)))
+        if surge_at is not None and surge_at <= i < surge_at + 5:
+            x *= 4
+        lines.append(f"{(MONDAY + datetime.timedelta(minutes=i)).strftime('%Y-%m-%dT%H:%M:%SZ')},{x}")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="module")
+def surged():
+    text = ten_days(surge_at=9 * 1440 + 600)
+    return text, backtest(text)[0]
+
+
+def test_one_row_out_for_each_in_with_the_first_two_columns_as_they_were(surged):
+    text, out = surged
+    assert out.splitlines()[0] == "timestamp,value,score,alert"
+    assert [",".join(line.split(",")[:2]) for line in out.splitlines()[1:]] == text.splitlines()[1:]
+    for row in rows(out):
+        assert 0 <= float(row["score"]) <= 1
+        assert row["alert"] == ("1" if float(row["score"]) >= 0.5 else "0")
+
+
+def test_a_fourfold_surge_is_found_within_two_rows_and_little_else(surged):
+    alerts = [i for i, row in enumerate(rows(surged[1])) if row["alert"] == "1"]
+    assert set(alerts) & {9 * 1440 + 600, 9 * 1440 + 601}
+    assert len([i for i in alerts if i > 1440 and not 9 * 1440 + 600 <= i < 9 * 1440 + 660]) <= 3
+
+
+def test_no_row_knows_what_comes_after_it(surged):
+    text, out = surged
+    half = "\n".join(text.splitlines()[:7000]) + "\n"
+    assert backtest(half)[0].splitlines() == out.splitlines()[:7000]
+
+
+def test_the_same_rows_give_the_same_scores_from_a_file(surged, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(surged[0])
+    assert backtest("", str(path))[0] == surged[1]
+
+
+def test_blank_lines_carriage_returns_quotes_and_more_columns_are_read_as_a_person_would():
+    out, _ = backtest(b'\xef\xbb\xbf Timestamp ,"value",label\r\n"2026-01-05 00:00:00",5,x\r\n\r\n2026-01-05T01:01:00+01:00, 6.5\r\n'
+                      b"2026-01-05 00:00:30.250,-3e2")
+    assert len(out.splitlines()) == 4
+    assert out.splitlines()[1].startswith('"2026-01-05 00:00:00",5,')
+    assert out.splitlines()[2].startswith("2026-01-05T01:01:00+01:00, 6.5,")
+    assert out.splitlines()[3].startswith("2026-01-05 00:00:30.250,-3e2,")
+
+
+def test_repeats_gaps_and_steps_back_are_rows_like_others():
+    r = random.Random(3)
+    lines, t = ["timestamp,value"], 1790553600
+    for _ in range(3000):
+        t += r.choice([60, 60, 60, 0, 7200, -3600])
+        when = datetime.datetime.fromtimestamp(t, datetime.timezone.utc)
+        lines.append(f"{when.strftime('%Y-%m-%d %H:%M:%S')},{r.randint(0, 50)}")
+    assert len(backtest("\n".join(lines))[0].splitlines()) == 3001
+
+
+@pytest.mark.parametrize("text, said", [
+    ("timestamp,value\n2026-01-05 00:00:00,1\n2026-13-05 00:00:00,5\n", "line 3: the timestamp"),
+    ("timestamp,value\n2026-01-05 00:00:00,\n", "line 2: the value"),
+    ("timestamp,value\n2026-01-05 00:00:00,nan\n", "line 2: the value"),
+    ("timestamp,value\n2026-01-05 00:00:00,0x10\n", "line 2: the value"),
+    ("timestamp,value\n2026-01-05 00:00:00\n", "line 2: a row of fewer"),
+    ("2026-01-05 00:00:00,5\n", "line 1: not the header"),
+    ("", "empty"),
+    ("timestamp,value\n" + "9" * 70000 + ",1\n", "line 2: a line of more than 64 KiB"),
+])
+def test_a_bad_row_is_named_with_its_line(text, said):
+    out, err = backtest(text, status=65)
+    assert said in err and len(err.splitlines()) == 1
+    assert len(out.splitlines()) <= 2
+
+
+def test_wrong_use_is_64_missing_input_65_and_no_room_74(tmp_path):
+    assert "--detector" in subprocess.run([AGENT, "backtest"], capture_output=True, text=True).stderr
+    assert subprocess.run([AGENT, "backtest"], capture_output=True).returncode == 64
+    assert subprocess.run([AGENT, "backtest", "--detector", "vloume"], capture_output=True).returncode == 64
+    backtest("", str(tmp_path / "none.csv"), status=65)
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([AGENT, "backtest", "--detector", "volume"], input=ten_days(minutes=50), stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 74 and len(done.stderr.splitlines()) == 1
+
+
+def test_the_picture_holds_series_band_and_alerts_and_stays_small(surged, tmp_path):
+    plot = tmp_path / "a.svg"
+    out, _ = backtest(surged[0], "--plot", str(plot))
+    assert out == surged[1]
+    tree = xml.etree.ElementTree.parse(plot)
+    svg = "{http://www.w3.org/2000/svg}"
+    texts = [e.text for e in tree.iter(svg + "text")]
+    alerts = sum(row["alert"] == "1" for row in rows(out))
+    assert f"alert ({alerts})" in texts and "seen" in texts and "expected" in texts
+    assert "14400 windows, 2026-09-28 00:00 to 2026-10-07 23:59 UTC" in texts
+    assert any(e.get("stroke") == "#3b82f6" and len(e.get("d")) > 5000 for e in tree.iter(svg + "path"))
+    assert any(e.get("fill") == "#22a06b" and len(e.get("d", "")) > 5000 for e in tree.iter(svg + "path"))
+    assert len(list(tree.iter(svg + "circle"))) >= 2
+    assert plot.stat().st_size < 200_000
+
+
+def test_a_picture_of_nothing_and_of_one_row_is_a_picture(tmp_path):
+    for text in ("timestamp,value\n", "timestamp,value\n2026-01-05 00:00:00,0\n"):
+        plot = tmp_path / "a.svg"
+        backtest(text, "--plot", str(plot))
+        xml.etree.ElementTree.parse(plot)
+
+
+def test_a_name_in_the_title_is_text(tmp_path):
+    path = tmp_path / 'a<b>&"c.csv'
+    path.write_text(ten_days(minutes=100))
+    backtest("", "--plot", str(tmp_path / "a.svg"), str(path))
+    assert 'a<b>&"c.csv' in [e.text for e in xml.etree.ElementTree.parse(tmp_path / "a.svg").iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_progress_is_for_terminals_alone(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(ten_days())
+    assert backtest("", str(path))[1] == ""
+    main, side = pty.openpty()
+    read, write = os.pipe()
+    done = subprocess.Popen([AGENT, "backtest", "--detector", "volume"], stdin=read, stdout=subprocess.DEVNULL, stderr=side)
+    os.close(read)
+    os.close(side)
+    os.write(write, b"timestamp,value\n")
+    deadline = datetime.datetime.now() + datetime.timedelta(seconds=60)
+    seen = b""
+    while b"rows" not in seen and datetime.datetime.now() < deadline:
+        os.write(write, b"2026-10-09T00:00:00Z,40\n")
+        os.set_blocking(main, False)
+        try:
+            seen += os.read(main, 4096)
+        except BlockingIOError:
+            pass
+    os.close(write)
+    assert done.wait(timeout=60) == 0
+    os.close(main)
+    assert b"rows" in seen
+
+
+def test_less_sensitivity_is_quieter(surged, tmp_path):
+    conf = tmp_path / "agent.yaml"
+    counts = []
+    for sensitivity in (10, 0.01):
+        conf.write_text(f"detectors: {{volume: {{sensitivity: {sensitivity}}}}}\n")
+        counts.append(sum(row["alert"] == "1" for row in rows(backtest(surged[0], "-c", str(conf))[0])))
+    assert counts[0] > counts[1] > 0
