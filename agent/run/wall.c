@@ -340,6 +340,8 @@ take_reply(struct wall *w, struct slot *s, struct wall_reply *ret)
 	at += sizeof(*ret);
 	if (ret->bytes > most - at)
 		return false;
+	if (w->reply.cap > WALL_LARGE && ret->bytes <= WALL_LARGE)
+		buf_fini(&w->reply);
 	buf_put(&w->reply, s->out->data + at, ret->bytes);
 	s->out_n = at + ret->bytes;
 	return true;
@@ -419,10 +421,8 @@ slot_back(struct wall *w)
 }
 
 static void
-empty(struct wall *w, struct slot *s)
+empty(struct slot *s)
 {
-	if (w->reply.cap > WALL_LARGE)
-		buf_fini(&w->reply);
 	give_back(s->in, s->in_n);
 	give_back((char *)s->out, s->out_n);
 	s->state = FILLING;
@@ -463,7 +463,7 @@ wall_took(struct wall *w)
 		s->out_at = s->out_n;
 	}
 	if (++s->next == s->n)
-		empty(w, s);
+		empty(s);
 }
 
 /* ---- life --------------------------------------------------------------------------------- */

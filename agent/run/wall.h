@@ -44,7 +44,7 @@ struct wall_answer {
 	const struct position	*after;
 	struct decode_count	 count;
 };
-/* The next answer, its events appended to `into`, texts in memory that holds until the next call. False: none is here. ERR_AGAIN (no memory)
+/* The next answer, its events appended to `into`, texts in memory that holds until the next answer. False: none is here. ERR_AGAIN (no memory)
  * comes in err, with true. */
 bool	wall_next(struct wall *, struct wall_answer *ret, struct event_list *into, struct err *);
 void	wall_took(struct wall *);	/* that one is done with */

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What decoding in a process of its own costs: `run --once`, file to file, agent.decode process against inline, in turns on the same records.
 Use: wall.py AGENT DATA_DIR [RECORDS [ROUNDS]]. Other load on the machine hits both alike; the medians' ratio counts. With two agents (AGENT,OTHER)
-the second's inline run is compared too: before and after."""
+the second is compared too, as its own default has it: before and after."""
 import json
 import os
 import pathlib

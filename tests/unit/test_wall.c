@@ -378,17 +378,22 @@ answers_without_room_come_with_the_next_turn(void **state)
 	assert_true(put_text("try:large 40", 1));
 	assert_true(put_text("try:large 80", 2));
 	assert_true(put_text("try:large 1", 3));
+	assert_true(put_text("try:large 30", 4));
 	for (unsigned i = 0; i < 2; i++) {
 		a = next(&events);
 		assert_int_equal(a.after->stream, i);
 		assert_null(a.bad);
 		assert_int_equal(events.n, 40);
 		assert_int_equal(event_text(&events.v[39], F_EventMessage).n, LARGE);
+		assert_int_equal(event_text(&events.v[39], F_EventMessage).p[LARGE - 1], 'x');	/* still there, though taken */
 	}
 	assert_non_null(strstr(next(&events).bad, "do not fit"));
 	a = next(&events);
 	assert_int_equal(a.after->stream, 3);
 	assert_int_equal(events.n, 1);
+	(void)next(&events);			/* the last of its slot, which is emptied */
+	assert_true(wall_is_empty(wall));
+	assert_int_equal(event_text(&events.v[29], F_EventMessage).p[LARGE - 1], 'x');
 }
 
 /* ---- what it may not ------------------------------------------------------------------------------ */
