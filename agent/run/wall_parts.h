@@ -2,7 +2,7 @@
  * wall_parts.h - what both sides of the wall agree on.
  *
  * Two processes stand behind it. The keeper is this program once more, executed anew: it reads the mappings, forks the worker, waits for its
- * end, says how it ended and forks the next, in a millisecond and from the same mappings. It never sees a record. The worker decodes.
+ * end, says how it ended and forks the next from the same mappings. It never sees a record. The worker decodes.
  * Their descriptors: 0 orders, 1 words, 2 nothing, 3 records, 4 answers; the last two are mapped, then closed.
  */
 #ifndef RUN_WALL_PARTS_H
