@@ -305,14 +305,22 @@ close_if_due(struct send *s, uint64_t now_ms, struct err *err)
 	return 0;
 }
 
-/* Oldest first, no more at once than the sink takes. */
-static void
-offer_ready(struct send *s, uint64_t now_ms)
+static unsigned
+count_out(struct send *s)
 {
 	unsigned out = 0;
 
 	for (size_t i = 0; i < s->n; i++)
 		out += send_flight(s, i)->state == OUT;
+	return out;
+}
+
+/* Oldest first, no more at once than the sink takes. */
+static void
+offer_ready(struct send *s, uint64_t now_ms)
+{
+	unsigned out = count_out(s);
+
 	for (size_t i = 0; i < s->n && out < s->sink.kind->max_in_flight && now_ms >= s->not_before_ms; i++)
 		if (send_flight(s, i)->state == READY) {
 			offer(s, send_flight(s, i));
@@ -334,7 +342,8 @@ set_timer(struct send *s, uint64_t now_ms, bool failed)
 		at = f->began_ms + s->max_wait_ms;
 	if (summary_due_ms(s) < at)
 		at = summary_due_ms(s);
-	for (size_t i = 0; i < s->n; i++)
+	/* With no room at the sink it is an answer that is waited for, not a time. */
+	for (size_t i = 0; i < s->n && count_out(s) < s->sink.kind->max_in_flight; i++)
 		if (send_flight(s, i)->state == READY && s->not_before_ms < at)
 			at = s->not_before_ms;
 	if (at == UINT64_MAX)

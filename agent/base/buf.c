@@ -181,7 +181,7 @@ buf_put_double(struct buf *b, double v)
 
 /* What each byte means inside a JSON string: 0 plain, 1 needs an escape, 2 begins a longer character. */
 static const unsigned char json_class[256] = {
-	[0 ... 0x1f] = 1, ['"'] = 1, ['\\'] = 1, [0x80 ... 0xff] = 2,
+	[0 ... 0x1f] = 1, ['"'] = 1, ['\\'] = 1, [0x7f] = 1, [0x80 ... 0xff] = 2,
 };
 
 static void
@@ -202,7 +202,7 @@ put_escape(struct buf *b, unsigned char c)
 	}
 }
 
-/* Where the plain bytes from `at` on end. Eight at a time: any byte below a blank, '"', '\\' or above 0x7f stops it. */
+/* Where the plain bytes from `at` on end. Eight at a time: any byte below a blank, '"', '\\' or above 0x7e stops it. */
 static size_t
 plain_until(struct slice s, size_t at)
 {
@@ -214,12 +214,29 @@ plain_until(struct slice s, size_t at)
 		memcpy(&w, s.p + at, 8);
 		quote = w ^ ones * '"';
 		slash = w ^ ones * '\\';
-		if ((w | (w - ones * 0x20) | (quote - ones) | (slash - ones)) & tops)
+		if ((w | ((w & ~tops) + ones) | (w - ones * 0x20) | (quote - ones) | (slash - ones)) & tops)
 			break;
 	}
 	while (at < s.n && json_class[(unsigned char)s.p[at]] == 0)
 		at++;
 	return at;
+}
+
+/* Valid UTF-8, nothing of it ASCII. */
+static void
+put_beyond(struct buf *b, struct slice s)
+{
+	for (size_t at = 0, i; at < s.n; at = i) {
+		unsigned code = 0;
+		size_t odd = 0;
+
+		for (i = at; i < s.n && (odd = utf8_odd(slice_make(s.p + i, s.n - i), &code)) == 0; i++)
+			;
+		buf_put(b, s.p + at, i - at);
+		if (odd > 0)
+			buf_printf(b, "\\u%04x", code);
+		i += odd;
+	}
 }
 
 void
@@ -244,7 +261,7 @@ buf_put_json(struct buf *b, struct slice s)
 		while (run < s.n && (unsigned char)s.p[run] >= 0x80)
 			run++;
 		run = utf8_valid_prefix(slice_make(s.p + i, run - i));
-		buf_put(b, s.p + i, run);
+		put_beyond(b, slice_make(s.p + i, run));
 		i += run;
 		if (run == 0) {
 			buf_put(b, "\xef\xbf\xbd", 3);

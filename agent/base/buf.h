@@ -85,7 +85,7 @@ void	buf_put_u64(struct buf *, uint64_t);	/* decimal */
 void	buf_put_i64(struct buf *, int64_t);
 /* Shortest text that reads back as the same double ("%.17g" at worst); not-finite puts "null". */
 void	buf_put_double(struct buf *, double);
-/* A JSON string with its quotes. Escapes by RFC 8259; bytes that are not UTF-8 become U+FFFD. */
+/* A JSON string with its quotes. Escapes by RFC 8259, and what utf8_odd names; bytes that are not UTF-8 become U+FFFD. */
 void	buf_put_json(struct buf *, struct slice);
 void	buf_put_hex(struct buf *, const void *, size_t n);
 void	buf_put_base64(struct buf *, const void *, size_t n, bool url);	/* url: RFC 4648 5, no padding */

@@ -90,7 +90,8 @@ crc32_ieee(uint32_t crc, const void *p, size_t n)
 
 #define ROTATE(x, b)	((x) << (b) | (x) >> (64 - (b)))
 
-static void
+__attribute__((always_inline))		/* the four words stay in registers */
+static inline void
 sip_round(uint64_t v[4])
 {
 	v[0] += v[1];

@@ -64,5 +64,27 @@ size_t	utf8_valid_prefix(struct slice s);
 size_t	utf8_cut(struct slice s, size_t max);
 /* How many bytes at the start of s, which is no character, are one broken one: the lead byte and what follows it rightly (Unicode 3.9, maximal subpart). */
 size_t	utf8_broken(struct slice s);
+/*
+ * Characters behind the blank that are no harm in a text but to who shows it: they end a line, command a terminal or turn what is read. DEL,
+ * U+0080 to U+009F, U+2028 to U+202E, U+2066 to U+2069. How many bytes the one at the start of s (n > 0) has, and which it is; or 0.
+ */
+static inline size_t
+utf8_odd(struct slice s, unsigned *ret_code)
+{
+	const unsigned char *p = (const unsigned char *)s.p;
+
+	if (p[0] == 0x7f) {
+		*ret_code = 0x7f;
+		return 1;
+	}
+	if (p[0] == 0xc2 && s.n >= 2 && p[1] >= 0x80 && p[1] < 0xa0) {
+		*ret_code = p[1];
+		return 2;
+	}
+	if (p[0] != 0xe2 || s.n < 3 || !((p[1] == 0x80 && p[2] >= 0xa8 && p[2] <= 0xae) || (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9)))
+		return 0;
+	*ret_code = 0x2000u | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu);
+	return 3;
+}
 
 #endif

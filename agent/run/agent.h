@@ -81,6 +81,12 @@ size_t	deliver_out(const struct deliver *, size_t *ret_requests);
 
 /* Shipped and own mappings; conf NULL: where they are by default. */
 int	mappings_open(struct decoder **ret, const struct conf *, struct problems *, struct err *);
+/* The same in words, for another process: the shipped mappings' directory, that of own ones, what of withheld text may leave. They point
+ * into the configuration. */
+#define MAPPINGS_ARGS	128
+struct mappings_args { const char *v[MAPPINGS_ARGS]; size_t n; char schemas[4096]; };
+int	mappings_args(const struct conf *, struct mappings_args *ret, struct err *);
+int	mappings_read(struct decoder **ret, const char *const *args, size_t nargs, struct problems *, struct err *);
 
 /* ---- the whole ------------------------------------------------------------ */
 

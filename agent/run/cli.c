@@ -20,6 +20,7 @@
 #include "run/agent.h"
 #include "run/backtest.h"
 #include "run/settings.h"
+#include "run/wall.h"
 #include "sinks/encode/encode.h"
 #include "spool/spool.h"
 
@@ -425,6 +426,8 @@ cli_main(int argc, char **argv)
 		manual_help(stdout);
 		return 0;
 	}
+	if (strcmp(word, WALL_COMMAND) == 0)
+		return wall_worker(argc - 2, argv + 2);
 	for (const struct command_row *row = command_rows; row->name != NULL; row++) {
 		if (strcmp(row->name, word) != 0)
 			continue;

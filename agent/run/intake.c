@@ -23,12 +23,11 @@
 #include "base/note.h"
 #include "base/stat.h"
 #include "base/sys.h"
-#include "decode/decode.h"
 #include "detect/detect.h"
-#include "model/wire.h"
 #include "posture/posture.h"
 #include "run/intake_state.h"
 #include "run/settings.h"
+#include "run/wall.h"
 #include "source/source.h"
 #include "spool/dead.h"
 #include "spool/spool.h"
@@ -92,9 +91,8 @@ tell_stuck(struct intake *in, const struct err *err)
 		stat_set(in->sources[i].stats, STAT_SOURCE_PAUSED, 1);
 }
 
-/* Writes the group and syncs it. -1: it stays, and sources stand still until it could be written. */
-static int
-commit(struct intake *in)
+int
+intake_write(struct intake *in)
 {
 	struct group *g = &in->group;
 	struct err err = { 0 };
@@ -126,6 +124,116 @@ commit(struct intake *in)
 	return 0;
 }
 
+/* ---- one record ----------------------------------------------------------- */
+
+static bool
+get_stuck(struct intake *in, const struct err *err)
+{
+	tell_stuck(in, err);
+	loop_timer_set(in->commit_timer, RETRY_MS);
+	return false;
+}
+
+/* What is known of a record, or that a stream moved, goes into the group. False: nothing of it; stuck. */
+static bool
+take_known(struct intake *in, struct source *s, const struct record *r, const struct record_known *known, const struct position *after)
+{
+	struct group *g = &in->group;
+	struct err err = { 0 };
+
+	if ((g->bytes.n >= GROUP_BYTES || g->nmarks == GROUP_MARKS) && intake_write(in) != 0)
+		return false;
+	if (r != NULL && intake_take_record(in, s, r, known, &err) != 0)
+		return get_stuck(in, &err);
+	if (r != NULL) {
+		stat_add(s->stats, STAT_SOURCE_RECORDS, 1);
+		stat_add(s->stats, STAT_SOURCE_BYTES, r->bytes.n);
+	}
+	if (!group_mark(g, s, after))
+		assert(!"a group with room for a mark has none");
+	return true;
+}
+
+/* What came back from behind the wall. */
+static bool
+take_answers(struct intake *in)
+{
+	struct wall_answer a;
+	struct err err = { 0 };
+
+	while (wall_next(in->wall, &a, &in->events, &err)) {
+		const struct record_known known = { a.bad, a.count };
+
+		if (err.kind != ERR_NONE) {
+			intake_forget(in);
+			return get_stuck(in, &err);
+		}
+		if (!take_known(in, a.owner, a.record, &known, a.after)) {
+			intake_forget(in);
+			return false;
+		}
+		wall_took(in->wall);
+	}
+	return true;
+}
+
+/* Gives the worker what was gathered, and takes what it had before. */
+static bool
+turn_wall(struct intake *in)
+{
+	struct err err = { 0 };
+
+	if (!take_answers(in))
+		return false;
+	if (wall_turn(in->wall, &err) != 0)
+		return get_stuck(in, &err);
+	return take_answers(in);
+}
+
+/* Until nothing stands before the wall or behind it. */
+static int
+settle(struct intake *in)
+{
+	while (in->wall != NULL && !wall_is_empty(in->wall))
+		if (!turn_wall(in))
+			return -1;
+	return 0;
+}
+
+static bool
+take(struct source *s, const struct record *r, const struct position *after)
+{
+	struct intake *in = s->owner;
+
+	if (in->stuck)
+		return false;
+	if (in->wall == NULL) {
+		struct record_known known = { 0 };
+		struct err err = { 0 };
+
+		if (r != NULL && intake_decode(in, r, &known, &err) != 0)
+			return get_stuck(in, &err);
+		if (!take_known(in, s, r, &known, after)) {
+			intake_forget(in);
+			return false;
+		}
+	} else {
+		while (!wall_put(in->wall, r, s, after))
+			if (!turn_wall(in))
+				return false;
+	}
+	if (!loop_timer_is_set(in->commit_timer))
+		loop_timer_set(in->commit_timer, COMMIT_AFTER_MS);
+	return true;
+}
+
+/* Everything that was taken is written and synced. -1: what is not stays, and sources stand still until it could be. */
+static int
+commit(struct intake *in)
+{
+	return settle(in) == 0 ? intake_write(in) : -1;
+}
+
 static void
 resume_sources(struct intake *in)
 {
@@ -145,135 +253,6 @@ commit_due(void *arg)
 
 	if (commit(in) == 0 && in->stuck)
 		resume_sources(in);
-}
-
-/* ---- one record ----------------------------------------------------------- */
-
-static int
-bury(struct intake *in, struct source *s, const struct record *r, const char *why, struct err *err)
-{
-	const struct dead_letter letter = {
-		.when_ms = (int64_t)clock_wall_ms(), .kind = DEAD_RECORD, .from = slice_of(s->name),
-		.reason = slice_of(why), .bytes = r->bytes,
-	};
-
-	if (dead_put(in->world.dead, &letter, err) != 0)
-		return -1;
-	in->group.letters = true;
-	atomic_fetch_add(&in->set_aside, 1);
-	stat_add(s->stats, STAT_SOURCE_DEAD, 1);
-	note(DEAD_RECORD, N_TEXT("source", s->name), N_TEXT("why", why));
-	return 0;
-}
-
-static void
-tell_finding(const struct event *e)
-{
-	note(FINDING, N_SLICE("class", event_text(e, F_EventClass)), N_SLICE("severity", event_text(e, F_EventSeverity)),
-	    N_SLICE("what", event_text(e, F_EventName)), N_SLICE("resource", event_text(e, F_TargetResourceName)),
-	    N_SLICE("id", event_text(e, F_EventId)));
-}
-
-/* Events and what the detectors say to them into the group; all or, on -1, none. */
-static int
-add_events(struct intake *in, struct source *s, uint64_t arrived_ms, struct err *err)
-{
-	struct group *g = &in->group;
-	size_t before = g->n;
-	int64_t newest = 0;
-
-	for (size_t i = 0; i < in->events.n; i++) {
-		struct event *e = &in->events.v[i];
-
-		posture_see(in->posture, e, (int64_t)arrived_ms);
-		if (group_add(g, e, err) != 0) {
-			group_cut(g, before);
-			return -1;
-		}
-		if (event_number(e, F_TimeGenerated, 0) > newest)
-			newest = event_number(e, F_TimeGenerated, 0);
-	}
-	/* From here on the detectors know the events, so nothing may fail them any more. */
-	in->findings.n = 0;
-	for (size_t i = 0; i < in->events.n; i++)
-		if (detect_see(in->detect, &in->events.v[i], &in->findings, err) != 0)
-			note(INTERNAL, N_TEXT("what", "detector"), N_TEXT("why", err->text));
-	for (size_t i = 0; i < in->findings.n; i++) {
-		posture_stamp(in->posture, &in->findings.v[i]);
-		if (group_add(g, &in->findings.v[i], err) != 0)
-			note(INTERNAL, N_TEXT("what", "finding"), N_TEXT("why", err->text));
-		else
-			tell_finding(&in->findings.v[i]);
-	}
-	if (newest > 0)
-		stat_set(s->stats, STAT_SOURCE_LAST_EVENT_MS, (uint64_t)newest);
-	return 0;
-}
-
-/* The group is full for these events: they begin the next one. What even an empty one does not hold is set aside. */
-static int
-add_to_new_group(struct intake *in, struct source *s, const struct record *r, struct err *err)
-{
-	if (!group_is_empty(&in->group)) {
-		if (commit(in) != 0)
-			return err_set(err, ERR_AGAIN, "the group before it cannot be written");
-		if (add_events(in, s, r->arrived_ms, err) == 0)
-			return 0;
-		if (err->kind != ERR_FULL)
-			return -1;
-	}
-	return bury(in, s, r, "its events do not fit into a group", err);
-}
-
-static int
-take_record(struct intake *in, struct source *s, const struct record *r, struct err *err)
-{
-	struct decode_count count = { 0 };
-	int rc = 0;
-
-	if (r->unreadable != NULL)
-		return bury(in, s, r, r->unreadable, err);
-	in->events.n = 0;
-	if (decode(in->decoder, in->ctx, r, &in->events, &count, err) != 0)
-		rc = err->kind == ERR_AGAIN ? -1 : bury(in, s, r, err->text, err);
-	else if ((rc = add_events(in, s, r->arrived_ms, err)) != 0 && err->kind == ERR_FULL)
-		rc = add_to_new_group(in, s, r, err);
-	if (rc == 0) {				/* else it comes again */
-		stat_add(s->stats, STAT_SOURCE_EVENTS, count.events);
-		stat_add(s->stats, STAT_SOURCE_UNKNOWN, count.unknown);
-		stat_add(s->stats, STAT_SOURCE_PASSED, count.passed);
-	}
-	arena_reset(&in->arena);
-	in->events = (struct event_list){ .arena = &in->arena };
-	in->findings = (struct event_list){ .arena = &in->arena };
-	return rc;
-}
-
-static bool
-take(struct source *s, const struct record *r, const struct position *after)
-{
-	struct intake *in = s->owner;
-	struct group *g = &in->group;
-	struct err err = { 0 };
-
-	if (in->stuck)
-		return false;
-	if ((g->bytes.n >= GROUP_BYTES || g->nmarks == GROUP_MARKS) && commit(in) != 0)
-		return false;
-	if (r != NULL && take_record(in, s, r, &err) != 0) {
-		tell_stuck(in, &err);
-		loop_timer_set(in->commit_timer, RETRY_MS);
-		return false;
-	}
-	if (r != NULL) {
-		stat_add(s->stats, STAT_SOURCE_RECORDS, 1);
-		stat_add(s->stats, STAT_SOURCE_BYTES, r->bytes.n);
-	}
-	if (!group_mark(g, s, after))
-		assert(!"a group with room for a mark has none");
-	if (!loop_timer_is_set(in->commit_timer))
-		loop_timer_set(in->commit_timer, COMMIT_AFTER_MS);
-	return true;
 }
 
 static void
@@ -397,15 +376,6 @@ open_source(struct intake *in, struct source *s, const struct conf *item, struct
 	return s->kind->open(s, item, err);
 }
 
-static int
-open_decoder(struct intake *in, const struct conf *conf, struct problems *problems, struct err *err)
-{
-	if (mappings_open(&in->decoder, conf, problems, err) != 0)
-		return -1;
-	in->ctx = decode_ctx_new(in->decoder);
-	return in->ctx != NULL ? 0 : err_set(err, ERR_AGAIN, "no memory for decoding");
-}
-
 int
 intake_open(struct intake **ret, const struct world *world, const struct conf *conf, struct problems *problems,
     struct err *err)
@@ -429,7 +399,7 @@ intake_open(struct intake **ret, const struct world *world, const struct conf *c
 	in->loop = loop_new(err);
 	if (in->charts == NULL)
 		err_set(err, ERR_AGAIN, "no memory for intake");
-	if (in->charts == NULL || in->loop == NULL || open_decoder(in, conf, problems, err) != 0 ||
+	if (in->charts == NULL || in->loop == NULL || intake_decode_open(in, conf, problems, err) != 0 ||
 	    detect_open(&in->detect, conf_block(conf, "detectors"), err) != 0 ||
 	    posture_open(&in->posture, conf_block(conf, "zones"), err) != 0 ||
 	    (in->commit_timer = loop_timer_new(in->loop, commit_due, in, err)) == NULL ||
@@ -531,8 +501,7 @@ intake_close(struct intake *in)
 	loop_timer_free(in->tend_timer);
 	detect_close(in->detect);
 	posture_close(in->posture);
-	decode_ctx_free(in->ctx);
-	decoder_close(in->decoder);
+	intake_decode_close(in);
 	loop_free(in->loop);
 	arena_fini(&in->arena);
 	buf_fini(&in->group.bytes);

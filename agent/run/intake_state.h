@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include "base/arena.h"
 #include "base/buf.h"
+#include "decode/decode.h"
 #include "model/event.h"
 #include "model/record.h"
 #include "run/agent.h"
@@ -34,6 +35,7 @@ struct intake {
 	struct loop		*loop;
 	struct source		*sources;
 	size_t			 nsources;
+	struct wall		*wall;		/* decode stands behind it; NULL: it does not, and these are used: */
 	struct decoder		*decoder;
 	struct decode_ctx	*ctx;
 	struct detect		*detect;
@@ -43,6 +45,7 @@ struct intake {
 	struct arena		 arena;
 	struct event_list	 events, findings;
 	struct group		 group;
+	char			 reason[320];	/* why a record is bad */
 	struct slice		*entries;	/* scratch for append */
 	size_t			 entries_cap;
 	bool			 stuck;		/* the group could not be committed; sources stand still */
@@ -64,6 +67,25 @@ struct intake {
 
 /* Renews the charts for who asked for them lately. */
 void	intake_make_charts(struct intake *);
+
+/* Writes the group, as far as it is gathered, and syncs it. -1: it stays, and sources stand still until it could be written. */
+int	intake_write(struct intake *);
+
+/* intake_record.c: what decoding says of a record; its events stand in in->events. */
+struct record_known {
+	const char		*bad;		/* why it is for the dead letter, or NULL */
+	struct decode_count	 count;
+};
+int	intake_decode_open(struct intake *, const struct conf *, struct problems *, struct err *);
+void	intake_decode_close(struct intake *);
+/* In this process. -1: ERR_AGAIN. */
+int	intake_decode(struct intake *, const struct record *, struct record_known *ret, struct err *);
+/* Wherever it is decoded, one record, waited for. -1: ERR_AGAIN. */
+int	intake_decode_now(struct intake *, const struct record *, struct record_known *ret, struct err *);
+/* All of it goes into the group or the dead letter, or, on -1, nothing. */
+int	intake_take_record(struct intake *, struct source *, const struct record *, const struct record_known *, struct err *);
+void	intake_forget(struct intake *);		/* the events and findings at hand */
+
 /* intake_group.c */
 bool	group_is_empty(const struct group *g);
 int	group_add(struct group *g, const struct event *e, struct err *err);

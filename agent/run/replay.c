@@ -10,7 +10,6 @@
 #include "base/conf.h"
 #include "base/err.h"
 #include "base/stat.h"
-#include "decode/decode.h"
 #include "detect/detect.h"
 #include "model/wire.h"
 #include "run/intake_state.h"
@@ -92,18 +91,14 @@ static int
 replay_record(struct replay *r, const struct dead_letter *l)
 {
 	struct intake *in = r->in;
-	struct decode_count count = { 0 };
+	struct record_known known;
 	char source[128];
 	const struct record record = { .bytes = l->bytes, .source = source, .arrived_ms = (uint64_t)l->when_ms };
-	struct err why = { 0 };
 
 	snprintf(source, sizeof(source), "%.*s", (int)(l->from.n < 64 ? l->from.n : 64), l->from.n > 0 ? l->from.p : "");
-	if (decode(in->decoder, in->ctx, &record, &in->events, &count, &why) == 0)
-		return put_events(r, in->events.v, in->events.n);
-	if (why.kind == ERR_DATA || why.kind == ERR_FULL)
-		return 0;
-	*r->err = why;
-	return -1;
+	if (intake_decode_now(in, &record, &known, r->err) != 0)
+		return -1;
+	return known.bad == NULL ? put_events(r, in->events.v, in->events.n) : 0;
 }
 
 static int

@@ -125,6 +125,8 @@ static const struct conf_key agent_keys[] = {
 	  .help = "how often an event of class agent tells how the agent is; 0s: never" },
 	{ .name = "spool", .type = CONF_BLOCK, .keys = spool_keys, .help = "what lies between sources and sinks, on disk" },
 	{ .name = "dead_letter", .type = CONF_BLOCK, .keys = dead_letter_keys, .help = "what no one could read or take" },
+	{ .name = "decode", .type = CONF_WORD, .fallback = "process", .allowed = "process|inline",
+	  .help = "where records are decoded: in a process of its own that holds no secret and can open nothing, or in the agent itself" },
 	{ .name = "log_level", .type = CONF_WORD, .fallback = "info", .allowed = "error|warning|notice|info|debug",
 	  .help = "the least important messages that are logged" },
 	{ .name = "drain_timeout", .type = CONF_TIME, .fallback = "20s", .most = 600000,

@@ -13,6 +13,18 @@ static const struct name names[FIELD_COUNT] = {
 #undef FIELD
 };
 
+/* All of the array, so that the copy is a few moves; what is behind the name is written over. */
+static void
+put_name(struct buf *out, const struct name *name)
+{
+	if (out->cap - out->n < sizeof(name->text) || out->failed) {
+		buf_put(out, name->text, name->n);
+		return;
+	}
+	memcpy(out->p + out->n, name->text, sizeof(name->text));
+	out->n += name->n;
+}
+
 static int
 encode(const struct event *e, struct buf *out, struct err *err)
 {
@@ -23,14 +35,14 @@ encode(const struct event *e, struct buf *out, struct err *err)
 	for (uint64_t left = value_columns(e); left != 0; left &= left - 1) {
 		int f = __builtin_ctzll(left);
 
-		buf_put(out, names[f].text, names[f].n);
+		put_name(out, &names[f]);
 		if (!value_put_json(out, e, f))
 			cut |= UINT64_C(1) << f;
 	}
 	if (cut != 0 || (e->present & cut_bit) != 0) {
 		char text[VALUE_NAMES_BYTES];
 
-		buf_put(out, names[F_TruncatedFields].text, names[F_TruncatedFields].n);
+		put_name(out, &names[F_TruncatedFields]);
 		buf_put_json(out, slice_make(text, value_cut_names(text, e, cut)));
 	}
 	if (out->n == before)

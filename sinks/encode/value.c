@@ -259,26 +259,19 @@ value_cut_names(char ret[VALUE_NAMES_BYTES], const struct event *e, uint64_t cut
 
 /* ---- the end of a row -------------------------------------------------------------- */
 
-/* The length of the line end of Unicode at p, or 0: U+0085, U+2028, U+2029. */
-static size_t
-line_end(const char *p, size_t n)
-{
-	if (n >= 2 && memcmp(p, "\xc2\x85", 2) == 0)
-		return 2;
-	return n >= 3 && memcmp(p, "\xe2\x80", 2) == 0 && ((unsigned char)p[2] | 1) == 0xa9 ? 3 : 0;
-}
-
 /* How many bytes more it takes to write them as \uXXXX; they stand inside strings, as nothing else beyond ASCII can. */
 static size_t
-count_line_ends(struct slice s)
+count_odd(struct slice s)
 {
+	static const int leads[] = { 0x7f, 0xc2, 0xe2 };
 	size_t more = 0;
+	unsigned code = 0;
 
-	for (int i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof(leads) / sizeof(leads[0]); i++) {
 		const char *end = s.p + s.n, *p = s.p;
 
-		while ((p = memchr(p, i == 0 ? 0xe2 : 0xc2, (size_t)(end - p))) != NULL) {
-			size_t n = line_end(p, (size_t)(end - p));
+		while ((p = memchr(p, leads[i], (size_t)(end - p))) != NULL) {
+			size_t n = utf8_odd(slice_make(p, (size_t)(end - p)), &code);
 
 			more += n > 0 ? 6 - n : 0;
 			p++;
@@ -288,8 +281,9 @@ count_line_ends(struct slice s)
 }
 
 static void
-escape_line_ends(struct buf *b, size_t before, size_t more)
+escape_odd(struct buf *b, size_t before, size_t more)
 {
+	static const char hex[] = "0123456789abcdef";
 	const char *from, *end;
 	char *to;
 
@@ -300,13 +294,16 @@ escape_line_ends(struct buf *b, size_t before, size_t more)
 	to = b->p + before;
 	end = b->p + b->n;
 	for (from = to + more; from < end;) {
-		size_t n = line_end(from, (size_t)(end - from));
+		unsigned code = 0;
+		size_t n = utf8_odd(slice_make(from, (size_t)(end - from)), &code);
 
 		if (n == 0) {
 			*to++ = *from++;
 			continue;
 		}
-		memcpy(to, n == 2 ? "\\u0085" : from[2] == '\xa8' ? "\\u2028" : "\\u2029", 6);
+		memcpy(to, "\\u", 2);
+		for (int i = 0; i < 4; i++)
+			to[2 + i] = hex[code >> (12 - 4 * i) & 15];
 		to += 6;
 		from += n;
 	}
@@ -316,10 +313,10 @@ int
 value_finish(struct buf *out, size_t before, struct err *err)
 {
 	if (!out->failed) {
-		size_t more = count_line_ends(slice_make(out->p + before, out->n - before));
+		size_t more = count_odd(slice_make(out->p + before, out->n - before));
 
 		if (more > 0)
-			escape_line_ends(out, before, more);
+			escape_odd(out, before, more);
 	}
 	if (!out->failed)
 		return 0;

@@ -63,7 +63,7 @@ decode_one(struct job *j, struct slice bytes)
 	struct decode_count count;
 	struct err err = { 0 };
 
-	if (j->list.n > 512) {
+	if (j->list.n > 0) {		/* as intake does: behind each record */
 		arena_reset(&j->arena);
 		j->list = (struct event_list){ .arena = &j->arena };
 	}

@@ -182,7 +182,7 @@ load(const struct site *s, const char *yaml, struct conf **ret, char say[512])
 	char *block = site_expand(s, yaml), *whole;
 	int rc;
 
-	if (asprintf(&whole, "agent: {state_dir: %s, heartbeat: 0s}\n"
+	if (asprintf(&whole, "agent: {state_dir: %s, heartbeat: 0s, decode: inline}\n"
 	    "detectors: {volume: {enabled: false}, access: {enabled: false}, config: {enabled: false}}\n%s", s->state_dir, block) < 0)
 		abort();
 	problems_init(&problems);

@@ -444,8 +444,17 @@ json_text_is_escaped_by_the_book(void **state)
 	PUTS(buf_put_json(&b_, SLICE_NONE), "\"\"");
 	PUTS(buf_put_json(&b_, SLICE("plain text, longer than eight </script>")), "\"plain text, longer than eight </script>\"");
 	PUTS(buf_put_json(&b_, SLICE("a\"b\\c/d")), "\"a\\\"b\\\\c/d\"");
-	PUTS(buf_put_json(&b_, SLICE("\n\r\t\b\f\v\0\x1f\x7f")), "\"\\n\\r\\t\\b\\f\\u000b\\u0000\\u001f\x7f\"");
+	PUTS(buf_put_json(&b_, SLICE("\n\r\t\b\f\v\0\x1f\x7f")), "\"\\n\\r\\t\\b\\f\\u000b\\u0000\\u001f\\u007f\"");
 	PUTS(buf_put_json(&b_, SLICE("z\xc3\xa4hl \xe2\x82\xac \xf0\x9f\x98\x80")), "\"z\xc3\xa4hl \xe2\x82\xac \xf0\x9f\x98\x80\"");
+}
+
+static void
+what_commands_a_terminal_or_turns_text_is_escaped(void **state)
+{
+	(void)state;
+	PUTS(buf_put_json(&b_, SLICE("a\xc2\x9b" "31m\xc2\x85\xc2\xa0")), "\"a\\u009b31m\\u0085\xc2\xa0\"");
+	PUTS(buf_put_json(&b_, SLICE("\xe2\x80\xa7\xe2\x80\xa8\xe2\x80\xae\xe2\x80\xaf")), "\"\xe2\x80\xa7\\u2028\\u202e\xe2\x80\xaf\"");
+	PUTS(buf_put_json(&b_, SLICE("\xe2\x81\xa5\xe2\x81\xa6\xe2\x81\xa9\xe2\x81\xaa")), "\"\xe2\x81\xa5\\u2066\\u2069\xe2\x81\xaa\"");
 }
 
 #define R "\xef\xbf\xbd"
@@ -467,7 +476,7 @@ each_broken_piece_of_utf8_becomes_one_mark(void **state)
 static void
 escapes_are_seen_at_every_place_of_a_long_text(void **state)
 {
-	static const unsigned char odd[] = { '"', '\\', 0, 1, 0x1f, 0x80, 0xff, '\n' };
+	static const unsigned char odd[] = { '"', '\\', 0, 1, 0x1f, 0x7f, 0x80, 0xff, '\n' };
 	char text[40], whole[64];
 	struct buf b;
 
@@ -475,7 +484,7 @@ escapes_are_seen_at_every_place_of_a_long_text(void **state)
 	buf_init(&b, 1000);
 	for (int c = 0; c < 256; c++)
 		for (size_t at = 0; at < 20; at++) {
-			bool dirty = c < 0x20 || c == '"' || c == '\\' || c >= 0x80;
+			bool dirty = c < 0x20 || c == '"' || c == '\\' || c >= 0x7f;
 
 			memset(text, 'x', sizeof(text));
 			text[at] = (char)c;
@@ -573,6 +582,7 @@ main(void)
 		cmocka_unit_test(numbers_are_put_as_people_write_them),
 		cmocka_unit_test(every_double_reads_back_as_itself),
 		cmocka_unit_test(json_text_is_escaped_by_the_book),
+		cmocka_unit_test(what_commands_a_terminal_or_turns_text_is_escaped),
 		cmocka_unit_test(each_broken_piece_of_utf8_becomes_one_mark),
 		cmocka_unit_test(escapes_are_seen_at_every_place_of_a_long_text),
 		cmocka_unit_test(hex_and_base64_follow_their_standards),

@@ -361,6 +361,18 @@ no_more_batches_are_out_than_the_sink_takes(void **state)
 }
 
 static void
+while_all_it_takes_is_out_nothing_turns_in_vain(void **state)
+{
+	(void)state;
+	append(1, 60);
+	begin(", batch: {max_wait: 0s}");
+	pass(10);
+	assert_int_equal(nout, 3);
+	assert_int_equal(loop_turn(loop, 0), 0);
+	assert_int_equal(loop_next_timer_ms(loop), -1);
+}
+
+static void
 what_is_not_acknowledged_comes_again_after_a_restart(void **state)
 {
 	(void)state;
@@ -743,6 +755,7 @@ main(void)
 		T(events_leave_in_order_and_framed),
 		T(cursor_follows_the_oldest_batch),
 		T(no_more_batches_are_out_than_the_sink_takes),
+		T(while_all_it_takes_is_out_nothing_turns_in_vain),
 		T(what_is_not_acknowledged_comes_again_after_a_restart),
 		T(answers_from_within_put_are_fine),
 		T(a_sink_that_refuses_everything_from_within_put_gets_each_event_alone),
