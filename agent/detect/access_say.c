@@ -256,21 +256,6 @@ put_additional(struct buf *b, const struct rules *x, const struct hit *h, struct
 
 /* ---- the event ---------------------------------------------------------------------------------- */
 
-static void
-copy_columns(struct event *f, const struct event *e, struct arena *arena)
-{
-	static const enum field columns[] = {
-		F_CloudProvider, F_CloudAccountId, F_CloudRegion, F_TargetResourceId, F_TargetResourceName, F_TargetResourceType,
-		F_AiModelName, F_AiModelVersion, F_AiDeployment, F_ActorUserId, F_ActorUsername, F_ActorUserType, F_ActingAppId, F_SrcIpAddr,
-		F_HttpUserAgent, F_Operation,
-	};
-
-	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
-		event_set_text(f, columns[i], arena_dup(arena, event_text(e, columns[i])));
-	if (event_has(e, F_HttpStatusCode))
-		event_set_number(f, F_HttpStatusCode, event_number(e, F_HttpStatusCode, 0));
-}
-
 static double
 rounded(double d)
 {
@@ -334,7 +319,7 @@ say(struct rules *x, const struct hit *h, struct chain *chain)
 	set_fixed(&f, x, h, chain->bits != 0);
 	event_set_text(&f, F_EventId, arena_dup(x->say->arena, slice_of(id)));
 	event_set_text(&f, F_EventOriginalUid, event_text(&f, F_EventId));
-	copy_columns(&f, x->s->e, x->say->arena);
+	detect_copy_columns(&f, x->s->e, x->say->arena);
 	if (h->by != NULL && h->by[0] != '\0' && !event_has(&f, F_ActorUsername))
 		event_set_text(&f, F_ActorUsername, arena_dup(x->say->arena, slice_of(h->by)));
 	set_texts(&f, x, h, chain, &b);

@@ -253,17 +253,9 @@ put_additional(struct buf *b, const struct change *c, const struct op *op, const
 static void
 copy_columns(struct event *f, const struct event *e, struct arena *arena)
 {
-	static const enum field columns[] = {
-		F_CloudProvider, F_CloudAccountId, F_CloudRegion, F_TargetResourceId, F_TargetResourceName, F_TargetResourceType,
-		F_AiModelName, F_AiModelVersion, F_AiDeployment, F_ActorUserId, F_ActorUsername, F_ActorUserType, F_ActingAppId, F_SrcIpAddr,
-		F_HttpUserAgent, F_Operation, F_EventUrl,
-	};
-
-	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
-		if (!event_has(f, columns[i]))
-			event_set_text(f, columns[i], arena_dup(arena, event_text(e, columns[i])));
-	if (event_has(e, F_HttpStatusCode) && !event_has(f, F_HttpStatusCode))
-		event_set_number(f, F_HttpStatusCode, event_number(e, F_HttpStatusCode, 0));
+	detect_copy_columns(f, e, arena);
+	if (!event_has(f, F_EventUrl))
+		event_set_text(f, F_EventUrl, arena_dup(arena, event_text(e, F_EventUrl)));
 }
 
 /* What an attacker would do so, and did. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/conf.h"
 #include "base/err.h"
@@ -250,4 +251,20 @@ detect_finding_id(const char *detector, struct slice series, int64_t episode_sta
 	}
 	ret[32] = '\0';
 	return 0;
+}
+
+void
+detect_copy_columns(struct event *f, const struct event *e, struct arena *arena)
+{
+	static const enum field columns[] = {
+		F_CloudProvider, F_CloudAccountId, F_CloudRegion, F_TargetResourceId, F_TargetResourceName, F_TargetResourceType,
+		F_AiModelName, F_AiModelVersion, F_AiDeployment, F_ActorUserId, F_ActorUsername, F_ActorUserType, F_ActingAppId, F_SrcIpAddr,
+		F_HttpUserAgent, F_Operation,
+	};
+
+	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
+		if (!event_has(f, columns[i]))
+			event_set_text(f, columns[i], arena_dup(arena, event_text(e, columns[i])));
+	if (event_has(e, F_HttpStatusCode) && !event_has(f, F_HttpStatusCode))
+		event_set_number(f, F_HttpStatusCode, event_number(e, F_HttpStatusCode, 0));
 }

@@ -16,6 +16,7 @@
 #include "base/conf.h"
 #include "model/event.h"
 
+struct arena;
 struct buf;
 struct err;
 struct stat_block;
@@ -68,5 +69,7 @@ extern const struct conf_key detect_keys[];	/* the `detectors` block */
 /* EventId of a finding: 32 hex digits into ret (33 bytes); -1 ERR_AGAIN when memory is short. */
 int	detect_finding_id(const char *detector, struct slice series, int64_t episode_start_ms,
 	    const char *phase, char ret[33], struct err *);
+/* Cloud, resource, model, actor, address and operation of the event that a finding is about, where the finding has none yet; kept in the arena. */
+void	detect_copy_columns(struct event *finding, const struct event *, struct arena *);
 
 #endif
