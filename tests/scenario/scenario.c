@@ -19,20 +19,6 @@
 #include "site.h"
 #include "steps.h"
 
-static void
-print_log(const struct site *s)
-{
-	char path[256], line[1024];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/log", s->dir);
-	f = fopen(path, "r");
-	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
-		printf("#   log: %s", line);
-	if (f != NULL)
-		fclose(f);
-}
-
 /* False: `where` is the line, or 0 for a promise. */
 static bool
 play(const struct script *script, struct site *s, unsigned *ret_line, char say[512])
@@ -69,7 +55,7 @@ run_file(const char *path, unsigned number)
 	else if (!good)
 		printf("# %s: a promise is broken: %s\n", path, say);
 	if (!good)
-		print_log(&site);
+		site_print_log(&site);
 	fflush(stdout);
 	site_close(&site);
 	script_free(&script);

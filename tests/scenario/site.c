@@ -565,3 +565,17 @@ site_source_at(struct site *s, const char *source)
 		return -1;
 	return k.at;
 }
+
+void
+site_print_log(const struct site *s)
+{
+	char path[256], line[1024];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/log", s->dir);
+	f = fopen(path, "r");
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+		printf("#   log: %s", line);
+	if (f != NULL)
+		fclose(f);
+}

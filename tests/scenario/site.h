@@ -71,6 +71,9 @@ bool	site_pass(struct site *, uint64_t ms);
 void	site_snapshot(struct site *);
 void	site_bury(struct site *);
 
+/* What the agent logged so far, to standard output, as TAP comments. */
+void	site_print_log(const struct site *);
+
 /* Whether a source of the settings looks at this (expanded) path. */
 bool	site_is_read(const struct site *, const char *path);
 /* The agent's block of counters, or NULL. */

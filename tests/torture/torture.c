@@ -135,20 +135,6 @@ finish(struct run *r)
 	return false;
 }
 
-static void
-print_log(const struct site *s)
-{
-	char path[256], line[1024];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/log", s->dir);
-	f = fopen(path, "r");
-	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
-		printf("#   log: %s", line);
-	if (f != NULL)
-		fclose(f);
-}
-
 /* Stops the world to look: once a row is enough. */
 static bool
 leaks(void)
@@ -177,7 +163,7 @@ run_one(const struct script *script, enum fault fault, uint64_t nth, bool verbos
 	}
 	good = good && finish(&r);
 	if (verbose)
-		print_log(&r.site);
+		site_print_log(&r.site);
 	snprintf(say, 512, "%.60s: %.440s", faults_hit(), r.say);
 	site_close(&r.site);
 	faults_end();
