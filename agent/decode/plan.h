@@ -217,7 +217,11 @@ struct withheld {
 	bool		 released;
 };
 
-struct words { struct slice *v; uint32_t n; };		/* lower-cased key words */
+struct words {				/* lower-cased key words */
+	struct slice	*v;
+	uint32_t	 n;
+	uint16_t	 from[28];	/* by what they begin with: those of class k are v[from[k]] up to v[from[k + 1]] */
+};
 
 struct spine {				/* one list of `each` */
 	uint32_t	 node;		/* of the elements: a child by [] */
@@ -500,6 +504,7 @@ struct slice value_bytes(struct decode_ctx *, uint32_t at);
 bool	key_is_secret(const struct words *more, struct slice key, const struct json_value *value);
 bool	text_is_secret(struct slice);	/* a connection string, a signed address */
 bool	words_hit(const struct words *, struct slice key);	/* any of them in the key, without case */
+void	words_index(struct words *);		/* orders them for words_hit, once all are there */
 
 /* ---- envelope.c ------------------------------------------------------------------------------ */
 

@@ -44,6 +44,7 @@ unknown_complete(struct compiler *c)
 	for (size_t i = 0; i < n; i++)
 		f->prompt_like.v[i] = slice_of(prompt_like[i]);
 	f->prompt_like.n = (uint32_t)n;
+	words_index(&f->prompt_like);
 	return 0;
 }
 
@@ -65,6 +66,8 @@ struct walk {
 	size_t			 limit;
 	uint32_t		 left;		/* values */
 	uint32_t		 skipped;
+	uint32_t		 nkeys;		/* keys of the open objects that were put, the innermost's last */
+	uint32_t		 keys[UNKNOWN_VALUES];
 };
 
 static void put(struct walk *, uint32_t at, bool prompt, unsigned depth);
@@ -139,11 +142,12 @@ put_text(struct walk *w, uint32_t at, bool prompt, unsigned depth)
 		buf_put_json(w->out, s);
 }
 
+/* Of equal keys the first that says something counts. */
 static bool
-seen_before(struct walk *w, uint32_t object, uint32_t at, struct slice key)
+put_before(const struct walk *w, uint32_t from, struct slice key)
 {
-	for (uint32_t i = object + 1; i < at; i = w->c->doc.v[i + 1].next)
-		if (slice_eq(json_raw(&w->c->doc.v[i]), key))
+	for (uint32_t i = from; i < w->nkeys; i++)
+		if (slice_eq(json_raw(&w->c->doc.v[w->keys[i]]), key))
 			return true;
 	return false;
 }
@@ -163,6 +167,7 @@ static void
 put_members(struct walk *w, uint32_t object, bool prompt, unsigned depth, bool first)
 {
 	const struct family *f = w->c->family;
+	uint32_t mine = w->nkeys;
 
 	for (uint32_t i = object + 1; i < w->c->doc.v[object].next; i = w->c->doc.v[i + 1].next) {
 		struct slice key = SLICE("");
@@ -171,8 +176,9 @@ put_members(struct walk *w, uint32_t object, bool prompt, unsigned depth, bool f
 		if (value_is_nothing(&w->c->doc, i + 1) || !room(w))
 			continue;
 		(void)value_text(w->c, i, &key);
-		if (seen_before(w, object, i, key) || (depth == 0 && is_additional(w, key)))
+		if (put_before(w, mine, key) || (depth == 0 && is_additional(w, key)))
 			continue;
+		w->keys[w->nkeys++] = i;
 		if (!first)
 			buf_putc(w->out, ',');
 		first = false;
@@ -183,6 +189,7 @@ put_members(struct walk *w, uint32_t object, bool prompt, unsigned depth, bool f
 		else
 			put(w, i + 1, like_prompt, depth + 1);
 	}
+	w->nkeys = mine;
 }
 
 /* Token numbers and embeddings are text in another dress. */
