@@ -204,7 +204,7 @@ int
 send_set_aside_as(struct send *s, uint8_t kind, struct slice bytes, const char *reason, struct err *err)
 {
 	const struct dead_letter letter = {
-		.when_ms = (int64_t)clock_wall_ms(), .kind = kind, .from = slice_of(s->name),
+		.when_ms = (int64_t)clock_wall_ms(), .kind = kind, .share = DEAD_OF_SINKS, .from = slice_of(s->name),
 		.reason = slice_of(reason), .bytes = bytes,
 	};
 
