@@ -27,6 +27,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "base/note.h"
+#include "base/own.h"
 #include "base/stat.h"
 #include "run/agent.h"
 #include "run/cli.h"
@@ -155,6 +156,7 @@ open_stores(struct agent *a, struct err *err)
 	if (state_dir_make(a->state_dir, err) != 0 || state_lock(a->state_dir, &a->lock_fd, err) != 0 ||
 	    state_agent_id(a->state_dir, a->agent_id, err) != 0)
 		return -1;
+	own_set_dir(a->state_dir);
 	a->spool_stats = stat_make(STAT_SPOOL, "spool", "spool");
 	if (a->spool_stats == NULL)
 		return err_set(err, ERR_AGAIN, "no memory");
