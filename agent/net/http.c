@@ -158,14 +158,14 @@ may_have_sent(CURL *easy)
 	return ready_us > 0 || sent > 0;
 }
 
-/* What ended this call came after the far side had taken the whole request and said what became of it. */
+/* It was we who wanted no more of the body, and the far side had taken the whole request and said what became of it. */
 static bool
 has_answer(struct http_call *c)
 {
 	curl_off_t sent = 0;
 
 	curl_easy_getinfo(c->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
-	return c->head_counts && c->head_whole && (uint64_t)sent >= c->body_bytes;
+	return c->head_counts && c->head_whole && (c->too_big || c->short_of_memory) && (uint64_t)sent >= c->body_bytes;
 }
 
 static void

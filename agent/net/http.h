@@ -40,7 +40,7 @@ struct http_request {
 	struct slice	 body;
 	uint32_t	 timeout_ms;		/* 0: 60 s */
 	uint32_t	 max_answer_bytes;	/* 0: 1 MiB */
-	bool		 head_counts;		/* an answer is one once its head is whole: a body that is too large or breaks off is cut */
+	bool		 head_counts;		/* of a body that is too large the beginning is given; half of an answer is still none */
 	bool		 direct;		/* never through a proxy (IMDS, Arc) */
 	const struct http_policy *policy;	/* NULL: defaults */
 };
