@@ -25,6 +25,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "net/easy.h"
+#include "net/said.h"
 
 #define TIMEOUT_MS		60000
 #define ANSWER_BYTES		(1 << 20)
@@ -134,6 +135,8 @@ find_header(const struct http_answer *answer, const char *name)
 static void
 explain(const struct http_call *c, CURLcode code, struct err *err)
 {
+	char text[sizeof(err->text)];
+
 	if (c->too_big)
 		err_set(err, ERR_AGAIN, "%s: the answer is larger than %zu bytes", c->host, c->body.max_bytes);
 	else if (c->short_of_memory)
@@ -142,9 +145,8 @@ explain(const struct http_call *c, CURLcode code, struct err *err)
 		err_set(err, ERR_AGAIN, "%s: no connection or answer in time", c->host);
 	else
 		err_set(err, easy_is_settings_fault(code) ? ERR_CONFIG : ERR_AGAIN, "%s: %s", c->host, easy_words(code, c->why));
-	for (char *p = err->text; *p != '\0'; p++)
-		if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f)
-			*p = '?';
+	memcpy(text, err->text, sizeof(text));
+	said_copy(slice_of(text), err->text, sizeof(err->text));
 }
 
 /* Whether a byte of the request can have left: it was ready to send, and what came then is not known. */
