@@ -3,7 +3,7 @@
  *
  * Gives:   one `struct send` a sink: reads its own cursor, keeps order, waits with jitter, splits, sets aside, moves the cursor.
  * Rule:    the cursor passes an entry only when it was delivered, filtered, or is durable in the dead letter.
- * Bounded: max_in_flight batches of max_bytes.
+ * Bounded: max_in_flight batches of max_bytes and one that fills; where a batch may span only so much time, 32 that fill, of 8 MiB together.
  * Thread:  the delivery loop's.
  * Uses:    spool, encode, sinks, model, base.
  */

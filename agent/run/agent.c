@@ -27,6 +27,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "base/note.h"
+#include "base/own.h"
 #include "base/stat.h"
 #include "run/agent.h"
 #include "run/cli.h"
@@ -117,12 +118,15 @@ spool_torn(void *arg, const char *segment, uint64_t bytes)
 }
 
 static void
-letters_removed(void *arg, uint64_t letters)
+letters_removed(void *arg, enum dead_share share, uint64_t letters)
 {
 	struct agent *a = arg;
 
 	stat_add(a->spool_stats, STAT_SPOOL_DEAD_REMOVED, letters);
-	note(DEAD_FULL, N_NUMBER("removed", letters));
+	if (share == DEAD_OF_SINKS)
+		stat_add(a->spool_stats, STAT_SPOOL_DEAD_REMOVED_EVENTS, letters);
+	note(DEAD_FULL, N_TEXT("share", share == DEAD_OF_SINKS ? "events that a far side refused" : "records that could not be read"),
+	    N_NUMBER("removed", letters));
 }
 
 /* ---- putting together ------------------------------------------------------ */
@@ -136,17 +140,23 @@ agent_spool_limits(const struct conf *conf)
 		.segment_bytes = total / 8 < SEGMENT_BYTES ? (uint32_t)(total / 8) : SEGMENT_BYTES };
 }
 
+static uint64_t
+dead_limit(const struct conf *conf)
+{
+	return conf_bytes(conf_block(conf_block(conf, "agent"), "dead_letter"), "max_bytes");
+}
+
 static int
 open_stores(struct agent *a, struct err *err)
 {
 	const struct spool_limits limits = agent_spool_limits(a->conf);
 	const struct spool_events events = { spool_damage, spool_torn, a };
-	uint64_t dead_max = conf_bytes(conf_block(conf_block(a->conf, "agent"), "dead_letter"), "max_bytes");
 	char path[4096];
 
 	if (state_dir_make(a->state_dir, err) != 0 || state_lock(a->state_dir, &a->lock_fd, err) != 0 ||
 	    state_agent_id(a->state_dir, a->agent_id, err) != 0)
 		return -1;
+	own_set_dir(a->state_dir);
 	a->spool_stats = stat_make(STAT_SPOOL, "spool", "spool");
 	if (a->spool_stats == NULL)
 		return err_set(err, ERR_AGAIN, "no memory");
@@ -155,7 +165,7 @@ open_stores(struct agent *a, struct err *err)
 	    spool_open(&a->spool, path, &limits, &events, err) != 0 ||
 	    state_path(a->state_dir, "dead", path, sizeof(path), err) != 0)
 		return -1;
-	return dead_open(&a->dead, path, dead_max, letters_removed, a, err);
+	return dead_open(&a->dead, path, dead_limit(a->conf), letters_removed, a, err);
 }
 
 static void
@@ -320,6 +330,7 @@ swap(struct agent *a, struct conf *conf, struct intake *intake, struct deliver *
 	a->intake = intake;
 	a->deliver = deliver;
 	stat_set(a->spool_stats, STAT_SPOOL_MAX_BYTES, limits.total_bytes);
+	dead_set_limit(a->dead, dead_limit(conf));
 	if (spool_set_limits(a->spool, &limits, &err) != 0 || start(a, &err) != 0) {
 		note(INTERNAL, N_TEXT("what", "reload"), N_TEXT("why", err.text));
 		a->exit_status = cli_exit_of(&err, EX_IOERR);

@@ -117,7 +117,7 @@ static int
 bury(struct intake *in, struct source *s, const struct record *r, const char *why, struct err *err)
 {
 	const struct dead_letter letter = {
-		.when_ms = (int64_t)clock_wall_ms(), .kind = DEAD_RECORD, .from = slice_of(s->name),
+		.when_ms = (int64_t)clock_wall_ms(), .kind = DEAD_RECORD, .share = DEAD_OF_SOURCES, .from = slice_of(s->name),
 		.reason = slice_of(why), .bytes = r->bytes,
 	};
 

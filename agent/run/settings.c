@@ -112,7 +112,7 @@ static const struct conf_key spool_keys[] = {
 
 static const struct conf_key dead_letter_keys[] = {
 	{ .name = "max_bytes", .type = CONF_BYTES, .fallback = "256MiB", .least = MIB, .most = 1048576 * MIB,
-	  .help = "room for records and events that were set aside; past it the oldest are removed, and that is logged" },
+	  .help = "room for what was set aside: half for records that could not be read, half for events that a far side refused; the oldest of a half that is full are removed, counted and logged" },
 	CONF_END
 };
 

@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/gzip.h"
 #include "base/hash.h"
+#include "base/own.h"
 #include "base/stat.h"
 #include "base/sys.h"
 #include "source/file_source.h"
@@ -262,6 +263,18 @@ link_tail(struct file_source *fs, struct file_tail *t)
 	file_ready(fs, t);
 }
 
+bool
+file_track_is_own(struct file_source *fs, const char *path, int fd, const struct stat *st)
+{
+	if (own_is(fd, st))
+		file_complain(fs, path, "a sink of this agent writes it, so its events would come in again", "not read; make the paths narrower, or remove the link");
+	else if (own_is_in_dir(fd))
+		file_complain(fs, path, "it lies in the agent's own state directory", "not read; remove the link");
+	else
+		return false;
+	return true;
+}
+
 static void
 adopt(struct file_source *fs, const char *path, bool wanted)
 {
@@ -278,7 +291,7 @@ adopt(struct file_source *fs, const char *path, bool wanted)
 		file_track_complain(fs, path, errno);
 		return;
 	}
-	if (S_ISREG(st.st_mode) && by_inode(fs, &st) == NULL) {
+	if (S_ISREG(st.st_mode) && by_inode(fs, &st) == NULL && !file_track_is_own(fs, path, fd, &st)) {
 		t = make_tail(path, fd, &st);
 		if (t == NULL)
 			fs->trouble = true;

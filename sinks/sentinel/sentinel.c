@@ -29,6 +29,7 @@
 
 #define MAX_BYTES	1000000		/* of one call, packed or not: 1 MB, and the service means it */
 #define PACK_SLACK_BYTES	65536	/* the packer wants room for the worst case */
+#define ANSWER_BYTES	(256u << 10)	/* only refusals are read, for their words */
 #define MAX_POSTS	4
 #define KEPT_IDS	16		/* batches whose request id is remembered over tries */
 #define GUID_BYTES	37
@@ -189,6 +190,7 @@ post_now(struct post *p, struct err *err)
 	};
 	struct http_request r = {
 		.method = "POST", .url = t->url, .headers = headers, .timeout_ms = t->timeout_ms, .policy = &t->policy,
+		.max_answer_bytes = ANSWER_BYTES, .head_counts = true,
 		.body = p->is_packed ? buf_slice(&p->packed) : buf_slice(&p->batch->bytes),
 	};
 

@@ -379,6 +379,29 @@ no_answer_is_later_whenever_the_connection_ends(void **state)
 }
 
 static void
+a_status_counts_however_large_its_body(void **state)
+{
+	const size_t n = 3 << 20;
+	char *huge = malloc(n + 1);
+	struct world w;
+
+	(void)state;
+	assert_non_null(huge);
+	memset(huge, 'x', n);
+	huge[n] = '\0';
+	begin(&w, "");
+	far_side_answer(w.service, 202, NULL, huge);
+	far_side_answer(w.service, 413, NULL, huge);
+	far_side_answer(w.service, 503, NULL, huge);
+	assert_int_equal(put(&w, 0)->verdict, SINK_DELIVERED);
+	assert_int_equal(put(&w, 0)->verdict, SINK_TOO_BIG);
+	assert_int_equal(put(&w, 0)->verdict, SINK_LATER);
+	assert_int_equal(far_side_count(w.service), 3);
+	free(huge);
+	end(&w);
+}
+
+static void
 silence_is_later_after_the_timeout(void **state)
 {
 	struct world w;
@@ -918,6 +941,7 @@ main(void)
 		cmocka_unit_test(each_status_has_its_verdict),
 		cmocka_unit_test(retry_after_sets_the_wait_however_long),
 		cmocka_unit_test(no_answer_is_later_whenever_the_connection_ends),
+		cmocka_unit_test(a_status_counts_however_large_its_body),
 		cmocka_unit_test(silence_is_later_after_the_timeout),
 		cmocka_unit_test(a_401_is_answered_by_one_new_token_at_once),
 		cmocka_unit_test(a_401_to_a_fresh_token_holds_the_sink_and_the_next_try_takes_another),
