@@ -13,6 +13,7 @@ import pathlib
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -87,6 +88,10 @@ def far_side(port, most, began, length, over, pipe):
                 while now() == "stalls":
                     time.sleep(0.2)
                 self.close_connection = True
+            elif state == "refuses":            # a connection of before
+                self.close_connection = True
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
             elif state == "503":
                 self.reply(503)
             elif "/oauth2/" in self.path:

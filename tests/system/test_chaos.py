@@ -222,6 +222,14 @@ def children(pid):
         return []
 
 
+def holds_hup(pid):
+    """Whether it is past the first instants of a program, in which that signal ends any."""
+    try:
+        return int(pathlib.Path(f"/proc/{pid}/status").read_text().split("SigBlk:", 1)[1].split()[0], 16) & 1
+    except OSError:
+        return False
+
+
 def kill_one_of(pids):
     for pid in pids:
         try:
@@ -250,7 +258,7 @@ class Life:
             self.disk.fill(rng.choice((0, 0, 4096, 65536, 1 << 20)))
         elif what == "clear":
             self.disk.clear()
-        elif what == "reload" and self.does_something():
+        elif what == "reload" and holds_hup(p.pid):
             p.send_signal(signal.SIGHUP)
         elif what == "worker":
             kill_one_of(grandchild for child in children(p.pid) for grandchild in children(child))
