@@ -433,6 +433,17 @@ look_done(void *arg)
 
 /* ---- life ------------------------------------------------------------------- */
 
+/* From the first moment: a HUP that comes before the loop runs is a reload a little later, not the end. */
+static void
+hold_signals(sigset_t *ret)
+{
+	sigemptyset(ret);
+	sigaddset(ret, SIGHUP);
+	sigaddset(ret, SIGTERM);
+	sigaddset(ret, SIGINT);
+	pthread_sigmask(SIG_BLOCK, ret, NULL);	/* threads begun later inherit this */
+}
+
 static void
 harden(void)
 {
@@ -447,16 +458,9 @@ harden(void)
 }
 
 static int
-open_main_loop(struct agent *a, struct err *err)
+open_main_loop(struct agent *a, const sigset_t *signals, struct err *err)
 {
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);	/* threads begun later inherit this */
-	a->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	a->signal_fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (a->signal_fd < 0)
 		return err_set_sys(err, ERR_AGAIN, "signalfd");
 	a->loop = loop_new(err);
@@ -564,7 +568,9 @@ agent_main(const struct agent_options *options)
 	struct agent a = { .options = options, .lock_fd = -1, .signal_fd = -1 };
 	struct err err = { 0 };
 	int status = EX_CONFIG;
+	sigset_t signals;
 
+	hold_signals(&signals);
 	harden();
 	if (load(&a) != 0)
 		goto out;
@@ -572,7 +578,7 @@ agent_main(const struct agent_options *options)
 		note(ROOT);
 	gethostname(a.hostname, sizeof(a.hostname) - 1);
 	a.state_dir = strdup(conf_text(conf_block(a.conf, "agent"), "state_dir"));
-	if (a.state_dir == NULL || open_main_loop(&a, &err) != 0 || open_stores(&a, &err) != 0 ||
+	if (a.state_dir == NULL || open_main_loop(&a, &signals, &err) != 0 || open_stores(&a, &err) != 0 ||
 	    assemble(&a, a.conf, &a.intake, &a.deliver, &err) != 0 || start(&a, &err) != 0) {
 		fprintf(stderr, "aispm-agent: %s\n", err.text);
 		status = cli_exit_of(&err, EX_IOERR);
