@@ -481,6 +481,10 @@ bool	convert_html_text(struct decode_ctx *, const struct in *, struct val *ret);
 bool	convert_url(struct decode_ctx *, const struct in *, struct val *ret);
 bool	convert_url_host(struct decode_ctx *, const struct in *, struct val *ret);
 bool	convert_azure_scope(struct decode_ctx *, const struct in *, struct val *ret);
+bool	text_lower(struct decode_ctx *, struct slice, struct slice *ret);	/* a copy only where it differs */
+struct slice guid_of(struct slice);	/* without blanks and braces around it, or .p NULL */
+/* Who and where have one spelling in all families (schemas/README.md): accounts and ids that are GUIDs, regions. */
+void	column_spell(struct decode_ctx *, enum field, struct val *);
 bool	time_parse(struct slice, int64_t *ret_ms);
 bool	time_from_number(double value, int64_t whole, bool is_whole, int64_t *ret_ms);
 /* Vendors' words, or .p NULL. Literals. */
