@@ -209,15 +209,16 @@ struct trial {
 };
 struct need { uint32_t family, trial; };
 
+struct words { struct slice *v; uint32_t n; };		/* lower-cased key words */
+
 struct withheld {
 	struct slice	 name, json_name;
 	struct ref	*refs;
 	uint32_t	 nrefs;
+	struct words	 show;		/* of what stays the keys whose texts leave all the same */
 	unsigned	 line;
 	bool		 released;
 };
-
-struct words { struct slice *v; uint32_t n; };		/* lower-cased key words */
 
 struct spine {				/* one list of `each` */
 	uint32_t	 node;		/* of the elements: a child by [] */
@@ -520,6 +521,8 @@ void	unknown_record(struct decode_ctx *);		/* at ctx->at */
 int	unknown_complete(struct compiler *);		/* makes the family where no mapping was given */
 /* What may leave of the record at `at`, as members behind what is in `out`. */
 void	unknown_members(struct decode_ctx *, uint32_t at, struct buf *out);
+/* Of withheld content its numbers and the short texts of these keys, all else as length and hash; whole as these where there is too much. */
+void	render_shown(struct decode_ctx *, uint32_t at, const struct words *show, struct buf *out);
 
 /* ---- why.c ---------------------------------------------------------------------------------------- */
 
