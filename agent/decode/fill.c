@@ -289,6 +289,7 @@ fill_event(struct decode_ctx *c, uint32_t index)
 	c->count.events++;
 	needs_start(c);
 	while ((r = needs_next(c, e, &at, c->family->nfield_trials, &v)) != NULL) {
+		column_spell(c, (enum field)r->field, &v);
 		set_column(c, e, (enum field)r->field, &v);
 		if (c->why != NULL)
 			why_column(c, e, r, &v);

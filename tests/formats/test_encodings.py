@@ -14,6 +14,8 @@ import subprocess
 import jsonschema
 import pytest
 
+import golden
+
 AGENT = os.environ.get("AISPM_AGENT", "")
 SRC = pathlib.Path(os.environ.get("AISPM_SRC", pathlib.Path(__file__).resolve().parents[2]))
 ROWS = pathlib.Path(os.environ.get("AISPM_BUILD", "/nowhere")) / "tests" / "formats" / "encode_rows"
@@ -257,6 +259,15 @@ def test_a_sample_comes_back_from_every_encoding(path):
         assert len(lines) == len(rows)
         for line, row in zip(lines, rows):
             assert_same(form, line, row)
+
+
+@needs_agent
+@pytest.mark.parametrize("form", golden.ENCODED)
+@pytest.mark.parametrize("family", golden.families())
+def test_a_family_is_encoded_as_in_the_file_beside_its_samples(family, form):
+    """golden.py writes them; the fourth encoding, json, is each sample's own NAME.out.ndjson."""
+    path = EVENT.parent / family / "samples" / golden.ENCODED[form]
+    assert golden.encoded(family, form) == path.read_text().splitlines()
 
 
 @needs_rows
