@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/slice.h"
+#include "detect/calls.h"
 #include "detect/detect.h"
 #include "detect/score.h"
 #include "model/event.h"
@@ -55,13 +56,7 @@ struct entity {
 	uint32_t	nevidence;
 };
 
-/* One call is told by two or three records with one correlation id: what of it was counted already, and who called. */
-struct call {
-	uint64_t	id;		/* stable: it is saved */
-	uint32_t	caller;		/* slot, or NO_SLOT */
-	uint32_t	counted;	/* bit of each metric */
-};
-#define CALLS		32768		/* correlation ids remembered */
+#define CALLS		32768		/* remembered, and as many records */
 
 /* An event far ahead of the clock, counted once the clock is believed to be there: whose series it belongs to, and what it adds. */
 struct held {
@@ -143,7 +138,8 @@ struct volume {
 	uint32_t	ntouched[OPEN_WINDOWS];
 	const uint32_t	*had;			/* while the findings of a closed window are said: who had anything in it */
 	uint32_t	nhad;
-	struct call	*calls;			/* recent correlation ids */
+	unsigned char	key[16];		/* of the hashes in `calls`, saved with them */
+	struct calls	calls;			/* which records tell of one */
 	/* findings */
 	struct episode	*episodes;
 	uint32_t	nepisodes;

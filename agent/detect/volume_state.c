@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "detect/detect.h"
+#include "detect/extra.h"
 #include "detect/volume.h"
 
 #define WHO_MOST	(WHO_COUNT * 257)
@@ -99,7 +100,8 @@ volume_save(void *state, struct buf *out, struct err *err)
 	buf_put(out, v->dark, sizeof(v->dark));
 	buf_put(out, v->held, s.nheld * sizeof(v->held[0]));
 	buf_put(out, v->recent, sizeof(v->recent));
-	buf_put(out, v->calls, CALLS * sizeof(*v->calls));
+	buf_put(out, v->key, sizeof(v->key));
+	calls_save(&v->calls, out);
 	buf_put(out, v->episodes, v->nepisodes * sizeof(*v->episodes));
 	buf_put(out, v->roots, v->nroots * sizeof(*v->roots));
 	for (uint32_t i = 0; i < v->nentities; i++)
@@ -114,27 +116,16 @@ volume_save(void *state, struct buf *out, struct err *err)
 /* ---- and back ------------------------------------------------------------------------ */
 
 static bool
-take(struct slice *in, void *to, size_t n)
-{
-	if (in->n < n)
-		return false;
-	if (n > 0)
-		memcpy(to, in->p, n);
-	*in = slice_make(in->p + n, in->n - n);
-	return true;
-}
-
-static bool
 take_score(struct slice *in, struct score *s)
 {
 	uint32_t words[SCORE_WORDS];
 	unsigned char marks[MARK_BYTES];
 
-	if (!take(in, marks, sizeof(marks)))
+	if (!saved_take(in, marks, sizeof(marks)))
 		return false;
 	for (size_t i = 0; i < SCORE_WORDS; i++) {
 		words[i] = 0;
-		if (marks[i / 8] >> (i % 8) & 1 && !take(in, &words[i], 4))
+		if (marks[i / 8] >> (i % 8) & 1 && !saved_take(in, &words[i], 4))
 			return false;
 	}
 	memcpy(s, words, sizeof(words));
@@ -156,14 +147,14 @@ take_entity(struct volume *v, struct slice *in, uint32_t slot)
 {
 	struct entity flat, *e = &v->entities[slot];
 
-	if (!take(in, &flat, sizeof(flat)) || flat.kind > E_TOTAL || flat.root >= v->nentities || flat.who_bytes > WHO_MOST)
+	if (!saved_take(in, &flat, sizeof(flat)) || flat.kind > E_TOTAL || flat.root >= v->nentities || flat.who_bytes > WHO_MOST)
 		return false;
 	*e = flat;
 	memset(e->score, 0, sizeof(e->score));
 	e->who = NULL;
 	if (flat.hash == 0)
 		return flat.who_bytes == 0;
-	if (flat.who_bytes == 0 || (e->who = malloc(flat.who_bytes)) == NULL || !take(in, e->who, flat.who_bytes) || !who_is_whole(e))
+	if (flat.who_bytes == 0 || (e->who = malloc(flat.who_bytes)) == NULL || !saved_take(in, e->who, flat.who_bytes) || !who_is_whole(e))
 		return false;
 	for (int m = 0; m < METRICS; m++) {
 		if (flat.score[m] == NULL)
@@ -188,8 +179,8 @@ take_table(struct volume *v, struct slice *in)
 		if (v->entities[i].hash != 0)
 			index_put(v, i);
 	for (int w = 0; w < OPEN_WINDOWS; w++) {
-		if (!take(in, &v->ntouched[w], sizeof(v->ntouched[w])) || v->ntouched[w] > v->max_entities ||
-		    !take(in, v->touched[w], v->ntouched[w] * sizeof(v->touched[w][0])))
+		if (!saved_take(in, &v->ntouched[w], sizeof(v->ntouched[w])) || v->ntouched[w] > v->max_entities ||
+		    !saved_take(in, v->touched[w], v->ntouched[w] * sizeof(v->touched[w][0])))
 			return false;
 		for (uint32_t i = 0; i < v->ntouched[w]; i++)
 			if (v->touched[w][i] >= v->nentities)
@@ -232,14 +223,14 @@ volume_restore(void *state, struct slice saved, struct err *err)
 	struct slice in = saved;
 	struct scalars s;
 
-	if (!take(&in, &there, sizeof(there)) || memcmp(&here, &there, sizeof(here)) != 0)
+	if (!saved_take(&in, &there, sizeof(there)) || memcmp(&here, &there, sizeof(here)) != 0)
 		return err_set(err, ERR_LOST, "the saved state is of another window, or another build");
-	if (!take(&in, &s, sizeof(s)) || s.nepisodes > MAX_EPISODES || s.nentities > v->max_entities || s.nroots > s.nentities ||
-	    (s.nentities > 0 && s.hand >= s.nentities) || s.ndark >= 2 * DARK_SPANS || !take(&in, v->dark, sizeof(v->dark)) ||
-	    s.nheld > HELD || !take(&in, v->held, s.nheld * sizeof(v->held[0])) ||
-	    s.nrecent >= 2 * RECENT || !take(&in, v->recent, sizeof(v->recent)) ||
-	    !take(&in, v->calls, CALLS * sizeof(*v->calls)) || !take(&in, v->episodes, s.nepisodes * sizeof(*v->episodes)) ||
-	    !take(&in, v->roots, s.nroots * sizeof(*v->roots)))
+	if (!saved_take(&in, &s, sizeof(s)) || s.nepisodes > MAX_EPISODES || s.nentities > v->max_entities || s.nroots > s.nentities ||
+	    (s.nentities > 0 && s.hand >= s.nentities) || s.ndark >= 2 * DARK_SPANS || !saved_take(&in, v->dark, sizeof(v->dark)) ||
+	    s.nheld > HELD || !saved_take(&in, v->held, s.nheld * sizeof(v->held[0])) ||
+	    s.nrecent >= 2 * RECENT || !saved_take(&in, v->recent, sizeof(v->recent)) ||
+	    !saved_take(&in, v->key, sizeof(v->key)) || !calls_restore(&v->calls, &in) || !saved_take(&in, v->episodes, s.nepisodes * sizeof(*v->episodes)) ||
+	    !saved_take(&in, v->roots, s.nroots * sizeof(*v->roots)))
 		return err_set(err, ERR_LOST, "the saved state is not whole, or does not fit this configuration");
 	v->newest = s.newest;
 	v->closed = s.closed;

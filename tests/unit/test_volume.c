@@ -13,6 +13,7 @@
 #include "base/conf.h"
 #include "base/err.h"
 #include "base/stat.h"
+#include "detect/calls.h"
 #include "detect/detect.h"
 
 #define MINUTE	INT64_C(60000)
@@ -280,6 +281,108 @@ one_call_told_by_two_records_counts_once(void **state)
 	ordinary(&b, surge + 5 * MINUTE, surge + 20 * MINUTE);
 	assert_int_equal(starts(&b), 0);
 	close_bench(&b);
+}
+
+/* What a call is told by: its kind is the log's word for the record. */
+static void
+record_of(struct bench *b, int64_t t_ms, const char *uid, const char *log, int requests, int64_t prompt_tokens, const char *caller)
+{
+	struct event e;
+	struct err err = { 0 };
+
+	event_init(&e);
+	event_set_text(&e, F_EventClass, SLICE("activity"));
+	event_set_text(&e, F_EventId, slice_of(fresh_uid(b)));
+	event_set_text(&e, F_EventOriginalUid, slice_of(uid));
+	event_set_text(&e, F_EventOriginalType, slice_of(log));
+	event_set_text(&e, F_TargetResourceId, SLICE("/subscriptions/S/providers/Microsoft.CognitiveServices/accounts/A"));
+	event_set_text(&e, F_TargetResourceName, SLICE("A"));
+	event_set_text(&e, F_AiDeployment, SLICE("chat"));
+	event_set_text(&e, F_ActorUserId, slice_of(caller));
+	event_set_number(&e, F_TimeGenerated, t_ms);
+	if (requests > 0)
+		event_set_number(&e, F_RequestCount, requests);
+	if (prompt_tokens > 0)
+		event_set_number(&e, F_PromptTokens, prompt_tokens);
+	assert_int_equal(detect_see(b->detect, &e, &b->say, &err), 0);
+	collect(b);
+}
+
+static void
+a_surge_told_by_pairs(struct bench *b, int64_t surge, bool one_id)
+{
+	char uid[48];
+
+	open_bench(b, "");
+	ordinary(b, MONDAY, surge);
+	b->nfound = 0;
+	for (int64_t t = surge; t < surge + 5 * MINUTE; t += MINUTE)
+		for (int i = 0; i < 300; i++) {
+			snprintf(uid, sizeof(uid), one_id ? "always-the-same" : "pair%lld-%d", (long long)t, i);
+			record_of(b, t + i * 100, uid, "RequestResponse", 1, 500, "mallory");
+			record_of(b, t + i * 100 + 50, uid, "AzureOpenAIRequestUsage", 0, 500, NULL);
+		}
+	ordinary(b, surge + 5 * MINUTE, surge + 20 * MINUTE);
+}
+
+static void
+calls_that_all_bear_one_id_are_counted_each(void **state)
+{
+	const int64_t surge = MONDAY + 3 * DAY + 11 * HOUR;
+	struct bench pairs, one;
+
+	(void)state;
+	a_surge_told_by_pairs(&pairs, surge, false);
+	a_surge_told_by_pairs(&one, surge, true);
+	assert_int_equal(starts(&pairs), 1);
+	assert_int_equal(starts(&one), 1);
+	assert_string_equal(one.found[0].actor, "mallory");
+	assert_int_equal(one.nfound, pairs.nfound);
+	for (size_t i = 0; i < one.nfound; i++) {	/* a pair is one call, whatever its id */
+		assert_true(one.found[i].observed == pairs.found[i].observed);
+		assert_int_equal(one.found[i].requests, pairs.found[i].requests);
+	}
+	close_bench(&pairs);
+	close_bench(&one);
+}
+
+static void
+an_id_joins_two_kinds_of_record_within_minutes_and_no_more(void **state)
+{
+	enum { REQUEST = 7, USAGE = 8, OTHER = 9 };
+	struct calls c;
+	struct call *call;
+
+	(void)state;
+	assert_true(calls_open(&c, 64));
+	for (int order = 0; order < 2; order++) {		/* either may come first, and many of a kind before the other */
+		double sum = 0;
+
+		for (int i = 0; i < 20; i++) {
+			uint32_t kind = (i < 10) == (order == 0) ? REQUEST : USAGE;
+
+			call = calls_find(&c, 100 + (uint64_t)order, kind, 1000 + i);
+			sum += call_take(call, kind, 0, 5);
+		}
+		assert_true(sum == 50);
+	}
+	call = calls_find(&c, 5, REQUEST, 1000);
+	assert_true(call_take(call, REQUEST, 0, 3) == 3 && call->who == CALLS_NOBODY);
+	call->who = 4;
+	call = calls_find(&c, 5, USAGE, 1000 + CALLS_JOIN_S);
+	assert_true(call_take(call, USAGE, 0, 2) == 0 && call->who == 4);
+	call = calls_find(&c, 5, USAGE, 1000 + CALLS_JOIN_S);
+	assert_true(call_take(call, USAGE, 0, 2) == 1);		/* what goes beyond the other kind is more of it */
+	call = calls_find(&c, 5, OTHER, 1000);
+	assert_true(call_take(call, OTHER, 0, 9) == 9);
+	call = calls_find(&c, 6, REQUEST, 1000);
+	assert_true(call_take(call, REQUEST, 0, 3) == 3);
+	call = calls_find(&c, 6, USAGE, 1000 + CALLS_JOIN_S + 1);	/* too late to be the same */
+	assert_true(call_take(call, USAGE, 0, 2) == 2 && call->who == CALLS_NOBODY);
+	assert_false(calls_repeated(&c, 11));
+	assert_false(calls_repeated(&c, 12));
+	assert_true(calls_repeated(&c, 11));
+	calls_close(&c);
 }
 
 static void
@@ -850,6 +953,8 @@ main(void)
 		cmocka_unit_test(a_fivefold_surge_is_found_within_two_windows_and_ends),
 		cmocka_unit_test(the_caller_who_made_the_surge_is_named),
 		cmocka_unit_test(one_call_told_by_two_records_counts_once),
+		cmocka_unit_test(calls_that_all_bear_one_id_are_counted_each),
+		cmocka_unit_test(an_id_joins_two_kinds_of_record_within_minutes_and_no_more),
 		cmocka_unit_test(a_record_from_the_far_future_neither_closes_nor_blinds),
 		cmocka_unit_test(findings_are_the_same_when_the_state_is_saved_and_restored_in_the_middle),
 		cmocka_unit_test(a_damaged_state_is_refused_whatever_is_damaged),
