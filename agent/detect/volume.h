@@ -32,6 +32,7 @@ extern const char *const entity_kinds[4];
 /* Columns that say who an entity is, kept from its last event; each a text in one piece of memory. */
 enum who { W_PROVIDER, W_ACCOUNT, W_REGION, W_RESOURCE, W_RESOURCE_NAME, W_RESOURCE_TYPE, W_DEPLOYMENT, W_MODEL, W_ACTOR_ID,
 	W_ACTOR_NAME, W_ACTOR_TYPE, W_APP, W_ADDRESS, WHO_COUNT };
+#define WHO_BYTES	512		/* of one text */
 
 struct entity {
 	uint64_t	hash;			/* keyed; 0: free slot */
@@ -169,13 +170,14 @@ uint32_t entity_find(struct volume *, enum entity_kind, uint32_t root, struct sl
 /* The series of a metric, made if need be, in the same way; a new one takes noise and rhythm of its kin. NULL: no room. */
 struct score *table_score(struct volume *, uint32_t slot, enum metric, int64_t t_ms, double x);
 bool	entity_is_established(const struct volume *, const struct entity *);
-struct slice entity_who(const struct entity *, enum who);
+/* One of an entity's texts, at most WHO_BYTES of it; of a deployment or caller its resource's where it has none of its own. */
+struct slice entity_who(const struct volume *, const struct entity *, enum who);
 void	entity_evidence(struct entity *, struct slice event_id);
 /* "deployment:RESOURCE/deployments/D:requests" into out. */
 void	series_name(const struct volume *, uint32_t slot, enum metric, struct buf *out);
 
 /* ---- inside the table, for saving ---- */
-uint64_t entity_hash(const struct entity *);
+uint64_t entity_hash(const struct volume *, const struct entity *);
 void	index_put(struct volume *, uint32_t slot);
 
 /* ---- volume_state.c: saved and restored exactly ---- */

@@ -17,7 +17,7 @@
 #include "detect/extra.h"
 #include "detect/volume.h"
 
-#define WHO_MOST	(WHO_COUNT * 257)
+#define WHO_MOST	(WHO_COUNT * (WHO_BYTES + 1))
 #define SCORE_WORDS	(sizeof(struct score) / 4)
 #define MARK_BYTES	((SCORE_WORDS + 7) / 8)
 
@@ -165,7 +165,7 @@ take_entity(struct volume *v, struct slice *in, uint32_t slot)
 		if (!take_score(in, e->score[m]))
 			return false;
 	}
-	e->hash = entity_hash(e);
+	e->hash = entity_hash(v, e);
 	return true;
 }
 

@@ -1012,6 +1012,8 @@ what_strangers_write_is_cut_and_harmless(void **state)
 	call(&b, &w, NOON(10));
 	f = bench_first(&b, "access.new_agent");
 	assert_true(strlen(f->message) < 600);
+	assert_int_equal(f->most, DETECT_COLUMN_BYTES);
+	assert_string_equal(f->truncated, "HttpUserAgent");
 	assert_null(strpbrk(f->message, "\n\x1b\\"));
 	assert_null(strstr(f->message, "\xe2\x80\xae"));
 	w.more = "{\"AuthKind\":\"x\",\"broken\":[[[{\"";
