@@ -129,7 +129,8 @@ put_message(struct buf *b, const struct volume *v, const struct episode *p, cons
 		buf_puts(b, "The spike of ");
 		buf_puts(b, metric_words(p->metric));
 		put_where(b, v, e);
-		buf_puts(b, " is over after ");
+		buf_puts(b, p->over == OVER_USUAL ? " is over after " : p->over == OVER_LONG ? " is taken for usual after " :
+		    " is followed no longer, since graver ones needed its place, after ");
 		put_duration(b, (uint64_t)(p->last_window + 1 - p->start_window) * v->window_ms);
 		buf_puts(b, ": ");
 		put_amount(b, p->total);
@@ -158,7 +159,9 @@ put_message(struct buf *b, const struct volume *v, const struct episode *p, cons
 static void
 put_over(struct buf *b, const struct volume *v, const struct episode *p)
 {
-	buf_puts(b, "Over: as usual again; the most were ");
+	static const char *const why[] = { "as usual again", "it went on for a day and is the usual now", "graver ones needed its place" };
+
+	buf_printf(b, "Over: %s; the most were ", why[p->over]);
 	put_reason(b, v, p, "", p->peak);
 }
 

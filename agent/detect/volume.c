@@ -27,7 +27,6 @@
 #define BELIEVED	16		/* those that must at the start, where many come, for a step beyond any pause, and when not all agree */
 #define GAP_ROWS	30		/* a longer silence is one step */
 #define SERIES_AFTER	3		/* windows with something before an entity gets a series */
-#define TOKENS_A_CALL	250		/* tokens weigh as much less than requests */
 #define DARK_MS		600000		/* no shorter stretch without any event is dark */
 #define DARK_LOOK	10080		/* windows of one that are looked at */
 
@@ -111,8 +110,13 @@ score_entity(struct volume *v, uint32_t slot, int64_t window)
 		if (m == M_REQUESTS && e->kind != E_CALLER)
 			chart_row(v, slot, window, sum[m], s, &p.says);
 		p.share = sum[M_REQUESTS] > 0 ? sum[M_REFUSED] / sum[M_REQUESTS] : 0;
-		if (worth(v, s, &p) && v->nsurprises < MAX_SURPRISES)
+		if (!worth(v, s, &p))
+			continue;
+		/* However many callers surprise, their resources are heard. */
+		if (v->nsurprises < (e->kind == E_CALLER ? MAX_SURPRISES - MAX_SURPRISES / 4 : MAX_SURPRISES))
 			v->surprises[v->nsurprises++] = p;
+		else
+			v->dropped++;
 	}
 	memcpy(e->was, sum, sizeof(e->was));
 	memset(sum, 0, sizeof(e->sum[0]));
@@ -551,6 +555,8 @@ figures(void *state, struct stat_block *stats)
 	stat_set(stats, STAT_DETECTOR_EVICTED, v->evicted);
 	stat_set(stats, STAT_DETECTOR_LATE, v->late);
 	stat_set(stats, STAT_DETECTOR_REFUSED, v->refused);
+	stat_set(stats, STAT_DETECTOR_EPISODES, v->nepisodes);
+	stat_set(stats, STAT_DETECTOR_DROPPED, v->dropped);
 }
 
 const struct conf_key volume_keys[] = {

@@ -85,6 +85,9 @@ struct surprise {			/* one series of one closed window */
 #define EPISODE_ALSO	8
 #define EPISODE_CALLERS	5
 
+/* Why an episode ends: as usual again; it went on for so long that it is the usual; others needed its place. */
+enum over { OVER_USUAL, OVER_LONG, OVER_ROOM };
+
 struct episode {
 	uint32_t	root, entity;		/* whose, and which series led */
 	enum metric	metric;
@@ -92,6 +95,7 @@ struct episode {
 	double		peak, peak_said, total, expected, usual_low, usual_high, score, share;
 	double		root_sum[METRICS];	/* of the resource since the start, over root_windows */
 	uint32_t	root_windows, updates, quiet;
+	enum over	over;
 	struct { uint32_t entity; enum metric metric; double observed; } also[EPISODE_ALSO];
 	uint32_t	nalso;
 	struct { uint32_t entity; double observed; } caller[EPISODE_CALLERS];	/* of the resource in the window of the peak, most first */
@@ -148,9 +152,10 @@ struct volume {
 	uint32_t	nsurprises;
 	struct chart	charts[DETECT_CHARTS];
 	/* counts */
-	uint64_t	seen, findings, evicted, late, refused;
+	uint64_t	seen, findings, evicted, late, refused, dropped;
 };
 
+#define TOKENS_A_CALL	250		/* tokens weigh as much less than requests */
 #define MAX_EPISODES	1024
 #define MAX_SURPRISES	4096
 

@@ -31,7 +31,7 @@ struct layout {
 /* All that is one value a detector. */
 struct scalars {
 	int64_t		newest, closed;
-	uint64_t	evicted, refused;
+	uint64_t	evicted, refused, dropped;
 	uint32_t	believed, nheld, nrecent, ndark, hand, total, nepisodes, nroots, nentities;
 };
 
@@ -92,7 +92,7 @@ volume_save(void *state, struct buf *out, struct err *err)
 	struct scalars s;
 
 	memset(&s, 0, sizeof(s));
-	s = (struct scalars){ v->newest, v->closed, v->evicted, v->refused, v->believed, v->nheld, v->nrecent, v->ndark, v->hand,
+	s = (struct scalars){ v->newest, v->closed, v->evicted, v->refused, v->dropped, v->believed, v->nheld, v->nrecent, v->ndark, v->hand,
 		v->total, v->nepisodes, v->nroots, v->nentities };
 	make_room(v, out);
 	buf_put(out, &layout, sizeof(layout));
@@ -195,7 +195,7 @@ references_fit(const struct volume *v)
 	for (uint32_t i = 0; i < v->nepisodes; i++) {
 		const struct episode *p = &v->episodes[i];
 
-		if (p->root >= v->nentities || p->entity >= v->nentities || (unsigned)p->metric >= METRICS || p->nalso > EPISODE_ALSO ||
+		if (p->root >= v->nentities || p->entity >= v->nentities || (unsigned)p->metric >= METRICS || (unsigned)p->over > OVER_ROOM || p->nalso > EPISODE_ALSO ||
 		    p->ncallers > EPISODE_CALLERS)
 			return false;
 		for (uint32_t k = 0; k < p->nalso; k++)
@@ -236,6 +236,7 @@ volume_restore(void *state, struct slice saved, struct err *err)
 	v->closed = s.closed;
 	v->evicted = s.evicted;
 	v->refused = s.refused;
+	v->dropped = s.dropped;
 	v->believed = s.believed;
 	v->nheld = s.nheld;
 	v->nrecent = s.nrecent;

@@ -860,6 +860,70 @@ add_late(void *arg, struct stat_block *stats)
 }
 
 static void
+add_dropped(void *arg, struct stat_block *stats)
+{
+	*(uint64_t *)arg += stat_get(stats, STAT_DETECTOR_DROPPED);
+}
+
+static void
+when_too_many_surge_at_once_the_graver_one_is_followed_and_who_gives_way_is_told(void **state)
+{
+	enum { ALL = 1030, ROOM = 1024 };
+	const int64_t surge = MONDAY + 30 * HOUR, graver = surge + 4 * MINUTE;
+	size_t begun = 0, gone = 0;
+	uint64_t dropped = 0;
+	char name[16];
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "detectors: {access: {enabled: false}, config: {enabled: false}}");
+	for (int64_t t = MONDAY; t < graver + 5 * MINUTE; t += t < surge ? 20 * MINUTE : MINUTE) {
+		if (t == graver)
+			b.nfound = 0;
+		for (int i = 0; i < ALL; i++) {
+			int n = i == ALL - 1 ? (t < graver ? 1 : 300) : t < surge ? 1 : 25;
+
+			snprintf(name, sizeof(name), "r%d", i);
+			for (int k = 0; k < n; k++)
+				call_on(&b, t + i * 50, name, "", "", fresh_uid(&b), 200);
+		}
+	}
+	for (size_t i = 0; i < b.nfound; i++) {
+		begun += strcmp(b.found[i].type, "volume.start") == 0 && strcmp(b.found[i].resource, "r1029") == 0;
+		gone += strcmp(b.found[i].type, "volume.end") == 0 && strstr(b.found[i].reason, "Over: graver ones needed its place") != NULL;
+	}
+	if (begun != 1)
+		for (size_t i = 0; i < b.nfound; i++)
+			print_message("%s %s %s\n", b.found[i].type, b.found[i].resource, b.found[i].reason);
+	assert_int_equal(begun, 1);
+	assert_true(gone >= 1);
+	detect_count(b.detect);
+	stat_each(add_dropped, &dropped);
+	assert_true(dropped >= ALL - ROOM);
+	close_bench(&b);
+}
+
+static void
+a_new_level_is_taken_for_usual_after_a_day(void **state)
+{
+	const int64_t shift = MONDAY + 3 * DAY + 9 * HOUR;
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "");
+	ordinary(&b, MONDAY, shift);
+	b.nfound = 0;
+	for (int64_t t = shift; t < shift + 2 * DAY; t += MINUTE)
+		calls(&b, t, 400, "chat", "bo");
+	assert_int_equal(starts(&b), 1);
+	assert_int_equal(b.nfound, 2);
+	assert_string_equal(b.found[1].type, "volume.end");
+	assert_in_range(b.found[1].at_ms - shift, DAY, DAY + 2 * MINUTE);
+	assert_non_null(strstr(b.found[1].reason, "Over: it went on for a day"));
+	close_bench(&b);
+}
+
+static void
 after_a_pause_all_is_counted_and_nothing_is_late(void **state)
 {
 	const int64_t back = MONDAY + 3 * DAY + 11 * HOUR;
@@ -972,6 +1036,8 @@ main(void)
 		cmocka_unit_test(of_a_surge_that_many_make_nobody_is_the_actor),
 		cmocka_unit_test(counts_mean_the_same_in_each_phase_and_an_end_says_that_it_is_over),
 		cmocka_unit_test(a_burst_where_a_call_comes_each_hour_or_two_is_found_and_counted_whole),
+		cmocka_unit_test(when_too_many_surge_at_once_the_graver_one_is_followed_and_who_gives_way_is_told),
+		cmocka_unit_test(a_new_level_is_taken_for_usual_after_a_day),
 		cmocka_unit_test(after_a_pause_all_is_counted_and_nothing_is_late),
 		cmocka_unit_test(clocks_that_lie_move_nothing_however_often_they_are_heard),
 		cmocka_unit_test(a_lone_wrong_time_on_a_quiet_estate_moves_nothing),
