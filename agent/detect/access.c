@@ -135,7 +135,7 @@ close_access(void *state)
 	lru_close(&a->callers);
 	lru_close(&a->facts);
 	lru_close(&a->resources);
-	free(a->calls);
+	calls_close(&a->calls);
 	free(a->ops);
 	free(a->agents);
 	free(a);
@@ -153,10 +153,9 @@ open_access(void **ret, const struct conf *conf, struct err *err)
 	a->dormant_min = (uint32_t)(conf_ms(conf, "dormant") / 60000);
 	a->loud = conf_real(conf, "sensitivity");
 	random_bytes(a->key, sizeof(a->key));
-	a->calls = calloc(CALLS_SEEN, sizeof(*a->calls));
 	a->ops = calloc(OPS_SEEN, sizeof(*a->ops));
 	a->agents = calloc(AGENTS_SEEN, sizeof(*a->agents));
-	if (a->calls == NULL || a->ops == NULL || a->agents == NULL ||
+	if (!calls_open(&a->calls, CALLS_SEEN) || a->ops == NULL || a->agents == NULL ||
 	    !lru_open(&a->callers, sizeof(struct caller), (uint32_t)conf_count(conf, "max_callers")) ||
 	    !lru_open(&a->facts, sizeof(struct fact), FACTS) || !lru_open(&a->resources, sizeof(struct resource), RESOURCES_MAX)) {
 		close_access(a);
@@ -200,7 +199,7 @@ const struct conf_key access_keys[] = {
 
 const struct detector_kind detector_kind_access = {
 	.name = "access",
-	.state_version = 2,
+	.state_version = 3,
 	.open = open_access,
 	.close = close_access,
 	.see = see,

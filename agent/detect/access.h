@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/slice.h"
+#include "detect/calls.h"
 #include "detect/extra.h"
 #include "detect/lru.h"
 #include "model/event.h"
@@ -53,7 +54,7 @@ struct sight {
 	uint32_t		 sec, min;
 	uint16_t		 day;
 	uint8_t			 hour;
-	uint64_t		 caller, source, resource, call;	/* keyed; 0: not told */
+	uint64_t		 caller, source, resource;	/* keyed; 0: not told */
 	enum caller_kind	 kind;		/* KEY and SOURCE; of a named caller access_kind tells */
 	bool			 unnamed;	/* no actor: the keys of a resource, or an address alone */
 	char			 who[256];	/* what makes the caller's key, for series names */
@@ -177,7 +178,7 @@ struct access {
 	uint32_t	first_min;		/* of the estate */
 	struct lru	callers, facts, resources;
 	struct rate	rates[CALLER_SOURCE + 1];
-	uint64_t	*calls;			/* ids of calls counted lately */
+	struct calls	calls;			/* which records tell of one */
 	struct op_seen	*ops;			/* caches of access_operations.tbl and access_agents.tbl; not saved */
 	struct agent_seen *agents;
 	uint64_t	seen, findings, late;

@@ -37,21 +37,10 @@ static const struct { const char *key; size_t key_n; const char *pattern; enum s
 
 #define ROWS(table)	(sizeof(table) / sizeof((table)[0]))
 
-/* Lower case, so that an id in capitals is the same one. */
 uint64_t
 access_hash(const struct access *a, const char *what, struct slice s)
 {
-	char text[512];
-	size_t n = strlen(what) + 1, more = s.n < sizeof(text) - n ? s.n : sizeof(text) - n;
-	uint64_t h;
-
-	if (s.n == 0)
-		return 0;
-	memcpy(text, what, n);
-	for (size_t i = 0; i < more; i++)
-		text[n + i] = (char)ascii_lower((unsigned char)s.p[i]);
-	h = siphash24(a->key, text, n + more);
-	return h != 0 ? h : 1;
+	return named_hash(a->key, what, s);
 }
 
 /* ---- who --------------------------------------------------------------------------- */
@@ -390,28 +379,32 @@ take_dims(struct access *a, struct sight *s)
 	}
 }
 
-static bool
-seen_before(struct access *a, uint64_t id)
-{
-	uint64_t *at = &a->calls[id % CALLS_SEEN];
-	bool seen = *at == id;
-
-	*at = id;
-	return seen;
-}
-
-/* Whether this call was counted with another of its records, or this record came twice; that it was blocked, only one of them may tell. */
+/*
+ * Whether this record came before, or another one told of this call; that it was blocked, only one of them may tell. Records of one call agree in
+ * the account and in how it went.
+ */
 static void
 take_again(struct access *a, struct sight *s, struct slice request_id)
 {
-	struct slice id = s->op != OP_INVOKE ? event_text(s->e, F_EventId) :
-	    request_id.n > 0 ? request_id : event_text(s->e, F_EventOriginalUid);
+	uint64_t record = access_hash(a, "record", event_text(s->e, F_EventId)), of[3];
+	struct slice product = event_text(s->e, F_EventProduct), type = event_text(s->e, F_EventOriginalType);
+	uint64_t kind[3] = { access_hash(a, "product", product), access_hash(a, "type", type), event_number(s->e, F_RequestCount, 0) > 0 };
+	struct call *c;
+	uint32_t log;
 
-	if (id.n == 0)
+	if (record != 0 && calls_repeated(&a->calls, record)) {
+		s->again = s->block_again = true;
 		return;
-	s->call = access_hash(a, "call", id);
-	s->again = seen_before(a, s->call);
-	s->block_again = s->filtered && seen_before(a, access_hash(a, "block", id));
+	}
+	of[0] = access_hash(a, "call", request_id.n > 0 ? request_id : event_text(s->e, F_EventOriginalUid));
+	if (s->op != OP_INVOKE || of[0] == 0)
+		return;
+	of[1] = access_hash(a, "account", event_text(s->e, F_CloudAccountId));
+	of[2] = (uint64_t)s->denied | (uint64_t)s->invalid << 1;
+	log = (uint32_t)siphash24(a->key, kind, sizeof(kind)) | 1;
+	c = calls_find(&a->calls, siphash24(a->key, of, sizeof(of)) | 1, log, s->sec);
+	s->again = call_take(c, log, 0, 1) < 1;
+	s->block_again = s->filtered && call_take(c, log, 1, 1) < 1;
 }
 
 /* A jailbreak told by the product itself is an alert, and a call as well. */

@@ -152,7 +152,7 @@ top_key(const struct config *c, const struct event *e)
 
 	if (azure_id_parse(id, &parts) && parts.subscription.n > 0 && name.n > 0)
 		return config_hash(c, "top", name);
-	return id.n > 0 ? config_hash(c, "top", id) : 0;
+	return config_hash(c, "top", id);
 }
 
 static uint64_t
@@ -160,7 +160,7 @@ actor_key(const struct config *c, const struct event *e)
 {
 	struct slice actor = event_has(e, F_ActorUserId) ? event_text(e, F_ActorUserId) : event_text(e, F_ActorUsername);
 
-	return actor.n > 0 ? config_hash(c, "actor", actor) : 0;
+	return config_hash(c, "actor", actor);
 }
 
 /* A content filter by its account and name, as a deployment names it. */

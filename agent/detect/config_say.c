@@ -14,6 +14,7 @@
 #include "model/wire.h"
 
 #define TEXT_BYTES	(256u << 10)
+#define GROUP_BYTES	512		/* of a CorrelationId that is told again */
 
 static const struct { const char *code, *effect, *tactics, *techniques; } techniques[] = {
 #define TECHNIQUE(code, effect, tactics, techniques)	{ code, effect, tactics, techniques },
@@ -239,7 +240,7 @@ put_additional(struct buf *b, const struct change *c, const struct op *op, const
 		buf_printf(b, ",\"undoes\":\"%s\",\"undone_after_s\":%lld", v->undone, (long long)(v->undone_ms / 1000));
 	put_chain(b, &v->chain);
 	put_habit(b, &v->habit);
-	if (group.n > 0) {
+	if (group.n > 0 && group.n <= GROUP_BYTES) {
 		buf_puts(b, ",\"CorrelationId\":\"");	/* escaped as it stands */
 		buf_put_slice(b, group);
 		buf_putc(b, '"');
@@ -249,14 +250,6 @@ put_additional(struct buf *b, const struct change *c, const struct op *op, const
 }
 
 /* ---- the event ------------------------------------------------------------------------------------ */
-
-static void
-copy_columns(struct event *f, const struct event *e, struct arena *arena)
-{
-	detect_copy_columns(f, e, arena);
-	if (!event_has(f, F_EventUrl))
-		event_set_text(f, F_EventUrl, arena_dup(arena, event_text(e, F_EventUrl)));
-}
 
 /* What an attacker would do so, and did. */
 static bool
@@ -328,7 +321,7 @@ fill_from_first(struct event *f, const struct op *op, struct arena *arena)
 	struct err err = { 0 };
 
 	if (op != NULL && op->event != NULL && wire_get(slice_make(op->event, op->event_n), &first, &err) == 0)
-		copy_columns(f, &first, arena);
+		detect_copy_columns(f, &first, arena);
 }
 
 static int
@@ -348,7 +341,7 @@ say(struct config *config, const struct change *c, const struct op *op, const st
 	kept = arena_dup(list->arena, slice_make(id, 32));
 	event_set_text(&f, F_EventId, kept);
 	event_set_text(&f, F_EventOriginalUid, kept);
-	copy_columns(&f, c->e, list->arena);
+	detect_copy_columns(&f, c->e, list->arena);
 	fill_from_first(&f, op, list->arena);
 	set_texts(&f, config, c, op, v, &b);
 	at = event_list_add(list);

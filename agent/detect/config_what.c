@@ -31,15 +31,7 @@ static const struct { const char *type, *kind; } inventory[] = {
 uint64_t
 config_hash(const struct config *c, const char *what, struct slice s)
 {
-	char text[640];
-	size_t n = strlen(what) + 1, more = s.n < sizeof(text) - n ? s.n : sizeof(text) - n;
-	uint64_t h;
-
-	memcpy(text, what, n);
-	for (size_t i = 0; i < more; i++)
-		text[n + i] = (char)ascii_lower((unsigned char)s.p[i]);
-	h = siphash24(c->key, text, n + more);
-	return h != 0 ? h : 1;
+	return named_hash(c->key, what, s);
 }
 
 /* ---- which operation -------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #include "detect/extra.h"
 
 #include "base/buf.h"
+#include "base/hash.h"
 
 #define FAR_MS		3600000
 #define DAY_MS		86400000
@@ -124,6 +125,26 @@ extra_get_json(struct slice json, const char *key)
 		if (slice_eq(x.key, slice_of(key)))
 			return !x.text && x.value.n > 0 && (x.value.p[0] == '{' || x.value.p[0] == '[') ? x.value : SLICE_NONE;
 	return SLICE_NONE;
+}
+
+uint64_t
+named_hash(const unsigned char key[16], const char *what, struct slice s)
+{
+	char text[512];
+	size_t n = strlen(what) + 1;
+	uint64_t h = 0;
+
+	if (s.n == 0)
+		return 0;
+	memcpy(text, what, n);
+	for (size_t i = 0; i < s.n;) {
+		while (i < s.n && n < sizeof(text))
+			text[n++] = (char)ascii_lower((unsigned char)s.p[i++]);
+		h = siphash24(key, text, n);
+		memcpy(text, &h, sizeof(h));		/* the next piece is hashed behind this one */
+		n = sizeof(h);
+	}
+	return h != 0 ? h : 1;
 }
 
 bool

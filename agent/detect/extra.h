@@ -25,6 +25,12 @@ struct slice extra_get(struct slice json, const char *key);
 /* The same, only of an object or a list: JSON as it stands. */
 struct slice extra_get_json(struct slice json, const char *key);
 
+/*
+ * SipHash-2-4 of a stranger's text in lower case, so that an id in capitals is the same one; `what` tells apart equal texts of two kinds. The whole
+ * text counts, however long. Never 0; 0 of an empty text: it is not told.
+ */
+uint64_t named_hash(const unsigned char key[16], const char *what, struct slice);
+
 /* 16 bytes of an EventId of 32 lower-case hex digits; false: it is no such id. */
 bool	id_bytes(struct slice id, unsigned char ret[16]);
 

@@ -289,6 +289,9 @@ print_detector(const struct json_doc *d, uint32_t i)
 	    (long long)figure(d, i, "detector_findings"), (long long)figure(d, i, "detector_events"),
 	    (long long)figure(d, i, "detector_series"), (long long)figure(d, i, "detector_evicted_series"),
 	    (long long)figure(d, i, "detector_late_events"), (long long)figure(d, i, "detector_suppressed_findings"));
+	if (figure(d, i, "detector_refused_series") + figure(d, i, "detector_dropped_episodes") > 0)
+		printf("  no room: %lld newcomers, %lld surprises or episodes; %lld episodes open\n", (long long)figure(d, i, "detector_refused_series"),
+		    (long long)figure(d, i, "detector_dropped_episodes"), (long long)figure(d, i, "detector_open_episodes"));
 }
 
 static void

@@ -936,6 +936,64 @@ a_record_that_comes_twice_counts_once(void **state)
 	bench_close(&b);
 }
 
+/* A row of a request log as Azure writes it, the second of a call nearly empty. */
+static void
+azure_row(struct bench *b, int64_t t_ms, const char *uid, bool whole, int status, const char *model)
+{
+	struct event e;
+
+	event_init(&e);
+	event_set_text(&e, F_EventClass, SLICE("activity"));
+	event_set_text(&e, F_EventOriginalUid, slice_of(uid));
+	event_set_text(&e, F_EventOriginalType, SLICE("RequestResponse"));
+	event_set_text(&e, F_EventProduct, SLICE("Azure OpenAI"));
+	event_set_text(&e, F_CloudProvider, SLICE("Azure"));
+	event_set_text(&e, F_CloudAccountId, SLICE("S"));
+	event_set_text(&e, F_TargetResourceId, SLICE(ACCOUNT));
+	event_set_text(&e, F_Operation, SLICE("ChatCompletions_Create"));
+	event_set_text(&e, F_EventResult, status < 300 ? SLICE("Success") : SLICE("Failure"));
+	event_set_number(&e, F_HttpStatusCode, status);
+	event_set_number(&e, F_TimeGenerated, t_ms);
+	event_set_text(&e, F_AdditionalFields, SLICE("{\"CallerIpMasked\":\"192.0.2.***\"}"));
+	if (whole) {
+		event_set_text(&e, F_ActorUserId, SLICE("5f1a2b3c-4d5e-46f7-8899-aabbccddeeff"));
+		event_set_text(&e, F_AiModelName, slice_of(model));
+		event_set_number(&e, F_RequestCount, 1);
+	}
+	bench_see(b, &e);
+}
+
+static void
+an_id_that_all_calls_bear_switches_no_rule_off(void **state)
+{
+	char uid[16], model[16];
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, "access", "");
+	for (int i = 0; i < 9; i++) {			/* each denied call has two rows, and is one */
+		snprintf(uid, sizeof(uid), "call%d", i);
+		azure_row(&b, NOON(0) + i * SECOND, uid, true, 403, "m");
+		azure_row(&b, NOON(0) + i * SECOND, uid, false, 403, NULL);
+	}
+	bench_is_quiet(&b);
+	bench_close(&b);
+	bench_open(&b, "access", "");
+	for (int i = 0; i < 12; i++) {
+		azure_row(&b, NOON(1) + i * SECOND, "the-same", true, 403, "m");
+		azure_row(&b, NOON(1) + i * SECOND, "the-same", false, 403, NULL);
+	}
+	assert_int_equal(bench_count(&b, "access.denied_burst"), 1);
+	azure_row(&b, NOON(1) + MINUTE, "the-same", true, 200, "m");
+	bench_first(&b, "access.denied_then_success");
+	for (int i = 0; i < 12; i++) {
+		snprintf(model, sizeof(model), "model-%d", i);
+		azure_row(&b, NOON(2) + i * SECOND, "the-same", true, 200, model);
+	}
+	bench_first(&b, "access.many_models");
+	bench_close(&b);
+}
+
 static void
 what_strangers_write_is_cut_and_harmless(void **state)
 {
@@ -954,6 +1012,8 @@ what_strangers_write_is_cut_and_harmless(void **state)
 	call(&b, &w, NOON(10));
 	f = bench_first(&b, "access.new_agent");
 	assert_true(strlen(f->message) < 600);
+	assert_int_equal(f->most, DETECT_COLUMN_BYTES);
+	assert_string_equal(f->truncated, "HttpUserAgent");
 	assert_null(strpbrk(f->message, "\n\x1b\\"));
 	assert_null(strstr(f->message, "\xe2\x80\xae"));
 	w.more = "{\"AuthKind\":\"x\",\"broken\":[[[{\"";
@@ -1046,6 +1106,7 @@ main(void)
 		cmocka_unit_test(a_flood_of_new_callers_does_not_push_out_the_established_ones),
 		cmocka_unit_test(late_records_count_in_their_own_time),
 		cmocka_unit_test(a_record_that_comes_twice_counts_once),
+		cmocka_unit_test(an_id_that_all_calls_bear_switches_no_rule_off),
 		cmocka_unit_test(what_strangers_write_is_cut_and_harmless),
 		cmocka_unit_test(an_event_of_the_far_future_does_not_blind),
 		cmocka_unit_test(sensitivity_and_suppression_quieten),

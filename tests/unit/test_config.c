@@ -553,6 +553,24 @@ more_open_operations_than_there_is_room_for_are_said_not_lost(void **state)
 }
 
 static void
+long_columns_are_cut_and_named(void **state)
+{
+	static char actor[70000];
+	const struct finding *f;
+	struct bench b;
+
+	(void)state;
+	memset(actor, 'a', sizeof(actor) - 1);
+	memcpy(actor + DETECT_COLUMN_BYTES - 1, "\xc3\xa4", 2);		/* a character on the edge is left out whole */
+	bench_open(&b, "config", "");
+	see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/listKeys/action", .actor = actor, .ip = actor });
+	f = last(&b);
+	assert_int_equal(f->most, DETECT_COLUMN_BYTES - 1);
+	assert_string_equal(f->truncated, "ActorUserId,SrcIpAddr");
+	bench_close(&b);
+}
+
+static void
 strange_bodies_harm_nothing(void **state)
 {
 	static const char *const bodies[] = { "{\"a\":[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]}", "[1,2,3]", "{\"properties\":null}", "{\"a\":\"\\ud800\"}",
@@ -598,6 +616,7 @@ main(void)
 		cmocka_unit_test(a_restart_anywhere_gives_the_same_findings),
 		cmocka_unit_test(damaged_memory_is_refused),
 		cmocka_unit_test(more_open_operations_than_there_is_room_for_are_said_not_lost),
+		cmocka_unit_test(long_columns_are_cut_and_named),
 		cmocka_unit_test(strange_bodies_harm_nothing),
 	};
 
