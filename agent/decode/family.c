@@ -5,7 +5,7 @@
 
 #include "base/err.h"
 
-#define FAMILY_KEYS	"family|help|order|match|each|each_when|id|tables|fields|additional|withheld|redact|prompt_like"
+#define FAMILY_KEYS	"family|help|order|match|relay|each|each_when|id|tables|fields|additional|withheld|redact|prompt_like"
 #define ORDER_DEFAULT	1000
 
 static int
@@ -369,6 +369,22 @@ check_unknown(struct compiler *c, const struct family *f)
 	return rc;
 }
 
+/* Another agent's event is taken whole: nothing is left to say about it. */
+static int
+relay(struct compiler *c, const struct yaml_node *n, struct family *f)
+{
+	static const char *const not_here[] = { "each", "each_when", "id", "tables", "fields", "additional", "withheld", "redact" };
+	int rc = 0;
+
+	if (n->kind != YAML_SCALAR || !slice_eq(yaml_slice(n), SLICE("true")) || slice_eq(f->name, SLICE("unknown")))
+		return wrong(c, n, "true, of a family with match: its records are events of another agent");
+	for (size_t i = 0; i < sizeof(not_here) / sizeof(not_here[0]); i++)
+		if ((n = yaml_get(f->yaml, not_here[i])) != NULL)
+			rc = wrong(c, n, "not with relay: such a record is an event, and goes on as it is");
+	f->relay = true;
+	return rc == 0 ? relay_compile(c, f) : rc;
+}
+
 static int
 recognition(struct compiler *c, struct family *f)
 {
@@ -408,6 +424,8 @@ family_compile(struct compiler *c, struct family *f)
 	rc |= plan_keys(c, f->yaml, FAMILY_KEYS);
 	rc |= order(c, f);
 	rc |= recognition(c, f);
+	if ((n = yaml_get(f->yaml, "relay")) != NULL)
+		rc |= relay(c, n, f);
 	if ((n = yaml_get(f->yaml, "tables")) != NULL)
 		rc |= tables(c, n, f);
 	if ((n = yaml_get(f->yaml, "fields")) != NULL)

@@ -231,6 +231,7 @@ struct render {
 	struct buf		*out;
 	size_t			 limit;
 	const struct words	*redact;
+	bool			 as_is;
 };
 
 static void render(struct render *, uint32_t at);
@@ -263,7 +264,7 @@ broken_json_is_secret(const struct render *r, struct slice s)
 static void
 render_text(struct render *r, uint32_t at)
 {
-	uint32_t root = walk_nested(r->c, at);
+	uint32_t root = r->as_is ? 0 : walk_nested(r->c, at);
 	struct slice s;
 
 	if (root != 0) {
@@ -274,9 +275,9 @@ render_text(struct render *r, uint32_t at)
 		buf_puts(r->out, "\"\"");
 	} else if (s.n > r->limit) {
 		r->out->failed = true;
-	} else if (text_is_secret(s)) {
+	} else if (!r->as_is && text_is_secret(s)) {
 		buf_puts(r->out, REDACTED);
-	} else if (broken_json_is_secret(r, s)) {
+	} else if (!r->as_is && broken_json_is_secret(r, s)) {
 		render_hidden_bytes(r->c, s, r->out);
 	} else {
 		buf_put_json(r->out, s);
@@ -307,7 +308,7 @@ pair_is_secret(struct render *r, uint32_t at)
 static void
 render_object(struct render *r, uint32_t at)
 {
-	bool pair = pair_is_secret(r, at), first = true;
+	bool pair = !r->as_is && pair_is_secret(r, at), first = true;
 
 	buf_putc(r->out, '{');
 	for (uint32_t i = at + 1; i < r->c->doc.v[at].next && !full(r); i = r->c->doc.v[i + 1].next) {
@@ -323,7 +324,7 @@ render_object(struct render *r, uint32_t at)
 		}
 		buf_put_json(r->out, key);
 		buf_putc(r->out, ':');
-		if (key_is_secret(r->redact, key, &r->c->doc.v[i + 1]) || (pair && slice_ends_nocase(key, SLICE("value"))))
+		if ((!r->as_is && key_is_secret(r->redact, key, &r->c->doc.v[i + 1])) || (pair && slice_ends_nocase(key, SLICE("value"))))
 			buf_puts(r->out, REDACTED);
 		else
 			render(r, i + 1);
@@ -361,16 +362,31 @@ render(struct render *r, uint32_t at)
 	}
 }
 
+static void
+render_whole(struct render *r, uint32_t at)
+{
+	size_t before = r->out->n;
+
+	render(r, at);
+	if (!full(r))
+		return;
+	r->out->n = before;
+	r->out->failed = false;
+	render_hidden(r->c, at, r->out);
+}
+
 void
 render_json(struct decode_ctx *c, uint32_t at, struct buf *out)
 {
 	struct render r = { .c = c, .out = out, .limit = out->n + JSON_MAX_BYTES, .redact = &c->family->redact };
-	size_t before = out->n;
 
-	render(&r, at);
-	if (!full(&r))
-		return;
-	out->n = before;
-	out->failed = false;
-	render_hidden(c, at, out);
+	render_whole(&r, at);
+}
+
+void
+render_as_is(struct decode_ctx *c, uint32_t at, struct buf *out, size_t most)
+{
+	struct render r = { .c = c, .out = out, .limit = out->n + most, .redact = &c->family->redact, .as_is = true };
+
+	render_whole(&r, at);
 }

@@ -138,6 +138,15 @@ def test_a_sample_gives_the_same_events_in_every_wrapping(path):
     assert without_arrival(events(data=gzip.compress(lines))) == wanted
 
 
+@needs_agent
+def test_the_events_of_all_samples_are_read_back_byte_by_byte():
+    """What a first agent put on a bus a second one takes over: EventId, AdditionalFields and all."""
+    lines = [line for p in SAMPLES for line in out_of(p).read_text().splitlines()]
+    done = run(data="\n".join(lines).encode())
+    assert done.returncode == 0, done.stderr.decode()
+    assert len(lines) > 200 and done.stdout.decode().splitlines() == lines
+
+
 # Prompts, answers and secrets that stand in the samples and must not leave by any way.
 HIDDEN = ["Ignore all earlier rules", "login-contoso.example", "mail the customer list", "list every password",
           "salary of Bob", "S3cr3t-should-never-leave", "tell me the salary", "bm90LWEta2V5", "s.scr /s"]

@@ -1,6 +1,7 @@
 """Kafka as source and sink, with a real broker."""
 import base64
 import collections
+import fcntl
 import json
 import os
 import pathlib
@@ -24,12 +25,19 @@ if "kafka: yes" not in subprocess.run([AGENT, "--version"], capture_output=True,
 @pytest.fixture(scope="session")
 def jars():
     where = pathlib.Path(os.environ.get("AISPM_KAFKA_LIBS", SRC / "build" / "kafka-libs"))
+    where.mkdir(parents=True, exist_ok=True)
+    with open(where / ".lock", "w") as lock:        # another suite may ask at the same time
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        fetch(where)
+    return where
+
+
+def fetch(where):
     if not list(where.glob("kafka_2.13-*.jar")):
         done = subprocess.run(["mvn", "-q", "-B", "-f", str(SRC / "tests" / "system" / "pom.xml"), "dependency:copy-dependencies",
                                f"-DoutputDirectory={where}"], capture_output=True, text=True)
         if done.returncode != 0:
             pytest.skip("Maven cannot fetch the broker: " + (done.stdout + done.stderr)[-200:])
-    return where
 
 
 @pytest.fixture(scope="session")

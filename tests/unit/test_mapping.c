@@ -541,6 +541,9 @@ each_fault_is_named_with_its_line(void **state)
 	fault(HEAD "id: $Operation\n", 3, "no earlier rule fills");
 	fault(HEAD "id: [a, $arrival]\n", 3, "no part of an id");
 	fault(HEAD "redact: secret\n", 3, "list of key words");
+	fault(HEAD "relay: yes please\n", 3, "true, of a family with match");
+	fault(HEAD "relay: true\nfields: {Operation: a}\n", 4, "not with relay");
+	fault("family: unknown\nrelay: true\n", 2, "true, of a family with match");
 	fault("- a\n", 1, "family");
 }
 
