@@ -257,6 +257,24 @@ print_text(const struct json_doc *d, uint32_t at, const char *key, const char *b
 	buf_fini(&b);
 }
 
+static bool
+is_type(const struct json_doc *d, uint32_t i, const char *word)
+{
+	uint32_t type = json_get(d, i, "type");
+
+	return type != 0 && slice_eq(json_raw(&d->v[type]), slice_of(word));
+}
+
+static void
+print_requests(const struct json_doc *d, uint32_t i)
+{
+	printf("  %lld requests taken, %lld under way; refused: %lld by token, %lld too large, %lld no room, %lld not understood, %lld too slow\n",
+	    (long long)figure(d, i, "source_requests"), (long long)figure(d, i, "source_waiting_requests"),
+	    (long long)figure(d, i, "source_refused_token_requests"), (long long)figure(d, i, "source_refused_size_requests"),
+	    (long long)figure(d, i, "source_refused_room_requests"), (long long)figure(d, i, "source_refused_form_requests"),
+	    (long long)figure(d, i, "source_refused_time_requests"));
+}
+
 static void
 print_source(const struct json_doc *d, uint32_t i)
 {
@@ -267,6 +285,8 @@ print_source(const struct json_doc *d, uint32_t i)
 	    (long long)figure(d, i, "source_records"), (long long)figure(d, i, "source_events"),
 	    (long long)figure(d, i, "source_unknown_records"), (long long)figure(d, i, "source_dead_records"),
 	    figure(d, i, "source_paused") ? ", PAUSED: spool full" : "");
+	if (is_type(d, i, "http"))
+		print_requests(d, i);
 	printf("  to read: %lld bytes, %lld messages", (long long)figure(d, i, "source_lag_bytes"),
 	    (long long)figure(d, i, "source_lag_records"));
 	if (newest > 0) {
@@ -279,9 +299,7 @@ print_source(const struct json_doc *d, uint32_t i)
 static void
 print_detector(const struct json_doc *d, uint32_t i)
 {
-	uint32_t type = json_get(d, i, "type");
-
-	if (type != 0 && slice_eq(json_raw(&d->v[type]), SLICE("suppress"))) {
+	if (is_type(d, i, "suppress")) {
 		printf("  %lld findings kept back since the start\n", (long long)figure(d, i, "detector_suppressed_findings"));
 		return;
 	}
