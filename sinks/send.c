@@ -361,6 +361,10 @@ set_timer(struct send *s, uint64_t now_ms, bool failed)
 {
 	uint64_t at = UINT64_MAX;
 
+	if (s->settling) {
+		loop_timer_unset(s->timer);
+		return;
+	}
 	if (failed)
 		at = now_ms + LATER_LEAST_MS;
 	else if (s->again)
@@ -396,6 +400,8 @@ pump(struct send *s)
 		s->again = false;
 		now_ms = clock_mono_ms();
 		retire(s);
+		if (s->settling)
+			break;
 		failed = send_fill(s, &err) != 0 || (now_ms >= summary_due_ms(s) && send_close_summary(s, &err) == -1) ||
 		    close_due(s, now_ms, &err) != 0;
 		offer_ready(s, now_ms);
@@ -493,6 +499,13 @@ send_close(struct send *s)
 void
 send_more(struct send *s)
 {
+	pump(s);
+}
+
+void
+send_settle(struct send *s)
+{
+	s->settling = true;
 	pump(s);
 }
 

@@ -63,7 +63,7 @@ struct send {
 	uint64_t		 set_aside;
 	unsigned		 refused_in_row;
 	bool			 knocked;	/* held for it, and tried again since */
-	bool			 drain, pumping, again, started;
+	bool			 drain, settling, pumping, again, started;
 	char			 name[65];
 };
 

@@ -39,6 +39,7 @@
 #define LOOK_MS		50	/* --once: how often we look whether all is done */
 #define WATCH_MS	2000
 #define STUCK_MS	30000
+#define FILES_MOST	16384
 #define SEGMENT_BYTES	(64u << 20)
 #define ENTRY_BYTES	(4u << 20)
 
@@ -448,8 +449,13 @@ static void
 harden(void)
 {
 	const struct rlimit none = { 0, 0 };
+	struct rlimit files;
 
 	(void)setrlimit(RLIMIT_CORE, &none);		/* no prompt text in a core dump */
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < FILES_MOST) {
+		files.rlim_cur = files.rlim_max < FILES_MOST ? files.rlim_max : FILES_MOST;
+		(void)setrlimit(RLIMIT_NOFILE, &files);	/* one source's 512 files must not leave the others without */
+	}
 #ifndef __SANITIZE_ADDRESS__				/* the leak checker must trace itself */
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif

@@ -157,6 +157,8 @@ command_check(const struct options *o, int argc, char **argv)
 		return usage("check takes no argument");
 	problems_init(&problems);
 	rc = check_conf(o->conf_path, &conf, &problems, &err);
+	if (rc == 0)
+		conf_look_at_secrets(conf, &problems);
 	problems_print(&problems, stdout);
 	if (rc != 0 && problems.errors == 0)
 		fprintf(stderr, "aispm-agent: %s\n", err.text);

@@ -85,10 +85,11 @@ struct file_source {
 	struct source		*s;
 	char			**patterns;
 	size_t			 npatterns;
-	size_t			 max_record;
+	size_t			 max_record, max_files;
 	/* known files */
 	struct file_tail	*by_ino[FILE_BUCKETS], *by_path[FILE_BUCKETS];
 	size_t			 nfiles, nopen, nunnamed;
+	size_t			 nleft;		/* files that the last walk found and had no room for */
 	struct file_tail	*newest, *oldest;
 	struct file_tail	*ready_first, *ready_last;
 	struct file_tail	*unpacking[FILE_GZIP_MOST];

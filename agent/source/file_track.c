@@ -19,6 +19,8 @@
 #include "source/file_source.h"
 #include "source/source.h"
 
+#define LEFT_TOLD	8	/* of the files that are not followed, so many are named; the counter has them all */
+
 /* ---- tables ---------------------------------------------------------------- */
 
 static struct file_tail **
@@ -282,8 +284,10 @@ adopt(struct file_source *fs, const char *path, bool wanted)
 	struct stat st;
 	int fd;
 
-	if (fs->nfiles >= FILE_FILES_MOST) {
-		file_complain(fs, "paths", "more than 65536 files", "further ones are not read; make the paths narrower");
+	if (fs->nfiles >= fs->max_files) {
+		fs->trouble = true;		/* others may go */
+		if (fs->nleft++ < LEFT_TOLD)
+			file_complain(fs, path, "not followed, the source has max_files of them already", "make the paths narrower, or raise max_files; it is tried again");
 		return;
 	}
 	fd = open_path(fs, path, &st);

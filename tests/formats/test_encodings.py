@@ -102,8 +102,11 @@ def typed(name, text):
     return int(text) if kind in ("INT", "LONG") else float(text) if kind == "REAL" else text
 
 
+TURNS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
 def shown(text, header=False):
-    """What CEF can say of a text: line ends one way, other control characters as pictures."""
+    """What CEF can say of a text: line ends one way, other control characters as pictures, what turns a text by its name."""
     text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     out = []
     for c in text:
@@ -113,6 +116,8 @@ def shown(text, header=False):
             out.append(" " if header else "\n")
         elif ord(c) < 0x20 or ord(c) == 0x7f:
             out.append(chr(0x2421 if ord(c) == 0x7f else 0x2400 + ord(c)))
+        elif c in TURNS:
+            out.append(f"<U+{ord(c):04X}>")
         else:
             out.append("\ufffd" if 0x80 <= ord(c) < 0xa0 else c)
     return "".join(out)
@@ -298,7 +303,7 @@ def test_cef_has_the_header_of_the_contract_and_keys_within_their_lengths():
 HOSTILE = [
     b"plain", b"a\nCEF:0|x|y|1|2|forged|10|src=1.2.3.4", b"\r\n\r\n", b"pipe | and \\| and \\", b"a=b suser=admin cs1=x", b"\\", b"\\\\=\\n",
     b"end\\", b"tab\there", b"\x1b[31mred\x1b[0m\x07", b"nul\x00inside\x00", b"\xed\xa0\x80 lone \xed\xbf\xbf", b"bad \xff\xfe\xc0\x80 \xf0\x9f\x98 utf",
-    "line\u2028par\u2029nel\x85c1\x9b".encode(), "\u202egnp.exe \ufeff\U0001f600 \u00e4\u6f22".encode(), b'"quoted" \'x\' `y`', b"; drop=1;aispmEventId=0",
+    "line\u2028par\u2029nel\x85c1\x9b".encode(), "\u202egnp.exe \ufeff\U0001f600 \u00e4\u6f22".encode(), f"x{TURNS}y\u200d".encode(), b'"quoted" \'x\' `y`', b"; drop=1;aispmEventId=0",
     b'{"a":"b=c;d|e"}', b"]]>\x7f</x>", b"null", b"0", b"  two  blanks  ", b"a" * 1030 + "\u6f22".encode() * 10, b"%s%n$(id)", b"=", b"|", b";",
 ]
 
@@ -312,7 +317,7 @@ def assert_text_back(form, column, text, got):
     """One column of one encoding, as far as the encoding can say it."""
     plain = text.decode("utf-8", "replace")
     if column in ("OldValue", "NewValue"):      # of JSON, and it stays JSON
-        plain = re.sub("[\x80-\x9f\u2028\u2029]", lambda m: f"\\u{ord(m[0]):04x}", plain) if form == "cef" or "\\u" in got[column] else plain
+        plain = re.sub("[\x80-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]", lambda m: f"\\u{ord(m[0]):04x}", plain) if form == "cef" or "\\u" in got[column] else plain
         text = plain.encode()
     if form == "json" or (form == "ocsf" and column not in ("AttackTactics", "AttackTechniques")):
         assert got.get(column) == plain

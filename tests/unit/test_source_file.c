@@ -352,6 +352,30 @@ a_link_is_followed_and_its_growth_is_heard(void **state)
 }
 
 static void
+past_max_files_the_others_are_named_and_taken_up_when_there_is_room(void **state)
+{
+	char glob[300];
+
+	(void)state;
+	append("a.ndjson", "one\n");
+	append("b.ndjson", "two\n");
+	snprintf(glob, sizeof(glob), "\"%s/*.ndjson\"", rig->dir);
+	begin_with(glob, "max_files: 2", false, START_EARLIEST);
+	wait_for(2);
+	append("c.ndjson", "three\n");
+	for (int i = 0; i < 100 && rig->troubles == 0; i++)
+		turn(1);
+	assert_int_equal(rig->troubles, 1);
+	assert_non_null(strstr(rig->trouble, "c.ndjson: not followed"));
+	turn(3);
+	assert_int_equal(rig->n, 2);
+	unlink(path_of("a.ndjson"));
+	turn(20);
+	file_watch_walk(rig->source.priv);		/* as it comes by the clock, after trouble */
+	wait_for(3);
+}
+
+static void
 a_file_that_the_agent_writes_itself_is_not_read_by_any_name(void **state)
 {
 	struct err err;
@@ -1009,6 +1033,7 @@ main(void)
 		T(a_file_that_two_patterns_match_is_read_once),
 		T(directories_that_a_pattern_matches_may_come_later),
 		T(a_link_is_followed_and_its_growth_is_heard),
+		T(past_max_files_the_others_are_named_and_taken_up_when_there_is_room),
 		T(a_file_that_the_agent_writes_itself_is_not_read_by_any_name),
 		T(nothing_of_the_state_directory_is_read),
 		T(what_is_no_regular_file_is_refused_in_words),
