@@ -289,7 +289,7 @@ class Life:
                 p.send_signal(signal.SIGKILL)
                 self.seen["kill"] += 1
             p.wait()
-        if p.returncode not in (-signal.SIGKILL, 0):    # it may give up by itself only where it cannot write
+        if p.returncode not in (-signal.SIGKILL, -signal.SIGTERM, 0):       # it may give up by itself only where it cannot write
             self.seen["gave up"] += 1
             assert p.returncode == 74 and self.disk.ballast.exists(), self.site.log()[-3000:]
             self.disk.clear()
