@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What lies beside the samples, written anew: AISPM_AGENT=build/aispm-agent python3 tests/formats/golden.py [FAMILY...], then `git diff`.
 
-schemas/FAMILY/samples/NAME.in.json gives NAME.out.ndjson, all its events as JSON. The other three encodings of a family are in one file each,
+The table of families in schemas/README.md comes from them, too. schemas/FAMILY/samples/NAME.in.json gives NAME.out.ndjson, all its events as JSON. The other three encodings of a family are in one file each,
 encoded.cef and encoded.{commonsecuritylog,ocsf}.ndjson: the first event of each sample, in the order of their names. What is another at each reading
 stands there as a word: VERSION for the agent's version in CEF's header, ARRIVAL for the time of an event whose record has none.
 """
@@ -62,12 +62,38 @@ def keep_arrivals(path, lines):
     return lines
 
 
+# ---- the table of schemas/README.md ------------------------------------------------------------------------------------
+
+
+def outputs(family):
+    return [json.loads(line) for path in samples(family) for line in out_of(path).read_text().splitlines()]
+
+
+def readme():
+    """The page as it should stand: of the table's rows the first two cells and the last are hand-written, what is between comes from the events."""
+    text = (SCHEMAS / "README.md").read_text()
+    columns = re.findall(r"^FIELD\((\w+),", (SRC / "agent" / "model" / "fields.tbl").read_text(), re.M)
+    filled = {family: {c for e in outputs(family) for c in e} for family in families()}
+    common = set.intersection(*(filled[f] for f in filled if f not in ("unknown", "azure_poll")))
+
+    def row(found):
+        system, family, extra = (found[i].strip() for i in (1, 2, 6))
+        if family not in filled:
+            return found[0]
+        classes = ", ".join(sorted({e["EventClass"] for e in outputs(family)}))
+        beyond = ", ".join(c for c in columns if c in filled[family] - common)
+        return f"| {system} | {family} | {classes} | [{len(samples(family))}]({family}/samples) | {beyond} | {extra} |"
+    text = re.sub(r"^Every one of the vendors' fills .*?(?=\.$)", "Every one of the vendors' fills " + ", ".join(c for c in columns if c in common), text, flags=re.M)
+    return re.sub(r"^\|([^|]+)\| (\w+) \|([^|]*)\|([^|]*)\|([^|]*)\|([^|]*)\|$", row, text, flags=re.M)
+
+
 def main(wanted):
     for family in wanted or families():
         for path in samples(family):
             out_of(path).write_text("".join(f"{line}\n" for line in keep_arrivals(path, explain("json", path))))
         for form, name in ENCODED.items():
             (SCHEMAS / family / "samples" / name).write_text("".join(f"{line}\n" for line in encoded(family, form)))
+    (SCHEMAS / "README.md").write_text(readme())
 
 
 if __name__ == "__main__":
