@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "decode/decode.h"
 #include "model/record.h"
+#include "posture/posture.h"
 #include "sinks/encode/encode.h"
 
 #define INPUT_MAX_BYTES		(256u << 20)
@@ -27,6 +28,7 @@
 struct explain {
 	const struct decoder	*decoder;
 	struct decode_ctx	*ctx;
+	struct posture		*posture;
 	const struct encoder	*encoder;
 	const char		*file;
 	FILE			*out;
@@ -44,12 +46,30 @@ refuse(struct explain *x, const char *why)
 	fprintf(stderr, "%s: record %llu: %s\n", x->file, (unsigned long long)x->records, why);
 }
 
+/* What the zones' rules add, in the form of decode_why. */
+static void
+tell_zone(struct explain *x, const struct event *e)
+{
+	char when[TIME_TEXT_BYTES];
+
+	fprintf(x->out, "  %-24s <- %-40s \"%lld\"\n", "GovernanceZone", "zones.rules, else zones.default",
+	    (long long)event_number(e, F_GovernanceZone, 0));
+	if (!event_has(e, F_SlaDueTime))
+		return;
+	time_format_ms(event_number(e, F_SlaDueTime, 0), when);
+	fprintf(x->out, "  %-24s <- %-40s \"%s\"\n", "SlaDueTime",
+	    event_has(e, F_EventStartTime) ? "$EventStartTime + the zone's term" : "$arrival + the zone's term", when);
+}
+
 static int
-print_events(struct explain *x, const struct event_list *events)
+print_events(struct explain *x, const struct event_list *events, int64_t arrived_ms)
 {
 	struct err err = { 0 };
 
 	for (size_t i = 0; i < events->n; i++) {
+		posture_see(x->posture, &events->v[i], arrived_ms);
+		if (x->why)
+			tell_zone(x, &events->v[i]);
 		buf_reset(&x->line);
 		if (x->encoder->encode(&events->v[i], &x->line, &err) != 0) {
 			refuse(x, err.text);
@@ -88,7 +108,7 @@ explain_record(void *arg, struct slice bytes)
 	}
 	if (x->told.n > 0 && fwrite(x->told.p, 1, x->told.n, x->out) != x->told.n)
 		return err_set_sys(x->err, ERR_AGAIN, "cannot write");
-	return print_events(x, &events);
+	return print_events(x, &events, (int64_t)record.arrived_ms);
 }
 
 static int
@@ -137,7 +157,7 @@ explain_file(struct explain *x, const char *path, struct err *err)
 }
 
 int
-explain_run(const struct decoder *decoder, const char *const *files, size_t nfiles, const char *format, bool why,
+explain_run(const struct decoder *decoder, const struct conf *zones, const char *const *files, size_t nfiles, const char *format, bool why,
     FILE *out, struct err *err)
 {
 	struct explain x = { .decoder = decoder, .out = out, .why = why, .encoder = encoder_find(format) };
@@ -150,6 +170,8 @@ explain_run(const struct decoder *decoder, const char *const *files, size_t nfil
 	buf_init(&x.hold, INPUT_MAX_BYTES);
 	buf_init(&x.line, WHY_MAX_BYTES);
 	buf_init(&x.told, WHY_MAX_BYTES);
+	if (posture_open(&x.posture, zones, err) != 0)
+		goto out;
 	x.ctx = decode_ctx_new(decoder);
 	if (x.ctx == NULL) {
 		err_set(err, ERR_AGAIN, "no memory");
@@ -165,6 +187,7 @@ explain_run(const struct decoder *decoder, const char *const *files, size_t nfil
 		rc = x.unreadable > 0 ? 1 : 0;
 out:
 	decode_ctx_free(x.ctx);
+	posture_close(x.posture);
 	arena_fini(&x.arena);
 	buf_fini(&x.input);
 	buf_fini(&x.hold);

@@ -3,7 +3,7 @@
 
 The table of families in schemas/README.md comes from them, too. schemas/FAMILY/samples/NAME.in.json gives NAME.out.ndjson, all its events as JSON. The other three encodings of a family are in one file each,
 encoded.cef and encoded.{commonsecuritylog,ocsf}.ndjson: the first event of each sample, in the order of their names. What is another at each reading
-stands there as a word: VERSION for the agent's version in CEF's header, ARRIVAL for the time of an event whose record has none.
+stands there as a word: VERSION for the agent's version in CEF's header, ARRIVAL for the times of an event whose record has none.
 """
 import json
 import os
@@ -44,7 +44,7 @@ def encoded(family, form):
         events = [json.loads(line) for line in out_of(path).read_text().splitlines()]
         line = re.sub(r"^(CEF:0(?:\|aispm-agent){2})\|[^|]+", r"\1|VERSION", lines[at])
         if "EventStartTime" not in events[0]:
-            line = re.sub(r'(\brt=|"time":)\d+|("(?:TimeGenerated|ReceiptTime)":")[^"]+', lambda m: f"{m[1] or m[2]}ARRIVAL", line)
+            line = re.sub(r'(\b(?:rt|deviceCustomDate1)=|"time":)\d+|("(?:TimeGenerated|ReceiptTime|DeviceCustomDate1|SlaDueTime)":")[^"]+', lambda m: f"{m[1] or m[2]}ARRIVAL", line)
         wanted.append(line)
         at += len(events)
     if at != len(lines):
@@ -57,8 +57,9 @@ def keep_arrivals(path, lines):
     old = out_of(path).read_text().splitlines() if out_of(path).exists() else []
     for i, line in enumerate(lines):
         event = json.loads(line)
-        if "EventStartTime" not in event and i < len(old):
-            lines[i] = line.replace(event["TimeGenerated"], json.loads(old[i])["TimeGenerated"], 1)
+        for column in ("TimeGenerated", "SlaDueTime"):
+            if "EventStartTime" not in event and i < len(old) and column in event:
+                lines[i] = lines[i].replace(event[column], json.loads(old[i]).get(column, event[column]), 1)
     return lines
 
 

@@ -57,8 +57,8 @@ def families(path):
 
 
 def without_arrival(events_):
-    """A record without a time of its own has its arrival, which is another at each reading: no EventStartTime tells so."""
-    return [e if "EventStartTime" in e else {k: v for k, v in e.items() if k != "TimeGenerated"} for e in events_]
+    """A record without a time of its own has its arrival, which is another at each reading, and so is a term from then on: no EventStartTime tells so."""
+    return [e if "EventStartTime" in e else {k: v for k, v in e.items() if k not in ("TimeGenerated", "SlaDueTime")} for e in events_]
 
 
 # ---- what holds for every event -----------------------------------------------------------------------------------
