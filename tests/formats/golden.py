@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """What lies beside the samples, written anew: AISPM_AGENT=build/aispm-agent python3 tests/formats/golden.py [FAMILY...], then `git diff`.
 
-schemas/FAMILY/samples/NAME.in.json gives NAME.out.ndjson, all its events as JSON. The other three encodings of a family are in one file each,
+The table of families in schemas/README.md comes from them, too. schemas/FAMILY/samples/NAME.in.json gives NAME.out.ndjson, all its events as JSON. The other three encodings of a family are in one file each,
 encoded.cef and encoded.{commonsecuritylog,ocsf}.ndjson: the first event of each sample, in the order of their names. What is another at each reading
-stands there as a word: VERSION for the agent's version in CEF's header, ARRIVAL for the time of an event whose record has none.
+stands there as a word: VERSION for the agent's version in CEF's header, ARRIVAL for the times of an event whose record has none.
 """
 import json
 import os
@@ -44,7 +44,7 @@ def encoded(family, form):
         events = [json.loads(line) for line in out_of(path).read_text().splitlines()]
         line = re.sub(r"^(CEF:0(?:\|aispm-agent){2})\|[^|]+", r"\1|VERSION", lines[at])
         if "EventStartTime" not in events[0]:
-            line = re.sub(r'(\brt=|"time":)\d+|("(?:TimeGenerated|ReceiptTime)":")[^"]+', lambda m: f"{m[1] or m[2]}ARRIVAL", line)
+            line = re.sub(r'(\b(?:rt|deviceCustomDate1)=|"time":)\d+|("(?:TimeGenerated|ReceiptTime|DeviceCustomDate1|SlaDueTime)":")[^"]+', lambda m: f"{m[1] or m[2]}ARRIVAL", line)
         wanted.append(line)
         at += len(events)
     if at != len(lines):
@@ -57,9 +57,35 @@ def keep_arrivals(path, lines):
     old = out_of(path).read_text().splitlines() if out_of(path).exists() else []
     for i, line in enumerate(lines):
         event = json.loads(line)
-        if "EventStartTime" not in event and i < len(old):
-            lines[i] = line.replace(event["TimeGenerated"], json.loads(old[i])["TimeGenerated"], 1)
+        for column in ("TimeGenerated", "SlaDueTime"):
+            if "EventStartTime" not in event and i < len(old) and column in event:
+                lines[i] = lines[i].replace(event[column], json.loads(old[i]).get(column, event[column]), 1)
     return lines
+
+
+# ---- the table of schemas/README.md ------------------------------------------------------------------------------------
+
+
+def outputs(family):
+    return [json.loads(line) for path in samples(family) for line in out_of(path).read_text().splitlines()]
+
+
+def readme():
+    """The page as it should stand: of the table's rows the first two cells and the last are hand-written, what is between comes from the events."""
+    text = (SCHEMAS / "README.md").read_text()
+    columns = re.findall(r"^FIELD\((\w+),", (SRC / "agent" / "model" / "fields.tbl").read_text(), re.M)
+    filled = {family: {c for e in outputs(family) for c in e} for family in families()}
+    common = set.intersection(*(filled[f] for f in filled if f not in ("unknown", "azure_poll", "aispm_event")))
+
+    def row(found):
+        system, family, extra = (found[i].strip() for i in (1, 2, 6))
+        if family not in filled:
+            return found[0]
+        classes = ", ".join(sorted({e["EventClass"] for e in outputs(family)}))
+        beyond = ", ".join(c for c in columns if c in filled[family] - common)
+        return f"| {system} | {family} | {classes} | [{len(samples(family))}]({family}/samples) | {beyond} | {extra} |"
+    text = re.sub(r"^Every one of the vendors' fills .*?(?=\.$)", "Every one of the vendors' fills " + ", ".join(c for c in columns if c in common), text, flags=re.M)
+    return re.sub(r"^\|([^|]+)\| (\w+) \|([^|]*)\|([^|]*)\|([^|]*)\|([^|]*)\|$", row, text, flags=re.M)
 
 
 def main(wanted):
@@ -68,6 +94,7 @@ def main(wanted):
             out_of(path).write_text("".join(f"{line}\n" for line in keep_arrivals(path, explain("json", path))))
         for form, name in ENCODED.items():
             (SCHEMAS / family / "samples" / name).write_text("".join(f"{line}\n" for line in encoded(family, form)))
+    (SCHEMAS / "README.md").write_text(readme())
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+import golden
 from test_formats import REAL, SAMPLES, SCHEMAS, SHARED, events, families, needs_agent, needs_shared, out_of
 
 # Definitions of OCSF's schema lie among the records; they are none.
@@ -116,3 +117,18 @@ LESS = {
     "otel_spans": {"account": 0.6},                     # a model at home is in no account
     "unknown": {"target": 0.5, "account": 0.5},
 }
+
+
+# ---- the table of schemas/README.md --------------------------------------------------------------------------------------
+
+
+def test_the_table_of_families_is_what_the_samples_events_fill():
+    """golden.py writes it."""
+    page = (SCHEMAS / "README.md").read_text()
+    assert page == golden.readme()
+    rows = re.findall(r"^\|[^|]+\| (\w+) \|[^|]*\| \[\d+\]\((\S+)\) \|[^|]*\|([^|]*)\|$", page, re.M)
+    assert sorted(family for family, _, _ in rows) == golden.families()
+    for family, folder, extra in rows:
+        assert (SCHEMAS / folder).is_dir()
+        known = {name for e in golden.outputs(family) for name in e.get("AdditionalFields", {})}
+        assert set(filter(None, extra.strip().split(", "))) <= known, family

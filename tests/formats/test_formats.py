@@ -57,8 +57,8 @@ def families(path):
 
 
 def without_arrival(events_):
-    """A record without a time of its own has its arrival, which is another at each reading: no EventStartTime tells so."""
-    return [e if "EventStartTime" in e else {k: v for k, v in e.items() if k != "TimeGenerated"} for e in events_]
+    """A record without a time of its own has its arrival, which is another at each reading, and so is a term from then on: no EventStartTime tells so."""
+    return [e if "EventStartTime" in e else {k: v for k, v in e.items() if k not in ("TimeGenerated", "SlaDueTime")} for e in events_]
 
 
 # ---- what holds for every event -----------------------------------------------------------------------------------
@@ -282,6 +282,29 @@ SEVERITIES = {
 def test_operations_on_ai_resources_have_the_severity_of_what_they_can_do():
     got = explain(*[activity(o) for o in SEVERITIES])
     assert {o: e["EventSeverity"] for o, e in zip(SEVERITIES, got)} == SEVERITIES
+
+
+CHANGES = {
+    COG + "accounts/managedNetworks/outboundRules/write": ("Medium", "network"), COG + "accounts/raiExternalSafetyProviders/delete": ("High", "content_filter"),
+    COG + "accounts/privateEndpointConnectionsApproval/action": ("Medium", "private_endpoint"), COG + "accounts/deployments/pause/action": ("Medium", "deployment"),
+    COG + "accounts/projects/agents/write": ("Medium", "agent_service"), COG + "accounts/projects/connections/write": ("Medium", "connection"),
+    COG + "accounts/defenderForAISettings/delete": ("High", "defender_plan"), COG + "accounts/listKeys/action": ("Low", "key_read"),
+    "Microsoft.MachineLearningServices/workspaces/endpoints/raiPolicies/write": ("High", "content_filter"),
+    "Microsoft.MachineLearningServices/workspaces/joinPerimeter/action": ("Medium", "network"),
+    "Microsoft.MachineLearningServices/workspaces/codes/versions/write": ("Medium", "code"),
+    "Microsoft.MachineLearningServices/workspaces/marketplaceSubscriptions/write": ("Medium", "model"),
+    "Microsoft.Authorization/roleAssignmentScheduleRequests/write": ("Medium", "role_assignment"),
+    "Microsoft.ApiManagement/service/apis/diagnostics/delete": ("High", "diagnostic_setting"),
+    "Microsoft.ApiManagement/service/backends/write": ("Medium", "gateway_backend"),
+    "Microsoft.Search/searchServices/sharedPrivateLinkResources/write": ("Medium", "private_endpoint"),
+    "Microsoft.Insights/diagnosticSettings/delete": ("High", "diagnostic_setting"), "Microsoft.Security/pricings/write": ("Medium", "defender_plan"),
+}
+
+
+@needs_agent
+def test_what_an_operation_changes_is_named():
+    got = explain(*[activity(o) for o in CHANGES])
+    assert {o: (e["EventSeverity"], e["AdditionalFields"]["ChangeKind"]) for o, e in zip(CHANGES, got)} == CHANGES
 
 
 @needs_agent
