@@ -14,12 +14,30 @@
 #define DAY_MS		86400000
 #define STALE_MS	(INT64_C(180) * DAY_MS)
 
+/* Whether there is room for n bytes more, once objects unchanged for longest are forgotten; not the one that `but` is of. */
+static bool
+has_room(struct config *c, size_t n, char **but)
+{
+	for (int p = 0; p < LRU_PARTS; p++)
+		for (struct object *o = lru_oldest(&c->objects, (enum lru_part)p), *next; o != NULL && c->state_bytes + n > STATES_BYTES; o = next) {
+			next = lru_newer(&c->objects, o);
+			if (&o->state == but || &o->prev == but)
+				continue;
+			object_drop(c, o);
+			lru_remove(&c->objects, o);
+			c->objects.evicted++;
+		}
+	return c->state_bytes + n <= STATES_BYTES;
+}
+
 static void
 set(struct config *c, char **to, uint32_t *to_n, struct slice s)
 {
 	char *copy = NULL;
 
-	if (s.n > 0 && s.n <= STATE_BYTES && c->state_bytes + s.n <= STATES_BYTES)
+	if (s.n > STATE_BYTES)
+		return;
+	if (s.n > 0 && has_room(c, s.n, to))
 		copy = malloc(s.n);
 	if (copy != NULL)
 		memcpy(copy, s.p, s.n);
@@ -71,7 +89,7 @@ objects_see(struct config *c, uint64_t object, struct slice state)
 	struct object *o = objects_of(c, object);
 	struct buf merged;
 
-	buf_init(&merged, STATE_BYTES);
+	buf_init(&merged, 2 * STATE_BYTES);		/* too long to keep: the last one stays */
 	if (merge_bodies(c->compare, slice_make(o->state, o->state_n), state, &merged))
 		set(c, &o->state, &o->state_n, buf_slice(&merged));
 	else

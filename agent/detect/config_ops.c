@@ -67,7 +67,9 @@ finish(struct config *c, struct op *o, const struct change *change)
 {
 	struct change whole = *change;
 
-	if (whole.body.n == 0)
+	if (o->hidden && whole.hidden.n == 0)
+		whole.hidden = slice_make(o->body, o->body_n);
+	else if (whole.body.n == 0)
 		whole.body = slice_make(o->body, o->body_n);
 	config_say(c, &whole, o);
 	o->said = true;
@@ -123,7 +125,9 @@ ops_take(struct config *c, const struct change *change)
 	}
 	if (o->event == NULL)
 		keep_event(o, change->e);
-	if (o->body == NULL && change->body.n > 0)
+	if (o->body == NULL && change->hidden.n > 0 && change->hidden.n <= BODY_BYTES)
+		o->hidden = (o->body = copy(change->hidden, &o->body_n)) != NULL;
+	else if (o->body == NULL && change->body.n > 0)
 		o->body = copy(change->body, &o->body_n);
 }
 
