@@ -20,6 +20,8 @@
 #define FACTS		65536
 #define RESOURCES_MAX	16384
 #define LATE_MIN	60
+#define FAR_MIN		60
+#define DAY_MIN		1440
 
 static bool
 of_interest(const struct sight *s)
@@ -99,6 +101,16 @@ judge(struct rules *x)
 		see_source(x);
 }
 
+/* How the sight stands to event time, which one lying record does not move. */
+static void
+take_near(const struct access *a, struct sight *s)
+{
+	uint32_t now = (uint32_t)(a->time.now_ms / 60000), least = now > DAY_MIN ? now - DAY_MIN : 0;
+
+	s->near = s->min <= now + FAR_MIN && s->min + 2 * DAY_MIN > now;
+	s->since_min = s->min < least ? least : s->min;
+}
+
 static int
 see(void *state, const struct event *e, struct event_list *say, struct err *err)
 {
@@ -111,8 +123,9 @@ see(void *state, const struct event *e, struct event_list *say, struct err *err)
 	if (!access_sight(a, e, &s))
 		return 0;
 	event_time_see(&a->time, (int64_t)s.sec * 1000);
+	take_near(a, &s);
 	a->seen++;
-	if (a->first_min == 0 || (s.min < a->first_min && a->first_min - s.min < 1440))
+	if (a->first_min == 0 || (s.min < a->first_min && (a->first_min - s.min < 1440 || s.near)))
 		a->first_min = s.min;
 	a->late += (int64_t)s.min + LATE_MIN < a->time.now_ms / 60000;
 	x.s = &s;

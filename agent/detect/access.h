@@ -53,6 +53,7 @@ struct sight {
 	const struct event	*e;
 	uint32_t		 sec, min;
 	uint16_t		 day;
+	uint32_t		 since_min;	/* what is first seen now is known from here on: its own time, but not a day before event time */
 	uint8_t			 hour;
 	uint64_t		 caller, source, resource;	/* keyed; 0: not told */
 	enum caller_kind	 kind;		/* KEY and SOURCE; of a named caller access_kind tells */
@@ -71,6 +72,7 @@ struct sight {
 	struct place		 place;
 	uint64_t		 dim[DIMS];	/* keyed; 0: not told */
 	bool			 success, denied, invalid, filtered;
+	bool			 near;		/* its time is about event time: what lies ahead of it is a lie */
 	bool			 again, block_again;	/* another record of a call already counted */
 	double			 length;	/* of the prompt, in tokens or bytes; < 0: not told */
 };
@@ -224,6 +226,10 @@ struct resource *learn_resource(struct access *, const struct sight *);
 void	learn_sight(struct access *, struct caller *, struct resource *, const struct sight *);
 /* Learns a peak when its day is over: as it was while young, slowly later. */
 void	learn_peak(const struct access *, struct caller *, uint16_t *peak, enum peak, unsigned n, uint16_t day);
+/* What other records, of times that have not come, have left in a caller and in what a sight is about: back to the sight's own time. */
+void	heal_caller(struct caller *, const struct sight *);
+void	heal_resource(struct resource *, const struct sight *);
+void	heal_fact(struct fact *, const struct sight *);
 void	keep_evidence(struct caller *, const struct sight *);
 
 /* ---- rules ------------------------------------------------------------------------------------ */

@@ -248,6 +248,8 @@ note_secret(struct resource *r, const struct sight *s)
 	const struct event *e = s->e;
 	struct slice by = event_has(e, F_ActorUsername) ? event_text(e, F_ActorUsername) : event_text(e, F_ActorUserId);
 
+	if (s->min < r->secret_min)		/* a later reading is known */
+		return;
 	r->secret_min = s->min;
 	memset(r->secret_by, 0, sizeof(r->secret_by));
 	by.n = utf8_cut(by, sizeof(r->secret_by) - 1);

@@ -140,6 +140,13 @@ look(struct config *c, uint64_t key, int64_t t_ms, const char *but, struct chain
 	}
 }
 
+/* How long a step is worth its place: an empty one is none, nor one of a time that has not come. */
+static int64_t
+worth(const struct step *s, int64_t now_ms)
+{
+	return s->code[0] == '\0' ? INT64_MIN : s->ms > now_ms + DAY_MS ? INT64_MIN + 1 : s->ms;
+}
+
 static void
 put(struct config *c, uint64_t key, const struct step *s)
 {
@@ -155,7 +162,7 @@ put(struct config *c, uint64_t key, const struct step *s)
 			at = i;
 			break;
 		}
-		if (m->v[i].code[0] == '\0' ? m->v[at].code[0] != '\0' : m->v[at].code[0] != '\0' && m->v[i].ms < m->v[at].ms)
+		if (worth(&m->v[i], s->ms) < worth(&m->v[at], s->ms))
 			at = i;
 	}
 	m->v[at] = *s;

@@ -13,6 +13,9 @@
 #include "detect/config_parts.h"
 #include "model/wire.h"
 
+#define LOOKS		64		/* operations ahead of time that are passed over */
+#define PAUSE_MS	(INT64_C(8) * 86400000)
+
 void
 op_drop(void *config, void *op)
 {
@@ -134,9 +137,21 @@ ops_take(struct config *c, const struct change *change)
 void
 ops_expire(struct config *c)
 {
-	for (struct op *o; (o = lru_oldest(&c->ops, LRU_NEW)) != NULL && o->touched_ms + c->wait_ms < c->time.now_ms;) {
-		give_up(c, o);
-		op_drop(c, o);
-		lru_remove(&c->ops, o);
+	unsigned looks = 0;
+
+	for (struct op *o = lru_oldest(&c->ops, LRU_NEW), *next; o != NULL && looks < LOOKS; o = next) {
+		next = lru_newer(&c->ops, o);
+		if (o->touched_ms + c->wait_ms < c->time.now_ms) {
+			give_up(c, o);
+			op_drop(c, o);
+			lru_remove(&c->ops, o);
+		} else if (o->touched_ms <= c->time.now_ms) {
+			break;
+		} else if (o->touched_ms > c->time.now_ms + PAUSE_MS) {	/* a time that will not come: from now on */
+			o->touched_ms = c->time.now_ms;
+			(void)lru_find(&c->ops, o->node.key);
+		} else {
+			looks++;			/* ahead, as behind a pause: it keeps nobody else waiting */
+		}
 	}
 }

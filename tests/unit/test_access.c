@@ -1041,6 +1041,52 @@ an_event_of_the_far_future_does_not_blind(void **state)
 	bench_close(&b);
 }
 
+/* Each lie is one record by the caller himself, of a time that has not come or is long past; then he does what is found of anybody. */
+static void
+times_that_lie_switch_no_rule_off(void **state)
+{
+	static const int64_t lies[] = { 9 * DAY, 300 * DAY, 9000 * DAY, -5000 * DAY };
+	char uid[16];
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(lies) / sizeof(lies[0]); k++) {
+		struct who w = bob, reader = { .actor = "mallory", .type = "User", .ip = "203.0.113.9", .cloud = "Azure", .resource = ACCOUNT, .account = "S" };
+		struct bench b;
+
+		bench_open(&b, "access", "");
+		call(&b, &bob, MONDAY + lies[k]);		/* the very first record lies */
+		runs(&b, &robot, 0, 16);
+		works(&b, &bob, 0, 12);
+		runs(&b, &key, 0, 3);
+		for (int i = 0; i < 3; i++)
+			call(&b, &bob, NOON(14) + i * MINUTE + lies[k]);
+		azure_row(&b, NOON(14) + lies[k], "lie", true, 403, "m");
+		act(&b, &reader, NOON(14) + lies[k], "Microsoft.CognitiveServices/accounts/listKeys/action", false, 0, "Success");
+		for (int i = 0; i < 20; i++)			/* the others go on */
+			call(&b, &robot, NOON(14) + i * SECOND);
+		call(&b, &bob, NOON(14));
+		b.nfound = 0;
+		w.ip = "185.220.101.4";
+		call(&b, &w, NOON(14) + 5 * MINUTE);
+		assert_int_equal(bench_count(&b, "access.new_network"), 1);
+		for (int i = 0; i < 12; i++) {
+			snprintf(uid, sizeof(uid), "d%d", i);
+			azure_row(&b, NOON(14) + HOUR + i * SECOND, uid, true, 403, "m");
+		}
+		assert_int_equal(bench_count(&b, "access.denied_burst"), 1);
+		act(&b, &reader, NOON(14) + 2 * HOUR, "Microsoft.CognitiveServices/accounts/listKeys/action", false, 0, "Success");
+		act(&b, &reader, NOON(14) + 2 * HOUR + lies[k], "Microsoft.CognitiveServices/accounts/listKeys/action", false, 0, "Success");
+		w = key;
+		w.more = "{\"CallerIpMasked\":\"91.240.118.***\"}";
+		call(&b, &w, NOON(14) + 2 * HOUR + 10 * MINUTE);
+		bench_first(&b, "access.key_after_listing");
+		for (int h = 0; h < 24; h++)
+			call(&b, &bob, MONDAY + 16 * DAY + h * HOUR);
+		bench_first(&b, "access.person_as_service");
+		bench_close(&b);
+	}
+}
+
 static void
 sensitivity_and_suppression_quieten(void **state)
 {
@@ -1109,6 +1155,7 @@ main(void)
 		cmocka_unit_test(an_id_that_all_calls_bear_switches_no_rule_off),
 		cmocka_unit_test(what_strangers_write_is_cut_and_harmless),
 		cmocka_unit_test(an_event_of_the_far_future_does_not_blind),
+		cmocka_unit_test(times_that_lie_switch_no_rule_off),
 		cmocka_unit_test(sensitivity_and_suppression_quieten),
 	};
 

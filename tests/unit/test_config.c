@@ -645,6 +645,33 @@ padding_hides_nothing(void **state)
 }
 
 static void
+a_record_of_a_time_that_has_not_come_keeps_nothing_back(void **state)
+{
+	static const int64_t lies[] = { 3 * DAY, 400 * DAY };
+	static const char *const read = "Microsoft.CognitiveServices/accounts/listKeys/action";
+	struct bench b;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		bench_open(&b, "config", "");
+		see(&b, (struct op){ .name = read, .ip = "192.0.2.1" });
+		see(&b, (struct op){ .name = read, .ip = "192.0.2.1", .t_ms = MONDAY + lies[i] });
+		b.nfound = 0;
+		see(&b, (struct op){ .name = read, .ip = "192.0.2.1", .t_ms = MONDAY + 20 * MINUTE });
+		assert_int_equal(b.nfound, 1);		/* else it would be a routine until then */
+		assert_string_not_equal(last(&b)->severity, "Informational");
+		see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/write", .group = "liar", .result = "NA", .t_ms = MONDAY + lies[i] - 2 * HOUR });
+		see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/write", .group = "open", .result = "NA", .t_ms = MONDAY + 30 * MINUTE });
+		b.nfound = 0;
+		for (int k = 1; k < 8; k++)
+			see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/read", .t_ms = MONDAY + 30 * MINUTE + k * 30 * MINUTE });
+		assert_int_equal(b.nfound, 1);		/* the one that never ended, not held up by the other */
+		assert_non_null(strstr(last(&b)->more, "\"CorrelationId\":\"open\""));
+		bench_close(&b);
+	}
+}
+
+static void
 long_columns_are_cut_and_named(void **state)
 {
 	static char actor[70000];
@@ -711,6 +738,7 @@ main(void)
 		cmocka_unit_test(a_body_that_is_not_told_weighs_as_the_worst_that_it_may_be),
 		cmocka_unit_test(a_body_made_to_look_like_one_that_is_not_told_is_read),
 		cmocka_unit_test(padding_hides_nothing),
+		cmocka_unit_test(a_record_of_a_time_that_has_not_come_keeps_nothing_back),
 		cmocka_unit_test(long_columns_are_cut_and_named),
 		cmocka_unit_test(strange_bodies_harm_nothing),
 	};
