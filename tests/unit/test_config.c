@@ -665,8 +665,8 @@ a_record_of_a_time_that_has_not_come_keeps_nothing_back(void **state)
 		b.nfound = 0;
 		for (int k = 1; k < 8; k++)
 			see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/read", .t_ms = MONDAY + 30 * MINUTE + k * 30 * MINUTE });
-		assert_int_equal(b.nfound, 1);		/* the one that never ended, not held up by the other */
-		assert_non_null(strstr(last(&b)->more, "\"CorrelationId\":\"open\""));
+		assert_int_equal(b.nfound, i == 0 ? 1 : 2);	/* what never ended is not held up by the other; that one's time never comes, so it is said too */
+		assert_non_null(strstr(b.found[0].more, "\"CorrelationId\":\"open\""));
 		bench_close(&b);
 	}
 }
