@@ -60,10 +60,11 @@ see_source(struct rules *x)
 	x->c = named;
 }
 
+/* A change whose body is not told may be one. */
 static bool
 is_weakening(const struct sight *s)
 {
-	return (s->op == OP_WEAKEN || (s->op == OP_CHANGE && (s->signals & SIGNAL_WEAK))) && !s->denied &&
+	return (s->op == OP_WEAKEN || (s->op == OP_CHANGE && (s->signals & (SIGNAL_WEAK | SIGNAL_HIDDEN)))) && !s->denied &&
 	    !slice_eq(event_text(s->e, F_EventResult), SLICE("Failure"));
 }
 
@@ -95,6 +96,10 @@ judge(struct rules *x)
 		rule_doors(x);
 	}
 	rule_blocks(x);
+	if (!s->repeated && !s->length_again) {
+		rule_extraction(x);
+		rule_size(x);
+	}
 	if (is_weakening(s) && x->r != NULL)
 		access_mark(x->r->marks, MARK_WEAKENED, s->min, s->e);
 	if (!s->again)

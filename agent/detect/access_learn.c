@@ -413,6 +413,8 @@ heal_caller(struct caller *c, const struct sight *s)
 	for (int i = 0; i < 2; i++)
 		if (c->half[i].begin_min > s->min)
 			c->half[i] = (struct lengths){ .begin_min = 0 };
+	if (c->same.begin_min > s->min)
+		c->same.begin_min = 0;
 	not_ahead(&c->place_min, s->min);
 	not_ahead(&c->novel_min, s->min);
 	for (int i = 0; i < BEHAVIOURS; i++)

@@ -191,7 +191,7 @@ share_alike(const struct lengths *a, const struct lengths *b)
 	return agree ? ((double)a->alike + b->alike) / ((double)a->n + b->n) : (double)a->alike / ((double)a->n + b->n);
 }
 
-static void
+void
 rule_extraction(struct rules *x)
 {
 	struct hit h = { .behaviour = B_EXTRACTION };
@@ -355,6 +355,5 @@ rule_use(struct rules *x)
 		rule_breadth(x, &regions, &x->c->regions_peak);
 	rule_sources(x);
 	rule_guardrail(x);
-	rule_extraction(x);
 	rule_bound(x);
 }

@@ -1088,6 +1088,77 @@ times_that_lie_switch_no_rule_off(void **state)
 }
 
 static void
+sized(struct bench *b, const struct who *w, int64_t t_ms, int64_t tokens, const char *more)
+{
+	struct event e;
+
+	event_init(&e);
+	event_set_text(&e, F_EventClass, SLICE("activity"));
+	event_set_number(&e, F_TimeGenerated, t_ms);
+	event_set_text(&e, F_Operation, SLICE("InvokeModel"));
+	event_set_text(&e, F_EventResult, SLICE("Success"));
+	event_set_text(&e, F_CloudProvider, slice_of(w->cloud));
+	event_set_text(&e, F_TargetResourceId, slice_of(w->resource));
+	event_set_text(&e, F_ActorUserId, slice_of(w->actor));
+	event_set_text(&e, F_ActorUserType, slice_of(w->type));
+	event_set_text(&e, F_SrcIpAddr, slice_of(w->ip));
+	event_set_text(&e, F_HttpUserAgent, slice_of(w->agent));
+	event_set_text(&e, F_AiModelName, slice_of(w->model));
+	event_set_text(&e, F_AdditionalFields, slice_of(more));
+	event_set_number(&e, F_RequestCount, 1);
+	event_set_number(&e, F_PromptTokens, tokens);
+	bench_see(b, &e);
+}
+
+static void
+the_same_request_again_and_again_is_found(void **state)
+{
+	static const char *const body = "{\"RequestBody\":{\"length\":110,\"sha256\":\"aa\"}}", *const other = "{\"RequestBody\":{\"length\":110,\"sha256\":\"bb\"}}";
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, "access", "");
+	for (int i = 0; i < 40; i++)			/* each prompt less often than that */
+		sized(&b, &robot, NOON(0) + i * 5 * SECOND, 100 + i % 2, i % 2 ? body : other);
+	bench_is_quiet(&b);
+	for (int i = 0; i < 25; i++)
+		sized(&b, &robot, NOON(0) + HOUR + i * 10 * SECOND, 100, body);
+	assert_int_equal(bench_count(&b, "access.duplicates"), 1);
+	assert_non_null(strstr(bench_first(&b, "access.duplicates")->message, "with the same prompt"));
+	bench_close(&b);
+	/* By length alone, of a caller long known, and not of one that always does so. */
+	for (int always = 0; always < 2; always++) {
+		bench_open(&b, "access", "");
+		for (int d = 0; d < 10; d++)
+			for (int i = 0; i < 60; i++)
+				sized(&b, &robot, NOON(d) + i * (always ? 10 * SECOND : 10 * MINUTE), always ? 512 : 100 + (int64_t)bench_random(&b) % 900, "{}");
+		bench_is_quiet(&b);
+		for (int i = 0; i < 40; i++)
+			sized(&b, &robot, NOON(10) + i * 10 * SECOND, 512, "{}");
+		assert_int_equal(bench_count(&b, "access.duplicates"), always ? 0 : 1);
+		bench_close(&b);
+	}
+}
+
+static void
+one_call_far_larger_than_all_before_is_found(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, "access", "");
+	for (int d = 0; d < 10; d++)
+		for (int i = 0; i < 60; i++)
+			sized(&b, &robot, NOON(d) + i * MINUTE, 100 + (int64_t)bench_random(&b) % 4000, "{}");
+	sized(&b, &robot, NOON(10), 9000, "{}");		/* twice the largest: it happens */
+	bench_is_quiet(&b);
+	sized(&b, &robot, NOON(10) + MINUTE, 90000, "{}");
+	assert_non_null(strstr(bench_first(&b, "access.huge_call")->message, "a prompt of 90000 tokens"));
+	assert_int_equal(b.nfound, 1);
+	bench_close(&b);
+}
+
+static void
 sensitivity_and_suppression_quieten(void **state)
 {
 	struct who w = bob;
@@ -1156,6 +1227,8 @@ main(void)
 		cmocka_unit_test(what_strangers_write_is_cut_and_harmless),
 		cmocka_unit_test(an_event_of_the_far_future_does_not_blind),
 		cmocka_unit_test(times_that_lie_switch_no_rule_off),
+		cmocka_unit_test(the_same_request_again_and_again_is_found),
+		cmocka_unit_test(one_call_far_larger_than_all_before_is_found),
 		cmocka_unit_test(sensitivity_and_suppression_quieten),
 	};
 
