@@ -20,6 +20,8 @@
 #define FACTS		65536
 #define RESOURCES_MAX	16384
 #define LATE_MIN	60
+#define FAR_MIN		60
+#define DAY_MIN		1440
 
 static bool
 of_interest(const struct sight *s)
@@ -58,10 +60,11 @@ see_source(struct rules *x)
 	x->c = named;
 }
 
+/* A change whose body is not told may be one. */
 static bool
 is_weakening(const struct sight *s)
 {
-	return (s->op == OP_WEAKEN || (s->op == OP_CHANGE && (s->signals & SIGNAL_WEAK))) && !s->denied &&
+	return (s->op == OP_WEAKEN || (s->op == OP_CHANGE && (s->signals & (SIGNAL_WEAK | SIGNAL_HIDDEN)))) && !s->denied &&
 	    !slice_eq(event_text(s->e, F_EventResult), SLICE("Failure"));
 }
 
@@ -93,10 +96,24 @@ judge(struct rules *x)
 		rule_doors(x);
 	}
 	rule_blocks(x);
+	if (!s->repeated && !s->length_again) {
+		rule_extraction(x);
+		rule_size(x);
+	}
 	if (is_weakening(s) && x->r != NULL)
 		access_mark(x->r->marks, MARK_WEAKENED, s->min, s->e);
 	if (!s->again)
 		see_source(x);
+}
+
+/* How the sight stands to event time, which one lying record does not move. */
+static void
+take_near(const struct access *a, struct sight *s)
+{
+	uint32_t now = (uint32_t)(a->time.now_ms / 60000), least = now > DAY_MIN ? now - DAY_MIN : 0;
+
+	s->near = s->min <= now + FAR_MIN && s->min + 2 * DAY_MIN > now;
+	s->since_min = s->min < least ? least : s->min;
 }
 
 static int
@@ -111,8 +128,9 @@ see(void *state, const struct event *e, struct event_list *say, struct err *err)
 	if (!access_sight(a, e, &s))
 		return 0;
 	event_time_see(&a->time, (int64_t)s.sec * 1000);
+	take_near(a, &s);
 	a->seen++;
-	if (a->first_min == 0 || (s.min < a->first_min && a->first_min - s.min < 1440))
+	if (a->first_min == 0 || (s.min < a->first_min && (a->first_min - s.min < 1440 || s.near)))
 		a->first_min = s.min;
 	a->late += (int64_t)s.min + LATE_MIN < a->time.now_ms / 60000;
 	x.s = &s;

@@ -8,7 +8,6 @@
 #include "base/buf.h"
 #include "base/hash.h"
 
-#define FAR_MS		3600000
 #define DAY_MS		86400000
 #define BACK_AFTER	16
 
@@ -202,14 +201,14 @@ event_time_see(struct event_time *t, int64_t t_ms)
 {
 	if (t->now_ms == 0) {
 		t->now_ms = t_ms;
-	} else if (t_ms - t->now_ms > FAR_MS) {
-		bool agrees = t->ahead_ms != 0 && t_ms >= t->ahead_ms - FAR_MS;
+	} else if (t_ms - t->now_ms > EVENT_FAR_MS) {
+		bool agrees = t->ahead_ms != 0 && t_ms >= t->ahead_ms - EVENT_FAR_MS;
 
 		/* The nearer of the two: a liar with one honest witness gets no further than that. */
 		if (agrees)
 			t->now_ms = t_ms < t->ahead_ms ? t_ms : t->ahead_ms;
 		t->ahead_ms = agrees && t_ms <= t->ahead_ms ? 0 : t_ms;
-		t->behind = 0;
+		t->behind -= agrees && t->behind > 0;
 		return;
 	} else if (t->now_ms - t_ms > DAY_MS) {
 		if (t->behind == 0 || t_ms > t->behind_ms)
@@ -222,8 +221,8 @@ event_time_see(struct event_time *t, int64_t t_ms)
 	} else if (t_ms > t->now_ms) {
 		t->now_ms = t_ms;
 	}
-	t->behind = 0;
-	if (t->ahead_ms != 0 && t->ahead_ms - t->now_ms <= FAR_MS)
+	t->behind -= t->behind > 0;		/* who keeps it ahead needs as many as would bring it back */
+	if (t->ahead_ms != 0 && t->ahead_ms - t->now_ms <= EVENT_FAR_MS)
 		t->ahead_ms = 0;
 }
 

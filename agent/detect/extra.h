@@ -42,12 +42,13 @@ bool	saved_take_text(struct slice *in, struct slice *ret, uint32_t max);
 
 /*
  * Event time that one lying record cannot move: a step of more than an hour ahead counts when a second event comes from there; a time
- * that all events have left behind for sixteen in a row goes back to theirs. Streams may be sparse: nothing waits for a crowd.
+ * that sixteen events more have left behind than have come to goes back to theirs. Streams may be sparse: nothing waits for a crowd.
  */
+#define EVENT_FAR_MS	3600000		/* further ahead than this is not believed at once */
 struct event_time {
 	int64_t		now_ms;			/* newest believed; 0: none yet */
 	int64_t		ahead_ms, behind_ms;	/* where a step would lead */
-	uint32_t	behind;			/* events in a row that are far behind now_ms */
+	uint32_t	behind;			/* events far behind now_ms, less those that were not */
 };
 void	event_time_see(struct event_time *, int64_t t_ms);
 
