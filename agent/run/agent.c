@@ -339,6 +339,7 @@ swap(struct agent *a, struct conf *conf, struct intake *intake, struct deliver *
 		loop_stop(a->loop);
 	} else {
 		serve_web(a);
+		stat_add(stat_agent(), STAT_AGENT_RELOADS, 1);
 		note(RELOADED);
 	}
 	conf_free(old);
@@ -360,6 +361,7 @@ reload(struct agent *a)
 		err_set(&err, ERR_CONFIG, "agent.state_dir cannot change while the agent runs; restart it");
 	else if (conf != NULL && assemble(a, conf, &intake, &deliver, &err) == 0)
 		err.kind = ERR_NONE;
+	stat_set(stat_agent(), STAT_AGENT_CONF_REFUSED, intake == NULL);
 	if (intake != NULL) {
 		swap(a, conf, intake, deliver);
 	} else {
@@ -415,6 +417,7 @@ watch(void *arg)
 	} else if (now_ms - a->turned_ms > STUCK_MS) {
 		note(STUCK, N_TEXT("loop", intake == a->intake_turns ? "intake" : "delivery"));
 	}
+	stat_set(stat_agent(), STAT_AGENT_TURN_AGE_MS, now_ms - a->turned_ms);
 	loop_timer_set(a->watch, WATCH_MS);
 }
 
@@ -578,6 +581,7 @@ agent_main(const struct agent_options *options)
 
 	hold_signals(&signals);
 	harden();
+	stat_set(stat_agent(), STAT_AGENT_START_MS, clock_wall_ms());
 	if (load(&a) != 0)
 		goto out;
 	if (geteuid() == 0)
