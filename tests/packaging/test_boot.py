@@ -1,6 +1,5 @@
 """The service under a real systemd: a bare root with the .deb in it is booted, and the unit lives a day there. Only with LONG=1. The tests build on each other,
 in this order."""
-import http.server
 import json
 import os
 import pathlib
@@ -8,13 +7,11 @@ import re
 import shutil
 import signal
 import subprocess
-import threading
 import time
-import urllib.parse
 
 import pytest
 
-from conftest import LONG, make_root, need, sh
+from conftest import LONG, FarSide, make_root, need, sh
 
 pytestmark = pytest.mark.skipif(not LONG, reason="LONG=1 boots a systemd with the package in it")
 SECRET = "word-that-only-systemd-passes"
@@ -29,42 +26,6 @@ def wait_for(what, seconds=60):
             return got
         time.sleep(0.2)
     raise AssertionError("did not happen in time")
-
-
-class FarSide:
-    """Entra and the ingestion service, as far as this needs them."""
-
-    def __init__(self):
-        self.secrets, self.rows, self.status = [], [], 204
-        far = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def log_message(self, *args):
-                pass
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if "/oauth2/" in self.path:
-                    far.secrets += urllib.parse.parse_qs(body.decode())["client_secret"]
-                    answer = json.dumps({"access_token": "t", "expires_in": 3600, "token_type": "Bearer"}).encode()
-                    self.send_response(200)
-                    self.send_header("Content-Length", str(len(answer)))
-                    self.end_headers()
-                    self.wfile.write(answer)
-                    return
-                if far.status == 204:
-                    import gzip
-                    far.rows += json.loads(gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body)
-                self.send_response(far.status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def uids(self):
-        return {r["EventOriginalUid"] for r in self.rows if r["EventClass"] == "activity"}
 
 
 class Machine:
