@@ -11,7 +11,8 @@ import time
 
 import pytest
 
-from conftest import LONG, FarSide, make_root, need, sh
+from conftest import LONG, VERSION, FarSide, make_root, need, sh
+from test_deb import repack
 
 pytestmark = pytest.mark.skipif(not LONG, reason="LONG=1 boots a systemd with the package in it")
 SECRET = "word-that-only-systemd-passes"
@@ -226,6 +227,20 @@ def test_stop_drains_and_what_cannot_go_waits_for_the_next_start(machine, far):
     assert len(far.uids()) < machine.n
     far.status = 204
     machine.run("systemctl", "start", UNIT)
+    all_there(machine, far)
+
+
+def test_an_upgrade_restarts_it_and_what_lay_in_the_spool_is_delivered(machine, far, deb, tmp_path):
+    far.status = 503
+    machine.append(200)
+    pid = machine.show("MainPID")
+    newer = repack(deb, f"{VERSION}-2", tmp_path)
+    shutil.copy(newer, machine.root / "/root/newer.deb")
+    machine.run("dpkg", "-i", "/root/newer.deb")
+    assert machine.run("dpkg-query", "-W", "-f", "${Version}", "aispm-agent").stdout == f"{VERSION}-2"
+    wait_for(lambda: machine.show("ActiveState") == "active" and machine.show("MainPID") != pid)
+    assert len(far.uids()) < machine.n
+    far.status = 204
     all_there(machine, far)
 
 
