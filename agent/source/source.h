@@ -55,6 +55,7 @@ struct source {
 	int64_t			 start_ms;
 	/* -------- */
 	void			*priv;
+	bool			 missed;	/* trouble was said: not all may have been read. Who reads it after all takes it back */
 
 	/* Set by run/: */
 	bool	(*take)(struct source *, const struct record *, const struct position *after);
