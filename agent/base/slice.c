@@ -207,3 +207,16 @@ utf8_broken(struct slice s)
 		n++;
 	return n;
 }
+
+void
+utf8_make_plain(char *p, size_t n)
+{
+	for (size_t i = 0, odd; i < n; i += odd > 0 ? odd : 1) {
+		unsigned code;
+
+		odd = utf8_odd(slice_make(p + i, n - i), &code);
+		if (odd == 0 && (unsigned char)p[i] < 0x20)
+			odd = 1;
+		memset(p + i, '?', odd);
+	}
+}

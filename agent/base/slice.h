@@ -86,5 +86,7 @@ utf8_odd(struct slice s, unsigned *ret_code)
 	*ret_code = 0x2000u | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu);
 	return 3;
 }
+/* For who is shown it: each byte of those, and of what is below the blank, becomes '?'. */
+void	utf8_make_plain(char *p, size_t n);
 
 #endif

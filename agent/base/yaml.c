@@ -35,16 +35,14 @@ problems_fini(struct problems *p)
 	problems_init(p);
 }
 
-/* What strangers wrote must not drive a terminal, nor end inside a character. */
+/* What strangers wrote must neither drive a terminal nor turn what is read there, nor end inside a character. */
 static void
 clean(char *text)
 {
-	size_t valid = utf8_valid_prefix(slice_of(text));
+	const size_t valid = utf8_valid_prefix(slice_of(text));
 
 	text[valid] = '\0';
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			*text = '?';
+	utf8_make_plain(text, valid);
 }
 
 __attribute__((format(printf, 6, 0)))

@@ -154,8 +154,10 @@ letter_json(struct asked *a, const struct dead_letter *l, const char *when)
 static void
 put_plain(struct buf *b, struct slice s)
 {
-	for (size_t i = 0; i < s.n; i++)
-		buf_putc(b, (unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f ? '?' : s.p[i]);
+	const size_t before = b->n;
+
+	buf_put_slice(b, s);
+	utf8_make_plain(b->p + before, b->n - before);
 }
 
 static int

@@ -344,6 +344,7 @@ problems_outlive_the_file_they_are_about_and_obey_no_terminal(void **state)
 {
 	(void)state;
 	assert_refused("\"a\\e[31mb\": 1\n", "a?[31mb: unknown key");
+	assert_refused("\"a\\u202eb\\u009b\": 1\n", "a???b??: unknown key");
 	assert_string_equal(problems.v[0].file, "agent.yaml");
 	assert_null(strchr(problems.v[0].key, 0x1b));
 }
