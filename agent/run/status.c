@@ -229,21 +229,7 @@ figure(const struct json_doc *d, uint32_t at, const char *key)
 	return v;
 }
 
-/* For a terminal: names of files and answers of far sides stand in it. */
-static void
-make_plain(struct buf *b)
-{
-	for (size_t i = 0; i < b->n;) {
-		unsigned code;
-		size_t n = utf8_odd(slice_make(b->p + i, b->n - i), &code);
-
-		if (n == 0 && (unsigned char)b->p[i] < 0x20)
-			n = 1;
-		memset(b->p + i, '?', n);
-		i += n > 0 ? n : 1;
-	}
-}
-
+/* Names of files and answers of far sides stand in it. */
 static void
 print_text(const struct json_doc *d, uint32_t at, const char *key, const char *before, const char *after)
 {
@@ -251,7 +237,7 @@ print_text(const struct json_doc *d, uint32_t at, const char *key, const char *b
 
 	buf_init(&b, 4096);
 	if (json_get_text(d, at, key, &b)) {
-		make_plain(&b);
+		utf8_make_plain(b.p, b.n);
 		printf("%s%.*s%s", before, (int)b.n, b.p != NULL ? b.p : "", after);
 	}
 	buf_fini(&b);
@@ -296,8 +282,8 @@ print_spool(const struct json_doc *d, uint32_t i)
 {
 	int64_t bytes = figure(d, i, "spool_bytes"), most = figure(d, i, "spool_max_bytes");
 
-	printf("  %lld of %lld MiB (%lld %%), newest durable event %lld; dead letter %lld KiB\n", (long long)(bytes >> 20),
-	    (long long)(most >> 20), (long long)(most > 0 ? bytes * 100 / most : 0),
+	printf("  %lld of %lld MiB (%.0f %%), newest durable event %lld; dead letter %lld KiB\n", (long long)(bytes >> 20),
+	    (long long)(most >> 20), most > 0 ? (double)bytes * 100 / (double)most : 0,
 	    (long long)figure(d, i, "spool_durable_seq"), (long long)(figure(d, i, "dead_letter_bytes") >> 10));
 }
 
