@@ -89,6 +89,7 @@ static void check_block(const struct conf *c, const struct conf_key *keys);
 static void
 check_blocks(const struct conf *c, const struct conf_key *k)
 {
+	assert(k->type != CONF_BLOCKS || k->most == 0 || (double)conf_blocks(c, k->name) <= k->most);
 	for (size_t i = 0; i < conf_blocks(c, k->name); i++) {
 		const struct conf *of = conf_block_at(c, k->name, i);
 
