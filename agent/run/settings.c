@@ -21,6 +21,7 @@
 #define NAME_WORDS	"1 to 64 letters, digits, _ . and -, the first no dot or dash"
 #define START_WORDS	"earliest, latest or a time such as 2026-01-31T00:00:00Z"
 #define SINK_ROWS_MAX	32
+#define ITEMS_MAX	1000		/* sources, and sinks: each is held against all others */
 
 /* ---- single values --------------------------------------------------------------- */
 
@@ -165,12 +166,12 @@ static struct conf_key sink_item_keys[SINK_ROWS_MAX + 1] = {
 
 static struct conf_key top_keys[] = {
 	{ .name = "agent", .type = CONF_BLOCK, .keys = agent_keys, .help = "the agent itself" },
-	{ .name = "sources", .type = CONF_BLOCKS, .keys = source_item_keys, .variant_key = "type", .variant = source_keys,
+	{ .name = "sources", .type = CONF_BLOCKS, .most = ITEMS_MAX, .keys = source_item_keys, .variant_key = "type", .variant = source_keys,
 	  .help = "where records come from" },
 	{ .name = "zones", .type = CONF_BLOCK, .keys = posture_zone_keys,
 	  .help = "governance zones of resources: which terms of the control hold for them" },
 	{ .name = "detectors", .type = CONF_BLOCK, .keys = detect_keys, .help = "each is on unless switched off" },
-	{ .name = "sinks", .type = CONF_BLOCKS, .keys = sink_item_keys, .variant_key = "type", .variant = sink_keys,
+	{ .name = "sinks", .type = CONF_BLOCKS, .most = ITEMS_MAX, .keys = sink_item_keys, .variant_key = "type", .variant = sink_keys,
 	  .help = "where events go; each gets all of them, at its own pace" },
 	{ .name = "prompts", .type = CONF_BLOCK, .keys = prompt_keys, .help = "prompt and completion text" },
 	CONF_END

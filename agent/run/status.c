@@ -302,8 +302,8 @@ print_spool(const struct json_doc *d, uint32_t i)
 {
 	int64_t bytes = figure(d, i, "spool_bytes"), most = figure(d, i, "spool_max_bytes");
 
-	printf("  %lld of %lld MiB (%lld %%), newest durable event %lld; dead letter %lld KiB\n", (long long)(bytes >> 20),
-	    (long long)(most >> 20), (long long)(most > 0 ? bytes * 100 / most : 0),
+	printf("  %lld of %lld MiB (%.0f %%), newest durable event %lld; dead letter %lld KiB\n", (long long)(bytes >> 20),
+	    (long long)(most >> 20), most > 0 ? (double)bytes * 100 / (double)most : 0,
 	    (long long)figure(d, i, "spool_durable_seq"), (long long)(figure(d, i, "dead_letter_bytes") >> 10));
 }
 

@@ -506,6 +506,7 @@ each_fault_is_named_with_its_line(void **state)
 	fault(HEAD "fields:\n  EventId: a\n", 4, "fills this column itself");
 	fault(HEAD "fields:\n  AdditionalFields: a\n", 4, "additional");
 	fault(HEAD "fields:\n  Operation: {from: a, as: txet}\n", 4, "did you mean text");
+	fault(HEAD "fields:\n  PromptTokens: {all: [a, b], as: smu}\n", 4, "did you mean sum");
 	fault(HEAD "fields:\n  Operation: {from: a, asx: text}\n", 4, "unknown key");
 	fault(HEAD "fields:\n  Operation: {as: text}\n", 4, "one of from, all, value, say");
 	fault(HEAD "fields:\n  Operation: {value: a, from: b}\n", 4, "one of from, all, value, say");
