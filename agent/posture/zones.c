@@ -141,29 +141,40 @@ matches(const char *pattern, struct slice id)
 	    (n > 2 && strcmp(pattern + n - 2, "/*") == 0 && slice_glob_nocase(slice_make(pattern, n - 2), id));
 }
 
-int
-posture_zone_of(struct posture *p, const struct event *e)
+/* Of the first rule that fits, or 0. */
+static int
+rule_zone(struct posture *p, const struct event *e)
 {
 	char text[ID_BYTES];
 	struct slice id;
 	uint64_t key;
 	size_t i = 0;
-	int zone;
 
 	if (p->nrules == 0)
-		return p->default_zone;
+		return 0;
 	id = subject(e, text);
 	if (id.n == 0)
-		return p->default_zone;
+		return 0;
 	key = hash_keyed(id.p, id.n) | 1;
-	if (p->cache[key >> 56].key == key)
-		return p->cache[key >> 56].zone;
-	while (i < p->nrules && !matches(p->rules[i].match, id))
-		i++;
-	zone = i < p->nrules ? p->rules[i].zone : p->default_zone;
-	p->cache[key >> 56].key = key;
-	p->cache[key >> 56].zone = (uint8_t)zone;
-	return zone;
+	if (p->cache[key >> 56].key != key) {
+		while (i < p->nrules && !matches(p->rules[i].match, id))
+			i++;
+		p->cache[key >> 56].key = key;
+		p->cache[key >> 56].zone = i < p->nrules ? (uint8_t)p->rules[i].zone : 0;
+	}
+	return p->cache[key >> 56].zone;
+}
+
+/* What another agent said of an event of its own holds where no rule here fits. */
+int
+posture_zone_of(struct posture *p, const struct event *e)
+{
+	int zone = rule_zone(p, e);
+	int64_t said = event_number(e, F_GovernanceZone, 0);
+
+	if (zone == 0 && said >= 1 && said <= ZONES)
+		zone = (int)said;
+	return zone != 0 ? zone : p->default_zone;
 }
 
 int
