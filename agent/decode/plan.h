@@ -246,6 +246,7 @@ struct family {
 	uint32_t	 neach_when;
 	struct ref	*ids;
 	uint32_t	 nids;
+	unsigned	 ids_line;
 	struct table	*tables;
 	struct rule	*rules;
 	uint32_t	 nrules;
@@ -551,6 +552,7 @@ void	why_event(struct decode_ctx *, uint32_t index, const struct shape *);
 void	why_passed(struct decode_ctx *, uint32_t index);
 void	why_relayed(struct decode_ctx *, const struct rule *, const struct val *, uint32_t at);
 void	why_column(struct decode_ctx *, const struct event *, const struct rule *, const struct val *);
+void	why_id(struct decode_ctx *, const struct event *, const bool *found);	/* one for each of the family's ids */
 void	why_withheld(struct decode_ctx *, const struct withheld *, const struct ref *, uint32_t at);
 void	why_envelope(struct decode_ctx *, const struct envelope *);
 void	why_outer(struct decode_ctx *, const struct envelope *, const struct withheld *, const struct ref *, uint32_t at);
