@@ -95,15 +95,20 @@ event_set_ours(struct event *e)
 }
 
 int
-event_severity(const struct event *e)
+event_severity_of(struct slice word)
 {
-	static const char *const words[] = { "Informational", "Low", "Medium", "High", "Critical" };
-	struct slice word = event_text(e, F_EventSeverity);
+	static const char *const words[EVENT_SEVERITIES] = { "Informational", "Low", "Medium", "High", "Critical" };
 
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < EVENT_SEVERITIES; i++)
 		if (slice_eq(word, slice_of(words[i])))
 			return i;
 	return -1;
+}
+
+int
+event_severity(const struct event *e)
+{
+	return event_severity_of(event_text(e, F_EventSeverity));
 }
 
 enum maker { MAPPING, DETECTOR, AGENT };

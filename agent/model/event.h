@@ -105,6 +105,7 @@ void	event_set_ours(struct event *);
 /* EventSeverity as a number: 0 Informational to 4 Critical; -1: absent, or another word. */
 #define EVENT_SEVERITIES	5
 int	event_severity(const struct event *);
+int	event_severity_of(struct slice word);
 
 /* The classes of the contract, and who makes them: MAPPING, DETECTOR (they are the findings) or AGENT. */
 #define EVENT_CLASS_LIST(FIRST, NEXT) \
