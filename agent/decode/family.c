@@ -260,6 +260,25 @@ named_twice(const struct family *f, struct slice name)
 	return false;
 }
 
+/* A path, a list of them, or {from: of these, show: keys}. */
+static int
+withheld_rule(struct compiler *c, const struct yaml_node *n, struct withheld *w)
+{
+	const struct yaml_node *from = n, *show = NULL;
+
+	if (n->kind == YAML_MAP) {
+		from = yaml_get(n, "from");
+		show = yaml_get(n, "show");
+		if (plan_keys(c, n, "from|show") != 0)
+			return -1;
+		if (from == NULL)
+			return wrong(c, n, "a path, a list of paths, or {from: paths, show: keys}");
+	}
+	if (show != NULL && plan_words(c, show, &w->show) != 0)
+		return -1;
+	return plan_refs(c, from, false, &w->refs, &w->nrefs);
+}
+
 static int
 withheld(struct compiler *c, const struct yaml_node *map, struct family *f)
 {
@@ -276,7 +295,7 @@ withheld(struct compiler *c, const struct yaml_node *map, struct family *f)
 		c->key = plan_key(n);
 		w->name = slice_of(plan_key(n));
 		w->line = n->line;
-		if (plan_member(c, n, &w->json_name) != 0 || plan_refs(c, n, false, &w->refs, &w->nrefs) != 0)
+		if (plan_member(c, n, &w->json_name) != 0 || withheld_rule(c, n, w) != 0)
 			rc = -1;
 		else if (named_twice(f, w->name))
 			rc = wrong(c, n, "stands under `additional`, too");

@@ -278,6 +278,7 @@ fill_by_rules(struct decode_ctx *c, struct event *e, uint32_t index)
 
 	needs_start(c);
 	while ((r = needs_next(c, e, &at, c->family->nfield_trials, &v)) != NULL) {
+		column_spell(c, (enum field)r->field, &v);
 		fill_column(c, e, (enum field)r->field, &v);
 		if (c->why != NULL)
 			why_column(c, e, r, &v);

@@ -209,15 +209,20 @@ struct trial {
 };
 struct need { uint32_t family, trial; };
 
+struct words {				/* lower-cased key words */
+	struct slice	*v;
+	uint32_t	 n;
+	uint16_t	 from[28];	/* by what they begin with: those of class k are v[from[k]] up to v[from[k + 1]] */
+};
+
 struct withheld {
 	struct slice	 name, json_name;
 	struct ref	*refs;
 	uint32_t	 nrefs;
+	struct words	 show;		/* of what stays the keys whose texts leave all the same */
 	unsigned	 line;
 	bool		 released;
 };
-
-struct words { struct slice *v; uint32_t n; };		/* lower-cased key words */
 
 struct spine {				/* one list of `each` */
 	uint32_t	 node;		/* of the elements: a child by [] */
@@ -494,6 +499,10 @@ bool	convert_html_text(struct decode_ctx *, const struct in *, struct val *ret);
 bool	convert_url(struct decode_ctx *, const struct in *, struct val *ret);
 bool	convert_url_host(struct decode_ctx *, const struct in *, struct val *ret);
 bool	convert_azure_scope(struct decode_ctx *, const struct in *, struct val *ret);
+bool	text_lower(struct decode_ctx *, struct slice, struct slice *ret);	/* a copy only where it differs */
+struct slice guid_of(struct slice);	/* without blanks and braces around it, or .p NULL */
+/* Who and where have one spelling in all families (schemas/README.md): accounts and ids that are GUIDs, regions. */
+void	column_spell(struct decode_ctx *, enum field, struct val *);
 bool	time_parse(struct slice, int64_t *ret_ms);
 bool	time_from_number(double value, int64_t whole, bool is_whole, int64_t *ret_ms);
 /* Vendors' words, or .p NULL. Literals. */
@@ -515,6 +524,7 @@ struct slice value_bytes(struct decode_ctx *, uint32_t at);
 bool	key_is_secret(const struct words *more, struct slice key, const struct json_value *value);
 bool	text_is_secret(struct slice);	/* a connection string, a signed address */
 bool	words_hit(const struct words *, struct slice key);	/* any of them in the key, without case */
+void	words_index(struct words *);		/* orders them for words_hit, once all are there */
 
 /* ---- envelope.c ------------------------------------------------------------------------------ */
 
@@ -531,6 +541,8 @@ void	unknown_record(struct decode_ctx *);		/* at ctx->at */
 int	unknown_complete(struct compiler *);		/* makes the family where no mapping was given */
 /* What may leave of the record at `at`, as members behind what is in `out`. */
 void	unknown_members(struct decode_ctx *, uint32_t at, struct buf *out);
+/* Of withheld content its numbers and the short texts of these keys, all else as length and hash; whole as these where there is too much. */
+void	render_shown(struct decode_ctx *, uint32_t at, const struct words *show, struct buf *out);
 
 /* ---- why.c ---------------------------------------------------------------------------------------- */
 

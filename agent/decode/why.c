@@ -135,7 +135,7 @@ void
 why_withheld(struct decode_ctx *c, const struct withheld *w, const struct ref *ref, uint32_t at)
 {
 	buf_printf(c->why, "  %-24.*s <- %-40.*s %s:%u  %s, %zu bytes\n", SLICE_ARG(w->name), SLICE_ARG(ref->text),
-	    c->family->file, w->line, w->released ? "released" : "withheld", value_bytes(c, at).n);
+	    c->family->file, w->line, w->released ? "released" : w->show.n > 0 ? "shown in part" : "withheld", value_bytes(c, at).n);
 	why_use(c, at);
 }
 

@@ -27,6 +27,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "base/note.h"
+#include "base/own.h"
 #include "base/stat.h"
 #include "run/agent.h"
 #include "run/cli.h"
@@ -38,6 +39,7 @@
 #define LOOK_MS		50	/* --once: how often we look whether all is done */
 #define WATCH_MS	2000
 #define STUCK_MS	30000
+#define FILES_MOST	16384
 #define SEGMENT_BYTES	(64u << 20)
 #define ENTRY_BYTES	(4u << 20)
 
@@ -117,12 +119,15 @@ spool_torn(void *arg, const char *segment, uint64_t bytes)
 }
 
 static void
-letters_removed(void *arg, uint64_t letters)
+letters_removed(void *arg, enum dead_share share, uint64_t letters)
 {
 	struct agent *a = arg;
 
 	stat_add(a->spool_stats, STAT_SPOOL_DEAD_REMOVED, letters);
-	note(DEAD_FULL, N_NUMBER("removed", letters));
+	if (share == DEAD_OF_SINKS)
+		stat_add(a->spool_stats, STAT_SPOOL_DEAD_REMOVED_EVENTS, letters);
+	note(DEAD_FULL, N_TEXT("share", share == DEAD_OF_SINKS ? "events that a far side refused" : "records that could not be read"),
+	    N_NUMBER("removed", letters));
 }
 
 /* ---- putting together ------------------------------------------------------ */
@@ -136,17 +141,23 @@ agent_spool_limits(const struct conf *conf)
 		.segment_bytes = total / 8 < SEGMENT_BYTES ? (uint32_t)(total / 8) : SEGMENT_BYTES };
 }
 
+static uint64_t
+dead_limit(const struct conf *conf)
+{
+	return conf_bytes(conf_block(conf_block(conf, "agent"), "dead_letter"), "max_bytes");
+}
+
 static int
 open_stores(struct agent *a, struct err *err)
 {
 	const struct spool_limits limits = agent_spool_limits(a->conf);
 	const struct spool_events events = { spool_damage, spool_torn, a };
-	uint64_t dead_max = conf_bytes(conf_block(conf_block(a->conf, "agent"), "dead_letter"), "max_bytes");
 	char path[4096];
 
 	if (state_dir_make(a->state_dir, err) != 0 || state_lock(a->state_dir, &a->lock_fd, err) != 0 ||
 	    state_agent_id(a->state_dir, a->agent_id, err) != 0)
 		return -1;
+	own_set_dir(a->state_dir);
 	a->spool_stats = stat_make(STAT_SPOOL, "spool", "spool");
 	if (a->spool_stats == NULL)
 		return err_set(err, ERR_AGAIN, "no memory");
@@ -155,7 +166,7 @@ open_stores(struct agent *a, struct err *err)
 	    spool_open(&a->spool, path, &limits, &events, err) != 0 ||
 	    state_path(a->state_dir, "dead", path, sizeof(path), err) != 0)
 		return -1;
-	return dead_open(&a->dead, path, dead_max, letters_removed, a, err);
+	return dead_open(&a->dead, path, dead_limit(a->conf), letters_removed, a, err);
 }
 
 static void
@@ -320,6 +331,7 @@ swap(struct agent *a, struct conf *conf, struct intake *intake, struct deliver *
 	a->intake = intake;
 	a->deliver = deliver;
 	stat_set(a->spool_stats, STAT_SPOOL_MAX_BYTES, limits.total_bytes);
+	dead_set_limit(a->dead, dead_limit(conf));
 	if (spool_set_limits(a->spool, &limits, &err) != 0 || start(a, &err) != 0) {
 		note(INTERNAL, N_TEXT("what", "reload"), N_TEXT("why", err.text));
 		a->exit_status = cli_exit_of(&err, EX_IOERR);
@@ -327,6 +339,7 @@ swap(struct agent *a, struct conf *conf, struct intake *intake, struct deliver *
 		loop_stop(a->loop);
 	} else {
 		serve_web(a);
+		stat_add(stat_agent(), STAT_AGENT_RELOADS, 1);
 		note(RELOADED);
 	}
 	conf_free(old);
@@ -348,6 +361,7 @@ reload(struct agent *a)
 		err_set(&err, ERR_CONFIG, "agent.state_dir cannot change while the agent runs; restart it");
 	else if (conf != NULL && assemble(a, conf, &intake, &deliver, &err) == 0)
 		err.kind = ERR_NONE;
+	stat_set(stat_agent(), STAT_AGENT_CONF_REFUSED, intake == NULL);
 	if (intake != NULL) {
 		swap(a, conf, intake, deliver);
 	} else {
@@ -403,6 +417,7 @@ watch(void *arg)
 	} else if (now_ms - a->turned_ms > STUCK_MS) {
 		note(STUCK, N_TEXT("loop", intake == a->intake_turns ? "intake" : "delivery"));
 	}
+	stat_set(stat_agent(), STAT_AGENT_TURN_AGE_MS, now_ms - a->turned_ms);
 	loop_timer_set(a->watch, WATCH_MS);
 }
 
@@ -422,12 +437,28 @@ look_done(void *arg)
 
 /* ---- life ------------------------------------------------------------------- */
 
+/* From the first moment: a HUP that comes before the loop runs is a reload a little later, not the end. */
+static void
+hold_signals(sigset_t *ret)
+{
+	sigemptyset(ret);
+	sigaddset(ret, SIGHUP);
+	sigaddset(ret, SIGTERM);
+	sigaddset(ret, SIGINT);
+	pthread_sigmask(SIG_BLOCK, ret, NULL);	/* threads begun later inherit this */
+}
+
 static void
 harden(void)
 {
 	const struct rlimit none = { 0, 0 };
+	struct rlimit files;
 
 	(void)setrlimit(RLIMIT_CORE, &none);		/* no prompt text in a core dump */
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < FILES_MOST) {
+		files.rlim_cur = files.rlim_max < FILES_MOST ? files.rlim_max : FILES_MOST;
+		(void)setrlimit(RLIMIT_NOFILE, &files);	/* one source's 512 files must not leave the others without */
+	}
 #ifndef __SANITIZE_ADDRESS__				/* the leak checker must trace itself */
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
@@ -436,16 +467,9 @@ harden(void)
 }
 
 static int
-open_main_loop(struct agent *a, struct err *err)
+open_main_loop(struct agent *a, const sigset_t *signals, struct err *err)
 {
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);	/* threads begun later inherit this */
-	a->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	a->signal_fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (a->signal_fd < 0)
 		return err_set_sys(err, ERR_AGAIN, "signalfd");
 	a->loop = loop_new(err);
@@ -553,15 +577,18 @@ agent_main(const struct agent_options *options)
 	struct agent a = { .options = options, .lock_fd = -1, .signal_fd = -1 };
 	struct err err = { 0 };
 	int status = EX_CONFIG;
+	sigset_t signals;
 
+	hold_signals(&signals);
 	harden();
+	stat_set(stat_agent(), STAT_AGENT_START_MS, clock_wall_ms());
 	if (load(&a) != 0)
 		goto out;
 	if (geteuid() == 0)
 		note(ROOT);
 	gethostname(a.hostname, sizeof(a.hostname) - 1);
 	a.state_dir = strdup(conf_text(conf_block(a.conf, "agent"), "state_dir"));
-	if (a.state_dir == NULL || open_main_loop(&a, &err) != 0 || open_stores(&a, &err) != 0 ||
+	if (a.state_dir == NULL || open_main_loop(&a, &signals, &err) != 0 || open_stores(&a, &err) != 0 ||
 	    assemble(&a, a.conf, &a.intake, &a.deliver, &err) != 0 || start(&a, &err) != 0) {
 		fprintf(stderr, "aispm-agent: %s\n", err.text);
 		status = cli_exit_of(&err, EX_IOERR);

@@ -157,6 +157,8 @@ command_check(const struct options *o, int argc, char **argv)
 		return usage("check takes no argument");
 	problems_init(&problems);
 	rc = check_conf(o->conf_path, &conf, &problems, &err);
+	if (rc == 0)
+		conf_look_at_secrets(conf, &problems);
 	problems_print(&problems, stdout);
 	if (rc != 0 && problems.errors == 0)
 		fprintf(stderr, "aispm-agent: %s\n", err.text);
@@ -206,7 +208,7 @@ command_explain(const struct options *o, int argc, char **argv)
 	problems_print(&problems, stderr);
 	problems_fini(&problems);
 	if (rc == 0)
-		rc = explain_run(decoder, (const char *const *)argv, (size_t)argc, o->format, o->why, stdout, &err);
+		rc = explain_run(decoder, conf != NULL ? conf_block(conf, "zones") : NULL, (const char *const *)argv, (size_t)argc, o->format, o->why, stdout, &err);
 	decoder_close(decoder);
 	conf_free(conf);
 	if (rc == -1)

@@ -290,6 +290,8 @@ say_line(struct source *s, bool trouble, const char *text)
 		note(SOURCE_INFO, N_TEXT("source", s->name), N_TEXT("what", text));
 	if (trouble) {
 		s->missed = true;
+		stat_add(s->stats, STAT_SOURCE_TROUBLES, 1);
+		stat_set(s->stats, STAT_SOURCE_LAST_TROUBLE_MS, clock_wall_ms());
 		stat_say(s->stats, text);
 	}
 }

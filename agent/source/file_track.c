@@ -13,10 +13,13 @@
 #include "base/err.h"
 #include "base/gzip.h"
 #include "base/hash.h"
+#include "base/own.h"
 #include "base/stat.h"
 #include "base/sys.h"
 #include "source/file_source.h"
 #include "source/source.h"
+
+#define LEFT_TOLD	8	/* of the files that are not followed, so many are named; the counter has them all */
 
 /* ---- tables ---------------------------------------------------------------- */
 
@@ -262,6 +265,18 @@ link_tail(struct file_source *fs, struct file_tail *t)
 	file_ready(fs, t);
 }
 
+bool
+file_track_is_own(struct file_source *fs, const char *path, int fd, const struct stat *st)
+{
+	if (own_is(fd, st))
+		file_complain(fs, path, "a sink of this agent writes it, so its events would come in again", "not read; make the paths narrower, or remove the link");
+	else if (own_is_in_dir(fd))
+		file_complain(fs, path, "it lies in the agent's own state directory", "not read; remove the link");
+	else
+		return false;
+	return true;
+}
+
 static void
 adopt(struct file_source *fs, const char *path, bool wanted)
 {
@@ -269,8 +284,10 @@ adopt(struct file_source *fs, const char *path, bool wanted)
 	struct stat st;
 	int fd;
 
-	if (fs->nfiles >= FILE_FILES_MOST) {
-		file_complain(fs, "paths", "more than 65536 files", "further ones are not read; make the paths narrower");
+	if (fs->nfiles >= fs->max_files) {
+		fs->trouble = true;		/* others may go */
+		if (fs->nleft++ < LEFT_TOLD)
+			file_complain(fs, path, "not followed, the source has max_files of them already", "make the paths narrower, or raise max_files; it is tried again");
 		return;
 	}
 	fd = open_path(fs, path, &st);
@@ -278,7 +295,7 @@ adopt(struct file_source *fs, const char *path, bool wanted)
 		file_track_complain(fs, path, errno);
 		return;
 	}
-	if (S_ISREG(st.st_mode) && by_inode(fs, &st) == NULL) {
+	if (S_ISREG(st.st_mode) && by_inode(fs, &st) == NULL && !file_track_is_own(fs, path, fd, &st)) {
 		t = make_tail(path, fd, &st);
 		if (t == NULL)
 			fs->trouble = true;

@@ -25,6 +25,7 @@ struct stat_block;
 struct source_kind {
 	const char		*name;
 	const char		*help;
+	const char		*missing;	/* not NULL: what this build lacks for it; open() refuses */
 	const struct conf_key	*keys;		/* beside name, type and start */
 
 	/* Settings only: no network, no reading. */

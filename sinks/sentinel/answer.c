@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "net/http.h"
+#include "net/said.h"
 
 #define SAID_BYTES	200
 #define CODE_BYTES	48
@@ -55,25 +56,6 @@ causes(int status)
 	}
 }
 
-static void
-clean(struct buf *b, size_t most)
-{
-	b->n = utf8_cut(buf_slice(b), most);
-	for (size_t i = 0; i < b->n; i++)
-		if ((unsigned char)b->p[i] < 0x20 || (unsigned char)b->p[i] >= 0x7f)
-			b->p[i] = '?';
-}
-
-/* Whether any REPEAT_BYTES in a row of `text` stand in `sent`. */
-static bool
-repeats(struct slice text, struct slice sent)
-{
-	for (size_t i = 0; i + REPEAT_BYTES <= text.n; i++)
-		if (memmem(sent.p, sent.n, text.p + i, REPEAT_BYTES) != NULL)
-			return true;
-	return false;
-}
-
 struct said {
 	struct buf	code, message;
 };
@@ -105,11 +87,11 @@ screen(struct buf *b, size_t most, const struct buf *sent, const struct buf *bea
 {
 	struct slice token = buf_slice(bearer_line), head = SLICE("Authorization: Bearer ");
 
-	clean(b, most);
 	if (token.n >= head.n)
 		token = slice_make(token.p + head.n, token.n - head.n);
-	if (repeats(buf_slice(b), buf_slice(sent)) || repeats(buf_slice(b), token))
+	if (said_repeats(buf_slice(b), buf_slice(sent), REPEAT_BYTES) || said_repeats(buf_slice(b), token, REPEAT_BYTES))
 		buf_reset(b);
+	said_clean(b, most);
 }
 
 static void

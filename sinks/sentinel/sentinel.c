@@ -29,11 +29,14 @@
 
 #define MAX_BYTES	1000000		/* of one call, packed or not: 1 MB, and the service means it */
 #define PACK_SLACK_BYTES	65536	/* the packer wants room for the worst case */
+#define ANSWER_BYTES	(256u << 10)	/* only refusals are read, for their words */
 #define MAX_POSTS	4
 #define KEPT_IDS	16		/* batches whose request id is remembered over tries */
 #define GUID_BYTES	37
 #define BEARER_BYTES	(32 << 10)
 #define AUXILIARY_SPAN_MS	(30 * 60 * 1000)
+#define AHEAD_MS	(INT64_C(86400) * 1000)
+#define PAST_MS		(2 * AHEAD_MS)
 
 enum post_state { POST_FREE, POST_TOKEN, POST_OUT, POST_FAILED };
 
@@ -62,6 +65,7 @@ struct sentinel {
 	struct loop_timer	*pace_timer;	/* a post waits for its turn */
 	struct token		*token;
 	bool			 asking;	/* for a token */
+	bool			 told_times;
 	bool			 gzip;
 	struct gzip_writer	*packer;
 	char			*url;
@@ -189,6 +193,7 @@ post_now(struct post *p, struct err *err)
 	};
 	struct http_request r = {
 		.method = "POST", .url = t->url, .headers = headers, .timeout_ms = t->timeout_ms, .policy = &t->policy,
+		.max_answer_bytes = ANSWER_BYTES, .head_counts = true,
 		.body = p->is_packed ? buf_slice(&p->packed) : buf_slice(&p->batch->bytes),
 	};
 
@@ -270,6 +275,21 @@ pack(struct post *p)
 	p->is_packed = !p->packed.failed && p->packed.n < p->batch->bytes.n;
 }
 
+/* The service does not keep such times (log-standard-columns: TimeGenerated), and whoever sends old records should know. Told once. */
+static void
+look_at_times(struct sentinel *t, const struct batch *b)
+{
+	int64_t now_ms = (int64_t)clock_wall_ms();
+
+	for (size_t i = 0; i < b->n && !t->told_times; i++) {
+		if (b->v[i].time_ms >= now_ms - PAST_MS && b->v[i].time_ms <= now_ms + AHEAD_MS)
+			continue;
+		t->told_times = true;
+		t->sink->say(t->sink, "events of more than two days ago or a day ahead: Azure Monitor puts the time of arrival into their TimeGenerated; "
+		    "their own time stays in EventStartTime");
+	}
+}
+
 static void
 sentinel_put(struct sink *s, const struct batch *b)
 {
@@ -283,6 +303,7 @@ sentinel_put(struct sink *s, const struct batch *b)
 	p->batch = b;
 	p->denied = 0;
 	p->state = POST_TOKEN;
+	look_at_times(t, b);
 	snprintf(p->id_line, sizeof(p->id_line), "x-ms-client-request-id: %s", id_of(t, b)->guid);
 	pack(p);
 	ask_token(t);

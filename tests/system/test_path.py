@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -207,6 +208,7 @@ def test_our_request_is_the_official_client_s(site, certificate, tmp_path):
     script = tmp_path / "client.py"
     script.write_text(f"""
 import sys
+import threading
 from azure.core.credentials import AccessToken
 from azure.monitor.ingestion import LogsIngestionClient
 class Credential:
@@ -372,6 +374,28 @@ def test_a_reload_keeps_the_counters(site, running):
     assert delivered() == 10 and site.log().count("started: ") == 1
     site.append([record(n) for n in range(10, 15)])
     wait_for(lambda: delivered() == 15)
+
+
+def test_a_reload_waits_for_what_is_out_and_nothing_comes_twice(site, far, running):
+    asked = threading.Event()
+
+    def slowly(rows):
+        asked.set()
+        time.sleep(1)
+        return 204
+
+    far.decide = slowly
+    site.configure(site.sentinel_sink(far), site.file_sink())
+    site.append([record(n) for n in range(10)])
+    p = running()
+    assert asked.wait(60)
+    p.send_signal(signal.SIGHUP)
+    wait_for(lambda: "configuration reloaded" in site.log())
+    site.append([record(n) for n in range(10, 20)])
+    wait_for(lambda: len({r["EventId"] for r in far.rows() if r["EventClass"] == "activity"}) == 20 and len(site.events()) >= 20)
+    for rows in (far.rows(), site.events()):
+        ids = [r["EventId"] for r in rows]
+        assert len(ids) == len(set(ids))
 
 
 def test_a_far_side_that_refuses_everything_does_not_empty_the_spool_into_the_dead_letter(site, far, running):

@@ -468,6 +468,7 @@ secrets_inside_json_are_redacted_also_in_texts_and_pairs(void **state)
 	    "\"access_token\":\"S3\",\"authorization\":{\"action\":\"w\"},\"Authorization\":\"S4\",\"enablePasswordSync\":true,"
 	    "\"myQuuxer\":7,\"accessKeyId\":\"AKIA1\",\"inner\":\"{\\\"password\\\":\\\"S5\\\",\\\"ok\\\":1}\","
 	    "\"broken\":\"{\\\"password\\\":\\\"S6\\\"\",\"conn\":\"Endpoint=x;SharedAccessKey=S7\",\"key1\":\"S8\","
+	    "\"sent\":\"Authorization: Bearer S6AbCdEfGhIjKlMnOp\",\"jwt\":\"at eyJhbGciOiJub25lIn0.S7.x\",\"news\":\"the bearer of news\","
 	    "\"u\":[\"https://h/?api-key=S7\",\"https://h/?x=1&code=S7\",\"https://h/?subscription-key=S7\",\"https://h/?page=2\"],"
 	    "\"list\":[{\"name\":\"ApiKey\",\"value\":\"S9\"},{\"name\":\"mode\",\"value\":\"fine\"}]}}", 1);
 	s = text_of(&w, 0, F_AdditionalFields);
@@ -480,6 +481,7 @@ secrets_inside_json_are_redacted_also_in_texts_and_pairs(void **state)
 	assert_has(s, "\"tokens\":[1,2]");
 	assert_has(s, "{\"action\":\"w\"}");
 	assert_has(s, "https://h/?page=2");
+	assert_has(s, "\"the bearer of news\"");
 	assert_has(s, "\"enablePasswordSync\":true");
 	assert_has(s, "AKIA1");
 	assert_has(s, "\"inner\":{\"password\":\"(redacted)\",\"ok\":1}");
@@ -639,7 +641,7 @@ of_an_unknown_record_only_harmless_values_leave(void **state)
 	snprintf(text, sizeof(text), "{\"op\":\"go\",\"n\":1.50,\"yes\":true,\"none\":null,\"short\":\"kept\",\"long\":\"%s\","
 	    "\"UserPrompt\":{\"deep\":[\"tell\",\"me\"],\"count\":4},\"prompt_tokens\":12,\"body_ids\":[464,2068],"
 	    "\"js\":\"{\\\"prompt\\\":\\\"hush\\\",\\\"ok\\\":\\\"fine\\\"}\",\"bad\":\"{hush\",\"my\\nkey\":\"k\",\"%s\":1,"
-	    "\"password\":\"hunter2\",\"short\":\"twice\"}", longer, longer);
+	    "\"password\":\"hunter2\",\"short\":\"twice\",\"late\":null,\"late\":\"said\"}", longer, longer);
 	decode_text(&w, text, 1);
 	s = text_of(&w, 0, F_AdditionalFields);
 	assert_int_equal(w.count.unknown, 1);
@@ -664,6 +666,7 @@ of_an_unknown_record_only_harmless_values_leave(void **state)
 	if (!is_json_c())
 		assert_has_not(s, "twice");
 	assert_has_not(s, "none");
+	assert_has(s, "\"late\":\"said\"");
 	world_fini(&w);
 }
 

@@ -48,9 +48,20 @@ struct world {
 	struct batch	 batches[BATCHES];
 	struct told	 told[256];
 	int		 n, put_again;
+	unsigned	 warned;
+	char		 warning[256];
 };
 
 static char dir[256];
+
+static void
+said(struct sink *s, const char *text)
+{
+	struct world *w = s->owner;
+
+	w->warned++;
+	snprintf(w->warning, sizeof(w->warning), "%s", text);
+}
 
 static int
 load(struct conf **ret, const char *yaml, char *problem, size_t n)
@@ -97,6 +108,7 @@ make_batch(struct batch *b, uint64_t first_seq, size_t n)
 	buf_puts(&b->bytes, "[");
 	for (size_t i = 0; i < n; i++) {
 		b->v[i].seq = first_seq + i;
+		b->v[i].time_ms = NOW_MS;
 		buf_printf(&b->bytes, "%s{\"EventId\":\"%llu\",\"EventMessage\":\"a prompt that nobody but the sink may ever see\"}",
 		    i > 0 ? "," : "", (unsigned long long)(first_seq + i));
 	}
@@ -123,7 +135,7 @@ open_with(struct world *w, const char *endpoint, const char *authority, const ch
 	if (load(&w->conf, yaml, problem, sizeof(problem)) != 0)
 		fail_msg("%s", problem);
 	w->sink = (struct sink){ .kind = &sink_kind_sentinel, .name = "s", .agent_id = "a", .loop = w->loop, .http = w->http,
-		.owner = w, .answer = answered };
+		.owner = w, .answer = answered, .say = said };
 	if (sink_kind_sentinel.open(&w->sink, conf_block(w->conf, "sink"), &err) != 0)
 		fail_msg("%s", err.text);
 }
@@ -379,6 +391,29 @@ no_answer_is_later_whenever_the_connection_ends(void **state)
 }
 
 static void
+a_status_counts_however_large_its_body(void **state)
+{
+	const size_t n = 3 << 20;
+	char *huge = malloc(n + 1);
+	struct world w;
+
+	(void)state;
+	assert_non_null(huge);
+	memset(huge, 'x', n);
+	huge[n] = '\0';
+	begin(&w, "");
+	far_side_answer(w.service, 202, NULL, huge);
+	far_side_answer(w.service, 413, NULL, huge);
+	far_side_answer(w.service, 503, NULL, huge);
+	assert_int_equal(put(&w, 0)->verdict, SINK_DELIVERED);
+	assert_int_equal(put(&w, 0)->verdict, SINK_TOO_BIG);
+	assert_int_equal(put(&w, 0)->verdict, SINK_LATER);
+	assert_int_equal(far_side_count(w.service), 3);
+	free(huge);
+	end(&w);
+}
+
+static void
 silence_is_later_after_the_timeout(void **state)
 {
 	struct world w;
@@ -602,6 +637,28 @@ the_auxiliary_plan_bounds_the_span_of_a_batch(void **state)
 	far_side_answer(w.service, 400, NULL, "{\"error\":{\"code\":\"RecordsTimeRangeIsMoreThan30Minutes\",\"message\":\"m\"}}");
 	assert_int_equal(put(&w, 0)->verdict, SINK_REFUSED);
 	assert_int_equal(w.sink.max_span_ms, 30 * 60 * 1000);
+	end(&w);
+}
+
+static void
+times_that_the_service_will_not_keep_are_told_once(void **state)
+{
+	const int64_t hour_ms = 3600000;
+	struct world w;
+
+	(void)state;
+	begin(&w, "");
+	w.batches[0].v[3].time_ms = NOW_MS - 48 * hour_ms;
+	w.batches[0].v[4].time_ms = NOW_MS + 24 * hour_ms;
+	assert_int_equal(put(&w, 0)->verdict, SINK_DELIVERED);
+	assert_int_equal(w.warned, 0);
+	w.batches[1].v[9].time_ms = NOW_MS - 48 * hour_ms - 1;
+	w.batches[2].v[0].time_ms = NOW_MS + 24 * hour_ms + 1;
+	assert_int_equal(put(&w, 1)->verdict, SINK_DELIVERED);
+	assert_int_equal(w.warned, 1);
+	assert_non_null(strstr(w.warning, "TimeGenerated"));
+	assert_int_equal(put(&w, 2)->verdict, SINK_DELIVERED);
+	assert_int_equal(w.warned, 1);
 	end(&w);
 }
 
@@ -918,6 +975,7 @@ main(void)
 		cmocka_unit_test(each_status_has_its_verdict),
 		cmocka_unit_test(retry_after_sets_the_wait_however_long),
 		cmocka_unit_test(no_answer_is_later_whenever_the_connection_ends),
+		cmocka_unit_test(a_status_counts_however_large_its_body),
 		cmocka_unit_test(silence_is_later_after_the_timeout),
 		cmocka_unit_test(a_401_is_answered_by_one_new_token_at_once),
 		cmocka_unit_test(a_401_to_a_fresh_token_holds_the_sink_and_the_next_try_takes_another),
@@ -929,6 +987,7 @@ main(void)
 		cmocka_unit_test(words_that_repeat_a_record_or_the_token_are_not_shown),
 		cmocka_unit_test(a_clock_that_is_far_off_is_told),
 		cmocka_unit_test(the_auxiliary_plan_bounds_the_span_of_a_batch),
+		cmocka_unit_test(times_that_the_service_will_not_keep_are_told_once),
 		cmocka_unit_test(a_denied_token_holds_all_that_wait_for_it),
 		cmocka_unit_test(an_authority_that_is_down_means_later),
 		cmocka_unit_test(tokens_are_renewed_under_a_live_stream_without_a_single_wait),
