@@ -364,7 +364,7 @@ def ended(s):
 
 
 def test_slow_senders_are_cut_off_and_others_are_served_meanwhile(push):
-    p = push(", timeout: 1s, max_connections: 8")
+    p = push(", timeout: 3s, max_connections: 8")
     head = f"POST /records HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nContent-Type: {JSON}\r\n".encode()
     starts = [b"", b"POST /rec", head, head + b"Content-Length: 1000\r\n\r\n{", head + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"]
     slow = [socket.create_connection(("127.0.0.1", p.port)) for _ in starts]
@@ -385,7 +385,7 @@ def test_slow_senders_are_cut_off_and_others_are_served_meanwhile(push):
     assert all(ended(s) for s in slow)
     stop.set()
     assert p.ask("/records", "{}").status == 200
-    wait_for(lambda: p.status()["source_refused_time_requests"] == 5)
+    wait_for(lambda: p.status()["source_refused_time_requests"] >= 5)
 
 
 def test_many_connections_wait_to_be_let_in(push, site):
@@ -417,31 +417,30 @@ def wide(n):
     return r
 
 
-def test_a_full_spool_is_a_503_and_nothing_that_was_taken_is_lost(push, site, far):
-    far.decide = lambda rows: 503
-    p = push(", timeout: 2s", sink=site.sentinel_sink(far), agent=", spool: {max_bytes: 64MiB}")
+def test_a_full_spool_is_a_503_and_nothing_that_was_taken_is_lost(push, site):
+    late = site.path / "late"
+    site.out = late / "out.ndjson"
+    p = push(", timeout: 5s", agent=", spool: {max_bytes: 64MiB}")
     taken, n, last = [], 0, None
     while n < 60000:
-        batch = [wide(i) for i in range(n, n + 1000)]
+        batch = [wide(i) for i in range(n, n + 2000)]
         last = p.ask("/records", "".join(json.dumps(r) + "\n" for r in batch), kind="application/x-ndjson")
         if last.status != 200:
             break
         taken += batch
-        n += 1000
-    assert last.status == 503 and last.headers["Retry-After"] and 1000 <= n < 60000
+        n += 2000
+    assert last.status == 503 and last.headers["Retry-After"] and 2000 <= n < 60000
     assert "spool full" in site.log()
     wait_for(lambda: p.ask("/records", json.dumps(wide(n))).status == 503)      # before its body
     assert p.ask("/healthz", None, {}, "GET", None, None).status == 503
     assert p.status()["source_refused_room_requests"] >= 1
-    far.decide = None
+    status = open(f"/proc/{p.process.pid}/status").read().split()
+    assert int(status[status.index("VmHWM:") + 1]) < 150 * 1024
+    late.mkdir()
     wait_for(lambda: p.ask("/records", json.dumps(wide(n))).status == 200, every=0.5)
     wanted = {r["correlationId"] for r in taken} | {wide(n)["correlationId"]}
-    wait_for(lambda: wanted <= {r.get("EventOriginalUid") for r in far.rows()}, every=0.5)
-    ids = {}
-    for row in far.rows():
-        if row.get("EventClass") == "activity":
-            ids.setdefault(row["EventOriginalUid"], set()).add(row["EventId"])
-    assert all(len(v) == 1 for v in ids.values())
+    wait_for(lambda: wanted <= set(uids(site)), every=0.5)
+    assert all(len(v) == 1 for v in uids(site).values())
 
 
 class Senders:
