@@ -40,7 +40,7 @@ struct sha256;
 #define RECORD_MAX_EVENTS	65536u
 #define RECORD_MAX_VALUES	(4u << 20)
 #define RECORD_MAX_TEXTS	60000u		/* JSON texts inside strings */
-#define RECORD_MAX_PLAIN	(64u << 20)	/* of a gzip'ed record */
+#define RECORD_MAX_PLAIN	(64u << 20)	/* of a gzip'ed record; and of all gzip'ed texts in one */
 #define ENVELOPE_DEPTH		4u
 #define NESTED_DEPTH		3u		/* JSON in a text in a text in a text */
 #define COLUMN_MAX_BYTES	65600u		/* the encoders cut at 65,536 and say so */
@@ -327,6 +327,7 @@ struct decode_ctx {
 	struct id_memo		 memo;
 	struct table_memo	 lookups[MEMO_SLOTS];
 	struct buf		 plain;		/* an unpacked record */
+	size_t			 may_unpack;	/* bytes, of this record yet */
 	struct buf		 packed, unpacked;	/* of an envelope's base64, before it is where it can stay */
 	struct buf		 json;		/* one `as: json` value, a sentence, or what is hashed */
 	struct buf		 additional;
