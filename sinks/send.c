@@ -117,6 +117,7 @@ delivered(struct send *s, struct flight *f)
 	stat_add(s->sink.stats, STAT_SINK_EVENTS, f->offered->n);
 	stat_add(s->sink.stats, STAT_SINK_BYTES, f->offered->bytes.n);
 	stat_add(s->sink.stats, STAT_SINK_BATCHES, 1);
+	stat_set(s->sink.stats, STAT_SINK_LAST_DELIVERY_MS, clock_wall_ms());
 	backoff_reset(&s->later);
 	backoff_reset(&s->held);
 	s->refused_in_row = 0;
@@ -134,6 +135,7 @@ wait_for(struct send *s, enum send_state state, uint64_t wait_ms, const struct e
 	else if (wait_ms == 0)
 		wait_ms = backoff_next_ms(&s->later);
 	stat_add(s->sink.stats, STAT_SINK_RETRIES, 1);
+	stat_add(s->sink.stats, STAT_SINK_HOLDS, state == HELD);
 	if (clock_mono_ms() + wait_ms > s->not_before_ms)	/* another flight's answer may ask for more */
 		s->not_before_ms = clock_mono_ms() + wait_ms;
 	set_state(s, state, why, wait_ms);

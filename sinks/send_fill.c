@@ -372,6 +372,8 @@ take_event(struct send *s, struct event *e, uint64_t seq, struct flight **ret, s
 static void
 sign(const struct send *s, struct event *e)
 {
+	if (event_has(e, F_AgentId))		/* another agent's event */
+		return;
 	event_set_text(e, F_AgentId, slice_of(s->world.agent_id));
 	event_set_text(e, F_AgentVersion, slice_of(s->world.agent_version));
 	event_set_text(e, F_DvcHostname, slice_of(s->world.hostname));

@@ -41,7 +41,7 @@ struct conf_key {
 	unsigned		 flags;
 	const char		*fallback;	/* as it would stand in YAML, or NULL: absent */
 	const char		*allowed;	/* CONF_WORD: the words; others: shown to people */
-	double			 least, most;	/* both 0: no limit */
+	double			 least, most;	/* both 0: no limit. CONF_BLOCKS: how many, at most */
 	const struct conf_key	*keys;		/* CONF_BLOCK(S): ends at name NULL */
 	/* CONF_BLOCK(S) whose keys also depend on one word of theirs, `variant_key` ("type"): */
 	const char		*variant_key;

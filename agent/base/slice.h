@@ -87,7 +87,6 @@ utf8_odd(struct slice s, unsigned *ret_code)
 	*ret_code = 0x2000u | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu);
 	return 3;
 }
-
 /* For a terminal: control characters, what utf8_odd names and what is no UTF-8 become question marks, a byte each. */
 void	utf8_make_plain(char *p, size_t n);
 

@@ -120,10 +120,22 @@ why_column(struct decode_ctx *c, const struct event *e, const struct rule *r, co
 }
 
 void
+why_relayed(struct decode_ctx *c, const struct rule *r, const struct val *v, uint32_t at)
+{
+	struct slice s;
+
+	buf_printf(c->why, "  %-24.*s <- %-40.*s %s:%u  ", SLICE_ARG(r->name), SLICE_ARG(r->name), c->family->file, c->family->line);
+	if (val_text(c, v, &s))
+		put_shown(c, s);
+	buf_puts(c->why, "\n");
+	why_use(c, at);
+}
+
+void
 why_withheld(struct decode_ctx *c, const struct withheld *w, const struct ref *ref, uint32_t at)
 {
 	buf_printf(c->why, "  %-24.*s <- %-40.*s %s:%u  %s, %zu bytes\n", SLICE_ARG(w->name), SLICE_ARG(ref->text),
-	    c->family->file, w->line, w->released ? "released" : "withheld", value_bytes(c, at).n);
+	    c->family->file, w->line, w->released ? "released" : w->show.n > 0 ? "shown in part" : "withheld", value_bytes(c, at).n);
 	why_use(c, at);
 }
 

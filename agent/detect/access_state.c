@@ -124,7 +124,7 @@ access_save(void *state, struct buf *out, struct err *err)
 	f.evicted[2] = a->resources.evicted;
 	buf_put(out, &layout, sizeof(layout));
 	buf_put(out, &f, sizeof(f));
-	buf_put(out, a->calls, CALLS_SEEN * sizeof(*a->calls));
+	calls_save(&a->calls, out);
 	put_table(out, &a->callers);
 	put_table(out, &a->facts);
 	put_table(out, &a->resources);
@@ -137,7 +137,7 @@ forget(struct access *a)
 	empty(&a->callers);
 	empty(&a->facts);
 	empty(&a->resources);
-	memset(a->calls, 0, CALLS_SEEN * sizeof(*a->calls));
+	calls_forget(&a->calls);
 	memset(a->ops, 0, OPS_SEEN * sizeof(*a->ops));
 	memset(a->agents, 0, AGENTS_SEEN * sizeof(*a->agents));
 }
@@ -153,7 +153,7 @@ access_restore(void *state, struct slice saved, struct err *err)
 	if (!saved_take(&in, &there, sizeof(there)) || memcmp(&here, &there, sizeof(here)) != 0)
 		return err_set(err, ERR_LOST, "the saved state of detector access is of another build");
 	forget(a);
-	if (!saved_take(&in, &f, sizeof(f)) || !saved_take(&in, a->calls, CALLS_SEEN * sizeof(*a->calls)) ||
+	if (!saved_take(&in, &f, sizeof(f)) || !calls_restore(&a->calls, &in) ||
 	    !take_table(&in, &a->callers, caller_is_whole) || !take_table(&in, &a->facts, fact_is_whole) ||
 	    !take_table(&in, &a->resources, resource_is_whole) || in.n != 0) {
 		forget(a);		/* nothing half */

@@ -13,6 +13,9 @@
 #include "detect/config_parts.h"
 #include "model/wire.h"
 
+#define LOOKS		64		/* operations ahead of time that are passed over */
+#define PAUSE_MS	(INT64_C(8) * 86400000)
+
 void
 op_drop(void *config, void *op)
 {
@@ -67,7 +70,9 @@ finish(struct config *c, struct op *o, const struct change *change)
 {
 	struct change whole = *change;
 
-	if (whole.body.n == 0)
+	if (o->hidden && whole.hidden.n == 0)
+		whole.hidden = slice_make(o->body, o->body_n);
+	else if (whole.body.n == 0)
 		whole.body = slice_make(o->body, o->body_n);
 	config_say(c, &whole, o);
 	o->said = true;
@@ -123,16 +128,30 @@ ops_take(struct config *c, const struct change *change)
 	}
 	if (o->event == NULL)
 		keep_event(o, change->e);
-	if (o->body == NULL && change->body.n > 0)
+	if (o->body == NULL && change->hidden.n > 0 && change->hidden.n <= BODY_BYTES)
+		o->hidden = (o->body = copy(change->hidden, &o->body_n)) != NULL;
+	else if (o->body == NULL && change->body.n > 0)
 		o->body = copy(change->body, &o->body_n);
 }
 
 void
 ops_expire(struct config *c)
 {
-	for (struct op *o; (o = lru_oldest(&c->ops, LRU_NEW)) != NULL && o->touched_ms + c->wait_ms < c->time.now_ms;) {
-		give_up(c, o);
-		op_drop(c, o);
-		lru_remove(&c->ops, o);
+	unsigned looks = 0;
+
+	for (struct op *o = lru_oldest(&c->ops, LRU_NEW), *next; o != NULL && looks < LOOKS; o = next) {
+		next = lru_newer(&c->ops, o);
+		if (o->touched_ms + c->wait_ms < c->time.now_ms) {
+			give_up(c, o);
+			op_drop(c, o);
+			lru_remove(&c->ops, o);
+		} else if (o->touched_ms <= c->time.now_ms) {
+			break;
+		} else if (o->touched_ms > c->time.now_ms + PAUSE_MS) {	/* a time that will not come: from now on */
+			o->touched_ms = c->time.now_ms;
+			(void)lru_find(&c->ops, o->node.key);
+		} else {
+			looks++;			/* ahead, as behind a pause: it keeps nobody else waiting */
+		}
 	}
 }

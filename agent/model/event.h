@@ -103,6 +103,7 @@ struct slice event_list_keep(struct event_list *, struct buf *);
 void	event_set_ours(struct event *);
 
 /* EventSeverity as a number: 0 Informational to 4 Critical; -1: absent, or another word. */
+#define EVENT_SEVERITIES	5
 int	event_severity(const struct event *);
 
 /* The classes of the contract, and who may make them. */

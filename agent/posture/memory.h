@@ -48,8 +48,13 @@ struct zone_rule {
 	int	 zone;
 };
 
+/* From the gravest on, as `posture_severities` has them. */
+enum { SEVERITIES = 5 };
+extern const struct slice posture_severities[SEVERITIES];
+
 struct posture {
 	int			 default_zone;
+	int64_t			 term_ms[SEVERITIES][ZONES];	/* how long a weakness may stay */
 	struct zone_rule	*rules;
 	size_t			 nrules;
 	uint64_t		 rules_mark;	/* tells one set of rules from another */

@@ -23,7 +23,7 @@ struct posture;
 #define ZONES	3
 
 extern const struct conf_key posture_zone_keys[];	/* the `zones` block */
-int	posture_open(struct posture **ret, const struct conf *zones, struct err *);
+int	posture_open(struct posture **ret, const struct conf *zones, struct err *);	/* NULL: all is in zone 1 */
 void	posture_close(struct posture *);		/* NULL is fine */
 
 /* Sets GovernanceZone, and of an unhealthy recommendation or an attack path SlaDueTime; remembers what the control asks about. */

@@ -62,21 +62,16 @@ weakness_key(const struct event *e)
 	return (hash_stable(uid.p, uid.n) * 31 + hash_stable(id.p, id.n)) | 1;
 }
 
-static bool
-is_urgent(const struct event *e)
+/* The graver of its severity and its risk: a place in posture_severities. */
+static int
+severity_of(const struct event *e)
 {
-	static const struct slice words[] = { { "High", 4 }, { "Critical", 8 } };
+	int s = 0;
 
-	for (int i = 0; i < 2; i++)
-		if (slice_eq(event_text(e, F_EventSeverity), words[i]) || slice_eq(event_text(e, F_RiskLevel), words[i]))
-			return true;
-	return false;
-}
-
-static int64_t
-term_ms(int zone)
-{
-	return requirement_rows[R_remediation].term_hours[zone - 1] * HOUR_MS;
+	while (s < SEVERITIES - 1 && !slice_eq(event_text(e, F_EventSeverity), posture_severities[s]) &&
+	    !slice_eq(event_text(e, F_RiskLevel), posture_severities[s]))
+		s++;
+	return s;
 }
 
 /* Unhealthy since, due until: onto the event, and into memory; what is mended is forgotten. */
@@ -85,6 +80,8 @@ judge(struct posture *p, struct event *stamp, const struct event *e, int zone, i
 {
 	const bool path = is_class(e, "attack_path");
 	struct slice state = event_text(e, F_RecommendationState);
+	const int severity = severity_of(e);
+	const int64_t term_ms = p->term_ms[severity][zone - 1];
 	struct weakness *w;
 	int64_t since_ms;
 
@@ -100,15 +97,15 @@ judge(struct posture *p, struct event *stamp, const struct event *e, int zone, i
 	since_ms = event_has(e, F_EventStartTime) ? event_number(e, F_EventStartTime, 0) :
 	    w != NULL && w->first_ms != 0 ? w->first_ms : now_ms;
 	if (stamp != NULL)
-		event_set_number(stamp, F_SlaDueTime, since_ms + term_ms(zone));
+		event_set_number(stamp, F_SlaDueTime, since_ms + term_ms);
 	if (w == NULL)
 		return;
 	if (w->first_ms == 0)
 		w->first_ms = now_ms;
-	w->due_ms = event_number(e, F_SlaDueTime, since_ms + term_ms(zone));
+	w->due_ms = event_number(e, F_SlaDueTime, since_ms + term_ms);
 	w->newest_ms = now_ms;
 	w->zone = (uint8_t)zone;
-	w->urgent = is_urgent(e);
+	w->urgent = severity <= 1;
 	w->is_path = path;
 }
 

@@ -22,19 +22,37 @@ static const struct conf_key rule_keys[] = {
 	CONF_END
 };
 
+#define TERM	.type = CONF_TIME, .least = 3600000, .most = 3650.0 * 86400000
+
+/* Absent ones are the control's for what is critical (requirements.tbl). */
+static const struct conf_key term_keys[] = {
+	{ .name = "severity", .type = CONF_WORD, .flags = CONF_REQUIRED, .allowed = "Critical|High|Medium|Low|Informational",
+	  .help = "of a recommendation or attack path: the graver of EventSeverity and RiskLevel" },
+	{ .name = "zone_1", TERM, .help = "how long it may stay in zone 1; absent: 30d, the control's term for what is critical" },
+	{ .name = "zone_2", TERM, .help = "the same in zone 2; absent: 14d" },
+	{ .name = "zone_3", TERM, .help = "the same in zone 3; absent: 72h" },
+	CONF_END
+};
+
+const struct slice posture_severities[SEVERITIES] = {
+	{ "Critical", 8 }, { "High", 4 }, { "Medium", 6 }, { "Low", 3 }, { "Informational", 13 },
+};
+
 const struct conf_key posture_zone_keys[] = {
 	{ .name = "default", .type = CONF_COUNT, .fallback = "1", .least = 1, .most = 3,
 	  .help = "zone of what no rule matches: 1 baseline, 2 recommended, 3 regulated" },
 	{ .name = "rules", .type = CONF_BLOCKS, .keys = rule_keys, .help = "the first that matches counts" },
+	{ .name = "terms", .type = CONF_BLOCKS, .keys = term_keys,
+	  .help = "SlaDueTime by severity: how long after a weakness came up it must be mended. Without it every severity has the terms of a critical one" },
 	CONF_END
 };
 
 static int
 read_rules(struct posture *p, const struct conf *zones, struct err *err)
 {
-	size_t n = conf_blocks(zones, "rules");
+	size_t n = zones != NULL ? conf_blocks(zones, "rules") : 0;
 
-	p->default_zone = (int)conf_count(zones, "default");
+	p->default_zone = zones != NULL ? (int)conf_count(zones, "default") : 1;
 	p->rules = calloc(n + 1, sizeof(*p->rules));
 	if (p->rules == NULL)
 		return err_set(err, ERR_AGAIN, "no memory for zones");
@@ -52,6 +70,25 @@ read_rules(struct posture *p, const struct conf *zones, struct err *err)
 	return 0;
 }
 
+/* A later row on one severity changes what it names. */
+static void
+read_terms(struct posture *p, const struct conf *zones)
+{
+	static const char *const names[ZONES] = { "zone_1", "zone_2", "zone_3" };
+
+	for (int s = 0; s < SEVERITIES; s++)
+		for (int z = 0; z < ZONES; z++)
+			p->term_ms[s][z] = (int64_t)requirement_rows[R_remediation].term_hours[z] * 3600000;
+	for (size_t i = 0; zones != NULL && i < conf_blocks(zones, "terms"); i++) {
+		const struct conf *row = conf_block_at(zones, "terms", i);
+
+		for (int s = 0; s < SEVERITIES; s++)
+			for (int z = 0; z < ZONES; z++)
+				if (slice_eq(posture_severities[s], slice_of(conf_text(row, "severity"))) && conf_given(row, names[z]))
+					p->term_ms[s][z] = (int64_t)conf_ms(row, names[z]);
+	}
+}
+
 int
 posture_open(struct posture **ret, const struct conf *zones, struct err *err)
 {
@@ -59,6 +96,7 @@ posture_open(struct posture **ret, const struct conf *zones, struct err *err)
 
 	if (p == NULL)
 		return err_set(err, ERR_AGAIN, "no memory for the posture");
+	read_terms(p, zones);
 	if (read_rules(p, zones, err) != 0 || memory_open(p, err) != 0) {
 		posture_close(p);
 		return -1;

@@ -339,6 +339,7 @@ swap(struct agent *a, struct conf *conf, struct intake *intake, struct deliver *
 		loop_stop(a->loop);
 	} else {
 		serve_web(a);
+		stat_add(stat_agent(), STAT_AGENT_RELOADS, 1);
 		note(RELOADED);
 	}
 	conf_free(old);
@@ -360,6 +361,7 @@ reload(struct agent *a)
 		err_set(&err, ERR_CONFIG, "agent.state_dir cannot change while the agent runs; restart it");
 	else if (conf != NULL && assemble(a, conf, &intake, &deliver, &err) == 0)
 		err.kind = ERR_NONE;
+	stat_set(stat_agent(), STAT_AGENT_CONF_REFUSED, intake == NULL);
 	if (intake != NULL) {
 		swap(a, conf, intake, deliver);
 	} else {
@@ -415,6 +417,7 @@ watch(void *arg)
 	} else if (now_ms - a->turned_ms > STUCK_MS) {
 		note(STUCK, N_TEXT("loop", intake == a->intake_turns ? "intake" : "delivery"));
 	}
+	stat_set(stat_agent(), STAT_AGENT_TURN_AGE_MS, now_ms - a->turned_ms);
 	loop_timer_set(a->watch, WATCH_MS);
 }
 
@@ -433,6 +436,17 @@ look_done(void *arg)
 }
 
 /* ---- life ------------------------------------------------------------------- */
+
+/* From the first moment: a HUP that comes before the loop runs is a reload a little later, not the end. */
+static void
+hold_signals(sigset_t *ret)
+{
+	sigemptyset(ret);
+	sigaddset(ret, SIGHUP);
+	sigaddset(ret, SIGTERM);
+	sigaddset(ret, SIGINT);
+	pthread_sigmask(SIG_BLOCK, ret, NULL);	/* threads begun later inherit this */
+}
 
 static void
 harden(void)
@@ -453,16 +467,9 @@ harden(void)
 }
 
 static int
-open_main_loop(struct agent *a, struct err *err)
+open_main_loop(struct agent *a, const sigset_t *signals, struct err *err)
 {
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);	/* threads begun later inherit this */
-	a->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	a->signal_fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (a->signal_fd < 0)
 		return err_set_sys(err, ERR_AGAIN, "signalfd");
 	a->loop = loop_new(err);
@@ -570,15 +577,18 @@ agent_main(const struct agent_options *options)
 	struct agent a = { .options = options, .lock_fd = -1, .signal_fd = -1 };
 	struct err err = { 0 };
 	int status = EX_CONFIG;
+	sigset_t signals;
 
+	hold_signals(&signals);
 	harden();
+	stat_set(stat_agent(), STAT_AGENT_START_MS, clock_wall_ms());
 	if (load(&a) != 0)
 		goto out;
 	if (geteuid() == 0)
 		note(ROOT);
 	gethostname(a.hostname, sizeof(a.hostname) - 1);
 	a.state_dir = strdup(conf_text(conf_block(a.conf, "agent"), "state_dir"));
-	if (a.state_dir == NULL || open_main_loop(&a, &err) != 0 || open_stores(&a, &err) != 0 ||
+	if (a.state_dir == NULL || open_main_loop(&a, &signals, &err) != 0 || open_stores(&a, &err) != 0 ||
 	    assemble(&a, a.conf, &a.intake, &a.deliver, &err) != 0 || start(&a, &err) != 0) {
 		fprintf(stderr, "aispm-agent: %s\n", err.text);
 		status = cli_exit_of(&err, EX_IOERR);

@@ -208,7 +208,7 @@ command_explain(const struct options *o, int argc, char **argv)
 	problems_print(&problems, stderr);
 	problems_fini(&problems);
 	if (rc == 0)
-		rc = explain_run(decoder, (const char *const *)argv, (size_t)argc, o->format, o->why, stdout, &err);
+		rc = explain_run(decoder, conf != NULL ? conf_block(conf, "zones") : NULL, (const char *const *)argv, (size_t)argc, o->format, o->why, stdout, &err);
 	decoder_close(decoder);
 	conf_free(conf);
 	if (rc == -1)

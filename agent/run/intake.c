@@ -265,8 +265,12 @@ look_drained(struct intake *in)
 	for (size_t i = 0; i < in->nsources; i++)
 		if (!in->sources[i].kind->drained(&in->sources[i]))
 			return;
-	if (commit(in) == 0)
-		atomic_store(&in->drained, true);
+	if (commit(in) != 0)
+		return;
+	for (size_t i = 0; i < in->nsources; i++)
+		if (in->sources[i].missed && in->troubled != EX_IOERR)
+			atomic_store(&in->troubled, in->sources[i].kind == &source_kind_file ? EX_IOERR : EX_UNAVAILABLE);
+	atomic_store(&in->drained, true);
 }
 
 static void
@@ -282,14 +286,14 @@ idle(struct source *s)
 static void
 say_line(struct source *s, bool trouble, const char *text)
 {
-	struct intake *in = s->owner;
-
 	if (trouble)
 		note(SOURCE_TROUBLE, N_TEXT("source", s->name), N_TEXT("what", text));
 	else
 		note(SOURCE_INFO, N_TEXT("source", s->name), N_TEXT("what", text));
 	if (trouble) {
-		atomic_store(&in->troubled, s->kind == &source_kind_file ? EX_IOERR : EX_UNAVAILABLE);
+		s->missed = true;
+		stat_add(s->stats, STAT_SOURCE_TROUBLES, 1);
+		stat_set(s->stats, STAT_SOURCE_LAST_TROUBLE_MS, clock_wall_ms());
 		stat_say(s->stats, text);
 	}
 }

@@ -3,6 +3,7 @@
 #include "config.h"
 #endif
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -41,8 +42,10 @@ intake_decode_open(struct intake *in, const struct conf *conf, struct problems *
 	if (apart && open_wall(in, conf, &why) == 0) {
 		decoder_close(in->decoder);
 		in->decoder = NULL;
+		stat_set(stat_agent(), STAT_AGENT_DECODE_INLINE, 0);
 		return 0;
 	}
+	stat_set(stat_agent(), STAT_AGENT_DECODE_INLINE, 1);
 	if (apart)
 		note(DECODE_INLINE, N_TEXT("why", why.text));
 	in->ctx = decode_ctx_new(in->decoder);
@@ -138,6 +141,28 @@ tell_finding(const struct event *e)
 	    N_SLICE("id", event_text(e, F_EventId)));
 }
 
+/* A block for each class and severity that came, made once and kept: they are few. */
+static void
+count_classes(const struct event_list *events)
+{
+	static struct stat_block *blocks[EVENT_CLASSES][EVENT_SEVERITIES];
+
+	for (size_t i = 0; i < events->n; i++) {
+		const struct event *e = &events->v[i];
+		const int class = event_class(event_text(e, F_EventClass)), severity = event_severity(e);
+		struct stat_block **b = class >= 0 && severity >= 0 ? &blocks[class][severity] : NULL;
+		char name[64], type[24];
+
+		if (b != NULL && *b == NULL) {
+			snprintf(name, sizeof(name), "%.*s", SLICE_ARG(event_text(e, F_EventClass)));
+			snprintf(type, sizeof(type), "%.*s", SLICE_ARG(event_text(e, F_EventSeverity)));
+			*b = stat_make(STAT_CLASS, name, type);
+		}
+		if (b != NULL && *b != NULL)
+			stat_add(*b, STAT_CLASS_EVENTS, 1);
+	}
+}
+
 /* Events and what the detectors say to them into the group; all or, on -1, none. */
 static int
 add_events(struct intake *in, struct source *s, uint64_t arrived_ms, struct err *err)
@@ -169,6 +194,8 @@ add_events(struct intake *in, struct source *s, uint64_t arrived_ms, struct err 
 		else
 			tell_finding(&in->findings.v[i]);
 	}
+	count_classes(&in->events);
+	count_classes(&in->findings);
 	if (newest > 0)
 		stat_set(s->stats, STAT_SOURCE_LAST_EVENT_MS, (uint64_t)newest);
 	return 0;

@@ -343,7 +343,7 @@ put_messages(FILE *out)
 static void
 put_counters(FILE *out)
 {
-	static const char *const scopes[STAT_SCOPES] = { "The agent", "Each source", "Each detector", "The spool", "Each sink" };
+	static const char *const scopes[STAT_SCOPES] = { "The agent", "Each source", "Each detector", "The spool", "Each sink", "Each class and severity of events" };
 	char rest[96];
 
 	fputs(".SH COUNTERS\n\\fBaispm\\-agent status \\-\\-json\\fR shows them. A counter only grows while the agent runs; a gauge is how\n"

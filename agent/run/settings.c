@@ -21,6 +21,7 @@
 #define NAME_WORDS	"1 to 64 letters, digits, _ . and -, the first no dot or dash"
 #define START_WORDS	"earliest, latest or a time such as 2026-01-31T00:00:00Z"
 #define SINK_ROWS_MAX	32
+#define ITEMS_MAX	1000		/* sources, and sinks: each is held against all others */
 
 /* ---- single values --------------------------------------------------------------- */
 
@@ -165,12 +166,12 @@ static struct conf_key sink_item_keys[SINK_ROWS_MAX + 1] = {
 
 static struct conf_key top_keys[] = {
 	{ .name = "agent", .type = CONF_BLOCK, .keys = agent_keys, .help = "the agent itself" },
-	{ .name = "sources", .type = CONF_BLOCKS, .keys = source_item_keys, .variant_key = "type", .variant = source_keys,
+	{ .name = "sources", .type = CONF_BLOCKS, .most = ITEMS_MAX, .keys = source_item_keys, .variant_key = "type", .variant = source_keys,
 	  .help = "where records come from" },
 	{ .name = "zones", .type = CONF_BLOCK, .keys = posture_zone_keys,
 	  .help = "governance zones of resources: which terms of the control hold for them" },
 	{ .name = "detectors", .type = CONF_BLOCK, .keys = detect_keys, .help = "each is on unless switched off" },
-	{ .name = "sinks", .type = CONF_BLOCKS, .keys = sink_item_keys, .variant_key = "type", .variant = sink_keys,
+	{ .name = "sinks", .type = CONF_BLOCKS, .most = ITEMS_MAX, .keys = sink_item_keys, .variant_key = "type", .variant = sink_keys,
 	  .help = "where events go; each gets all of them, at its own pace" },
 	{ .name = "prompts", .type = CONF_BLOCK, .keys = prompt_keys, .help = "prompt and completion text" },
 	CONF_END
@@ -262,6 +263,40 @@ check_summaries(const struct conf *conf, struct problems *problems)
 	}
 }
 
+static void
+check_kinds(const struct conf *conf, struct problems *problems)
+{
+	for (size_t i = 0; i < conf_blocks(conf, "sources"); i++) {
+		const struct conf *item = conf_block_at(conf, "sources", i);
+		const struct source_kind *kind = source_kind_find(conf_text(item, "type"));
+
+		if (kind->missing != NULL)
+			conf_problem(item, "type", problems, "this agent was built without %s, so it has no %s source", kind->missing, kind->name);
+	}
+}
+
+/* Two listeners want one address. */
+static void
+check_listeners(const struct conf *conf, struct problems *problems)
+{
+	const char *page = conf_text(conf_block(conf, "agent"), "http");
+
+	for (size_t i = 0; i < conf_blocks(conf, "sources"); i++) {
+		const struct conf *item = conf_block_at(conf, "sources", i);
+		const char *address = strcmp(conf_text(item, "type"), "http") == 0 ? conf_text(item, "listen") : NULL;
+
+		if (address != NULL && page != NULL && strcmp(page, address) == 0)
+			conf_problem(item, "listen", problems, "%s is where agent.http serves the status page; allowed: an address of its own", address);
+		for (size_t j = 0; address != NULL && j < i; j++) {
+			const struct conf *other = conf_block_at(conf, "sources", j);
+
+			if (strcmp(conf_text(other, "type"), "http") == 0 && strcmp(conf_text(other, "listen"), address) == 0)
+				conf_problem(item, "listen", problems, "source %s listens on %s already; allowed: an address of its own", conf_text(other, "name"),
+				    address);
+		}
+	}
+}
+
 /* What a sink writes would come in again, and two writers of one file cut each other's lines. */
 static void
 check_files(const struct conf *conf, struct problems *problems)
@@ -314,6 +349,8 @@ check(struct conf **ret, struct conf *conf, struct problems *problems, size_t be
 	check_formats(conf, problems);
 	check_summaries(conf, problems);
 	check_files(conf, problems);
+	check_kinds(conf, problems);
+	check_listeners(conf, problems);
 	warn_not_yet(conf, problems);
 	if (problems->errors > before) {
 		err_set(err, ERR_CONFIG, "the configuration has %zu problems", problems->errors - before);

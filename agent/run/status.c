@@ -76,7 +76,7 @@ void
 status_json(struct buf *out)
 {
 	static const struct { enum stat_scope scope; const char *name; } lists[] = {
-		{ STAT_SOURCE, "sources" }, { STAT_DETECTOR, "detectors" }, { STAT_SPOOL, "spool" }, { STAT_SINK, "sinks" },
+		{ STAT_AGENT, "process" }, { STAT_CLASS, "classes" }, { STAT_SOURCE, "sources" }, { STAT_DETECTOR, "detectors" }, { STAT_SPOOL, "spool" }, { STAT_SINK, "sinks" },
 	};
 	char now[TIME_TEXT_BYTES];
 
@@ -242,6 +242,24 @@ print_text(const struct json_doc *d, uint32_t at, const char *key, const char *b
 	buf_fini(&b);
 }
 
+static bool
+is_type(const struct json_doc *d, uint32_t i, const char *word)
+{
+	uint32_t type = json_get(d, i, "type");
+
+	return type != 0 && slice_eq(json_raw(&d->v[type]), slice_of(word));
+}
+
+static void
+print_requests(const struct json_doc *d, uint32_t i)
+{
+	printf("  %lld requests taken, %lld under way; refused: %lld by token, %lld too large, %lld no room, %lld not understood, %lld too slow\n",
+	    (long long)figure(d, i, "source_requests"), (long long)figure(d, i, "source_waiting_requests"),
+	    (long long)figure(d, i, "source_refused_token_requests"), (long long)figure(d, i, "source_refused_size_requests"),
+	    (long long)figure(d, i, "source_refused_room_requests"), (long long)figure(d, i, "source_refused_form_requests"),
+	    (long long)figure(d, i, "source_refused_time_requests"));
+}
+
 static void
 print_source(const struct json_doc *d, uint32_t i)
 {
@@ -252,6 +270,8 @@ print_source(const struct json_doc *d, uint32_t i)
 	    (long long)figure(d, i, "source_records"), (long long)figure(d, i, "source_events"),
 	    (long long)figure(d, i, "source_unknown_records"), (long long)figure(d, i, "source_dead_records"),
 	    figure(d, i, "source_paused") ? ", PAUSED: spool full" : "");
+	if (is_type(d, i, "http"))
+		print_requests(d, i);
 	printf("  to read: %lld bytes, %lld messages", (long long)figure(d, i, "source_lag_bytes"),
 	    (long long)figure(d, i, "source_lag_records"));
 	if (newest > 0) {
@@ -264,9 +284,7 @@ print_source(const struct json_doc *d, uint32_t i)
 static void
 print_detector(const struct json_doc *d, uint32_t i)
 {
-	uint32_t type = json_get(d, i, "type");
-
-	if (type != 0 && slice_eq(json_raw(&d->v[type]), SLICE("suppress"))) {
+	if (is_type(d, i, "suppress")) {
 		printf("  %lld findings kept back since the start\n", (long long)figure(d, i, "detector_suppressed_findings"));
 		return;
 	}
@@ -274,6 +292,9 @@ print_detector(const struct json_doc *d, uint32_t i)
 	    (long long)figure(d, i, "detector_findings"), (long long)figure(d, i, "detector_events"),
 	    (long long)figure(d, i, "detector_series"), (long long)figure(d, i, "detector_evicted_series"),
 	    (long long)figure(d, i, "detector_late_events"), (long long)figure(d, i, "detector_suppressed_findings"));
+	if (figure(d, i, "detector_refused_series") + figure(d, i, "detector_dropped_episodes") > 0)
+		printf("  no room: %lld newcomers, %lld surprises or episodes; %lld episodes open\n", (long long)figure(d, i, "detector_refused_series"),
+		    (long long)figure(d, i, "detector_dropped_episodes"), (long long)figure(d, i, "detector_open_episodes"));
 }
 
 static void
@@ -281,8 +302,8 @@ print_spool(const struct json_doc *d, uint32_t i)
 {
 	int64_t bytes = figure(d, i, "spool_bytes"), most = figure(d, i, "spool_max_bytes");
 
-	printf("  %lld of %lld MiB (%lld %%), newest durable event %lld; dead letter %lld KiB\n", (long long)(bytes >> 20),
-	    (long long)(most >> 20), (long long)(most > 0 ? bytes * 100 / most : 0),
+	printf("  %lld of %lld MiB (%.0f %%), newest durable event %lld; dead letter %lld KiB\n", (long long)(bytes >> 20),
+	    (long long)(most >> 20), most > 0 ? (double)bytes * 100 / (double)most : 0,
 	    (long long)figure(d, i, "spool_durable_seq"), (long long)(figure(d, i, "dead_letter_bytes") >> 10));
 }
 

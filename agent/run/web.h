@@ -1,5 +1,5 @@
 /*
- * web.h - metrics, health and the status page over HTTP, on a loopback address. Home of libmicrohttpd.
+ * web.h - metrics, health and the status page over HTTP, on a loopback address. libmicrohttpd lives here and in source/http*.c.
  *
  * Gives:   /metrics (OpenMetrics, or the older Prometheus text), /healthz, /readyz, / (HTML without scripts).
  * Safe:    GET and HEAD alone; a Host that is not this machine's loopback is refused (DNS rebinding); nothing of records is shown.

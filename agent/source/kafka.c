@@ -383,6 +383,7 @@ kafka_start(struct source *s, struct err *err)
 
 	if (kafka_client_warning(ks->conf, warning, sizeof(warning)))
 		source_say(s, true, warning);
+	s->missed = false;
 	if (kafka_group_open(ks, err) != 0)
 		return -1;
 	ks->started = true;

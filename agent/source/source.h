@@ -25,6 +25,7 @@ struct stat_block;
 struct source_kind {
 	const char		*name;
 	const char		*help;
+	const char		*missing;	/* not NULL: what this build lacks for it; open() refuses */
 	const struct conf_key	*keys;		/* beside name, type and start */
 
 	/* Settings only: no network, no reading. */
@@ -54,6 +55,7 @@ struct source {
 	int64_t			 start_ms;
 	/* -------- */
 	void			*priv;
+	bool			 missed;	/* trouble was said: not all may have been read. Who reads it after all takes it back */
 
 	/* Set by run/: */
 	bool	(*take)(struct source *, const struct record *, const struct position *after);

@@ -35,6 +35,8 @@
 #define GUID_BYTES	37
 #define BEARER_BYTES	(32 << 10)
 #define AUXILIARY_SPAN_MS	(30 * 60 * 1000)
+#define AHEAD_MS	(INT64_C(86400) * 1000)
+#define PAST_MS		(2 * AHEAD_MS)
 
 enum post_state { POST_FREE, POST_TOKEN, POST_OUT, POST_FAILED };
 
@@ -64,6 +66,7 @@ struct sentinel {
 	struct token		*token;
 	bool			 asking;	/* for a token */
 	bool			 skewed;	/* the clock is off, and that was told */
+	bool			 told_times;
 	bool			 gzip;
 	struct gzip_writer	*packer;
 	char			*url;
@@ -288,6 +291,21 @@ pack(struct post *p)
 	p->is_packed = !p->packed.failed && p->packed.n < p->batch->bytes.n;
 }
 
+/* The service does not keep such times (log-standard-columns: TimeGenerated), and whoever sends old records should know. Told once. */
+static void
+look_at_times(struct sentinel *t, const struct batch *b)
+{
+	int64_t now_ms = (int64_t)clock_wall_ms();
+
+	for (size_t i = 0; i < b->n && !t->told_times; i++) {
+		if (b->v[i].time_ms >= now_ms - PAST_MS && b->v[i].time_ms <= now_ms + AHEAD_MS)
+			continue;
+		t->told_times = true;
+		t->sink->say(t->sink, "events of more than two days ago or a day ahead: Azure Monitor puts the time of arrival into their TimeGenerated; "
+		    "their own time stays in EventStartTime");
+	}
+}
+
 static void
 sentinel_put(struct sink *s, const struct batch *b)
 {
@@ -301,6 +319,7 @@ sentinel_put(struct sink *s, const struct batch *b)
 	p->batch = b;
 	p->denied = 0;
 	p->state = POST_TOKEN;
+	look_at_times(t, b);
 	snprintf(p->id_line, sizeof(p->id_line), "x-ms-client-request-id: %s", id_of(t, b)->guid);
 	pack(p);
 	ask_token(t);

@@ -9,14 +9,10 @@
 #include <string.h>
 
 #include "fixed.h"
+#include "events.h"
 #include "base/arena.h"
-#include "base/buf.h"
-#include "base/err.h"
-#include "base/json.h"
 #include "decode/decode.h"
 #include "model/record.h"
-#include "model/wire.h"
-#include "sinks/encode/encode.h"
 
 #define ARENA_MAX_BYTES	(256u << 20)
 
@@ -24,10 +20,8 @@ int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static struct decoder *decoder;
 static struct decode_ctx *ctx;
-static struct json_reader *reader;
-static struct json_doc doc;
 static struct arena arena;
-static struct buf input, wire, line, why;
+static struct buf input, why;
 
 static void
 open_once(void)
@@ -49,47 +43,10 @@ open_once(void)
 	}
 	problems_fini(&problems);
 	ctx = decode_ctx_new(decoder);
-	reader = json_reader_new();
-	assert(ctx != NULL && reader != NULL);
-	json_doc_init(&doc, 1u << 20);
+	assert(ctx != NULL);
 	arena_init(&arena, 65536, ARENA_MAX_BYTES);
 	buf_init(&input, 64u << 20);
-	buf_init(&wire, WIRE_MAX_BYTES);
-	buf_init(&line, 64u << 20);
 	buf_init(&why, 16u << 20);
-}
-
-static void
-check_texts(const struct event *e, const struct event *again)
-{
-	assert(e->present == again->present);
-	for (int f = 0; f < FIELD_COUNT; f++) {
-		bool text = field_rows[f].type == FIELD_TEXT || field_rows[f].type == FIELD_JSON;
-
-		if (!event_has(e, (enum field)f) || !text)
-			continue;
-		assert(e->v[f].text.n > 0);
-		assert(slice_eq(e->v[f].text, again->v[f].text));
-	}
-}
-
-static void
-check_event(const struct event *e)
-{
-	struct event again;
-	struct err err = { 0 };
-
-	assert(event_has(e, F_TimeGenerated) && event_has(e, F_EventSeverity) && event_has(e, F_EventResult));
-	assert(event_class(event_text(e, F_EventClass)) >= 0 && !event_class_is_finding(event_text(e, F_EventClass)));
-	assert(event_text(e, F_EventId).n == 32);
-	buf_reset(&wire);
-	assert(wire_put(e, &wire, &err) == 0);
-	assert(wire_get(buf_slice(&wire), &again, &err) == 0);
-	check_texts(e, &again);
-	buf_reset(&line);
-	assert(encoder_find("json")->encode(e, &line, &err) == 0);
-	json_reset(reader, &doc);
-	assert(json_read(reader, buf_slice(&line), true, &doc, &err) == 0);
 }
 
 static int

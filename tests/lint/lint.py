@@ -31,7 +31,9 @@ HOMES = {
     r"librdkafka/": r"agent/(net/kafka_client|source/kafka)|sinks/kafka/",
     r"yaml\.h>": r"agent/base/yaml\.c",
     r"zlib\.h|libdeflate\.h": r"agent/base/(gzip|hash)\.c",
-    r"systemd/|microhttpd": r"agent/run/",
+    r"systemd/": r"agent/run/",
+    r"microhttpd": r"agent/(run/web|source/http)",
+    r"gnutls/": r"agent/source/http_tls\.c",
 }
 BANNED = re.compile(r"\b(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|atof|strtok|alloca|system|popen|mktemp|tmpnam|rand|srand)\s*\(")
 MAX_FILE, MAX_FUNCTION = 600, 80

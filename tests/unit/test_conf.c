@@ -277,6 +277,8 @@ what_plain_data_does_not_need_is_refused(void **state)
 	assert_refused("word: red\ntext: *a\n", "agent.yaml:2:");
 	assert_refused("\ntext: !!str x\n", "agent.yaml:2:");
 	assert_refused("text: x\n---\ntext: y\n", "agent.yaml:2:");
+	assert_refused("%TAG !a! x\n%TAG !b! x\n%TAG !c! x\n%TAG !d! x\n%TAG !e! x\n%TAG !f! x\n%TAG !g! x\n%TAG !h! x\n%TAG !i! x\n%TAG !j! x\n"
+	    "%TAG !k! x\n%TAG !l! x\n%TAG !m! x\n%TAG !n! x\n%TAG !o! x\n%TAG !p! x\n%TAG !q! x\n---\ntext: x\n", "too many lines begin with %");
 	assert_refused("? [a]\n: x\n", "agent.yaml:1:");
 	assert_refused("- a\n", "a block of keys is needed here");
 	assert_refused("text: \"a\\0b\"\n", "NUL");
@@ -344,6 +346,7 @@ problems_outlive_the_file_they_are_about_and_obey_no_terminal(void **state)
 {
 	(void)state;
 	assert_refused("\"a\\e[31mb\": 1\n", "a?[31mb: unknown key");
+	assert_refused("\"a\\u202eb\\u009b\": 1\n", "a???b??: unknown key");
 	assert_string_equal(problems.v[0].file, "agent.yaml");
 	assert_null(strchr(problems.v[0].key, 0x1b));
 }

@@ -174,6 +174,46 @@ the_term_runs_from_the_change_of_state(void **state)
 }
 
 static void
+less_grave_weaknesses_have_the_terms_that_the_configuration_gives_them(void **state)
+{
+	static const struct { const char *severity, *risk; int64_t term; } rows[] = {
+		{ "Critical", NULL, 72 * HOUR }, { "High", NULL, 72 * HOUR }, { "Medium", NULL, 20 * DAY }, { "Low", NULL, 90 * DAY },
+		{ "Informational", NULL, 72 * HOUR }, { "Low", "Medium", 20 * DAY }, { "Medium", "Low", 20 * DAY }, { "Medium", "Critical", 72 * HOUR },
+	};
+	struct bench b;
+
+	(void)state;
+	begin(&b, "zones: {default: 3, terms: [{severity: Medium, zone_1: 60d, zone_3: 30d}, {severity: Low, zone_3: 90d}, "
+	    "{severity: Medium, zone_3: 20d}]}");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct event e = weakness_of("u", "Unhealthy", rows[i].severity);
+
+		if (rows[i].risk != NULL)
+			event_set_text(&e, F_RiskLevel, slice_of(rows[i].risk));
+		event_set_number(&e, F_EventStartTime, NOW);
+		posture_see(b.posture, &e, NOW + DAY);
+		assert_int_equal(event_number(&e, F_SlaDueTime, 0), NOW + rows[i].term);
+	}
+	end(&b);
+}
+
+static void
+without_a_configuration_all_is_in_zone_1(void **state)
+{
+	struct bench b = { .conf = NULL };
+	struct event e = weakness_of("u", "Unhealthy", "Low");
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(posture_open(&b.posture, NULL, &err), 0);
+	event_set_number(&e, F_EventStartTime, NOW);
+	posture_see(b.posture, &e, NOW);
+	assert_int_equal(event_number(&e, F_GovernanceZone, 0), 1);
+	assert_int_equal(event_number(&e, F_SlaDueTime, 0), NOW + 30 * DAY);
+	posture_close(b.posture);
+}
+
+static void
 without_a_date_the_term_runs_from_the_first_sight_until_it_is_mended(void **state)
 {
 	struct event e = weakness_of("u", "Unhealthy", "Low");
@@ -340,6 +380,8 @@ main(void)
 		cmocka_unit_test(the_first_rule_that_matches_gives_the_zone),
 		cmocka_unit_test(a_record_without_a_resource_counts_by_its_account),
 		cmocka_unit_test(the_term_runs_from_the_change_of_state),
+		cmocka_unit_test(less_grave_weaknesses_have_the_terms_that_the_configuration_gives_them),
+		cmocka_unit_test(without_a_configuration_all_is_in_zone_1),
 		cmocka_unit_test(without_a_date_the_term_runs_from_the_first_sight_until_it_is_mended),
 		cmocka_unit_test(plans_pass_when_on_and_fail_when_off),
 		cmocka_unit_test(discovery_fails_when_its_term_has_passed),

@@ -111,6 +111,20 @@ a_source_and_a_sink_make_it_complete(void **state)
 }
 
 static void
+there_are_only_so_many_sources_as_can_be_held_against_each_other(void **state)
+{
+	static char yaml[64 * 1002];
+	size_t at = (size_t)sprintf(yaml, SINK "sources:\n");
+
+	(void)state;
+	for (int i = 0; i < 1000; i++)
+		at += (size_t)sprintf(yaml + at, "  - {name: s%d, type: file, paths: [/x]}\n", i);
+	assert_int_equal(load(yaml), 0);
+	sprintf(yaml + at, "  - {name: more, type: file, paths: [/x]}\n");
+	assert_refused(yaml, "agent.yaml:3: sources: 1001 blocks are too many; allowed: at most 1000");
+}
+
+static void
 a_name_may_stand_once_in_a_list(void **state)
 {
 	(void)state;
@@ -312,6 +326,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(an_empty_configuration_is_fine_but_has_nothing_to_do, end),
 		cmocka_unit_test_teardown(a_source_and_a_sink_make_it_complete, end),
+		cmocka_unit_test_teardown(there_are_only_so_many_sources_as_can_be_held_against_each_other, end),
 		cmocka_unit_test_teardown(a_name_may_stand_once_in_a_list, end),
 		cmocka_unit_test_teardown(a_name_is_plain, end),
 		cmocka_unit_test_teardown(kinds_that_are_not_there_are_named_with_those_that_are, end),
