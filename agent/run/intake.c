@@ -400,6 +400,7 @@ intake_open(struct intake **ret, const struct world *world, const struct conf *c
 		return err_set(err, ERR_AGAIN, "no memory for intake");
 	}
 	in->world = *world;
+	intake_begin_classes();
 	pthread_mutex_init(&in->charts_lock, NULL);
 	in->charts = calloc(DETECT_CHARTS, sizeof(*in->charts));
 	in->wanted_ms = clock_mono_ms();	/* so that the first look finds something */

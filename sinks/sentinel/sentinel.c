@@ -65,8 +65,8 @@ struct sentinel {
 	struct loop_timer	*pace_timer;	/* a post waits for its turn */
 	struct token		*token;
 	bool			 asking;	/* for a token */
-	bool			 skewed;	/* the clock is off, and that was told */
 	bool			 told_times;
+	bool			 skewed;	/* the clock is off, and that was told */
 	bool			 gzip;
 	struct gzip_writer	*packer;
 	char			*url;

@@ -256,13 +256,13 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(site, certificate):
 # ---- kill -9 ------------------------------------------------------------------------
 
 def test_kill_9_at_random_moments_loses_nothing_and_repeats_show_by_event_id(site, far):
-    kills = 1000 if LONG else 50
+    """On any machine, as any user; test_chaos.py has more troubles and more kills."""
     rng = random.Random(20261124)
     faults = [204, 204, 204, 429, 500, 503, "drop"]
     far.decide = lambda rows: rng.choice(faults)
     site.configure(site.sentinel_sink(far), site.file_sink())
     n = 0
-    for _ in range(kills):
+    for _ in range(25):
         p = site.start()
         end = time.monotonic() + rng.uniform(0.01, 0.35)
         while time.monotonic() < end:
