@@ -147,6 +147,8 @@ static struct conf_key source_item_keys[] = {
 	{ .name = "type", .type = CONF_WORD, .flags = CONF_REQUIRED, .help = "the kind of source" },
 	{ .name = "start", .type = CONF_TEXT, .fallback = "earliest", .allowed = START_WORDS, .wrong = wrong_start,
 	  .help = "where to begin when no position is saved" },
+	{ .name = "evidence", .type = CONF_BOOL, .fallback = "true",
+	  .help = "whether its records count for control 1.24 (posture); false for logs into which others may write: a line there could say that all is well" },
 	CONF_END
 };
 
