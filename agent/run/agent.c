@@ -12,15 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
-#ifdef WITH_SYSTEMD
-#include <systemd/sd-daemon.h>
-#endif
 
 #include "base/clock.h"
 #include "base/buf.h"
@@ -40,7 +35,6 @@
 #define LOOK_MS		50	/* --once: how often we look whether all is done */
 #define WATCH_MS	2000
 #define STUCK_MS	30000
-#define FILES_MOST	16384
 #define SEGMENT_BYTES	(64u << 20)
 #define ENTRY_BYTES	(4u << 20)
 
@@ -69,16 +63,6 @@ struct agent {
 	int			 exit_status;
 };
 
-static void
-tell_systemd(const char *state)
-{
-#ifdef WITH_SYSTEMD
-	(void)sd_notify(0, state);
-#else
-	(void)state;
-#endif
-}
-
 /* Delivery may go on for drain_timeout, which the unit cannot know; the rest is for saving what the detectors know. */
 static void
 tell_stopping(const struct agent *a)
@@ -87,7 +71,7 @@ tell_stopping(const struct agent *a)
 
 	snprintf(text, sizeof(text), "STOPPING=1\nEXTEND_TIMEOUT_USEC=%llu",
 	    ((unsigned long long)conf_ms(conf_block(a->conf, "agent"), "drain_timeout") + 60000) * 1000);
-	tell_systemd(text);
+	process_tell(text);
 }
 
 /* ---- between the threads --------------------------------------------------- */
@@ -361,7 +345,7 @@ reload(struct agent *a)
 	struct deliver *deliver = NULL;
 	struct err err = { 0 };
 
-	tell_systemd("RELOADING=1");
+	process_tell("RELOADING=1");
 	problems_init(&problems);
 	if (settings_load(a->options->conf_path, &conf, &problems, &err) == 0 &&
 	    strcmp(conf_text(conf_block(conf, "agent"), "state_dir"), a->state_dir) != 0)
@@ -377,7 +361,7 @@ reload(struct agent *a)
 		conf_free(conf);
 	}
 	problems_fini(&problems);
-	tell_systemd("READY=1");
+	process_tell("READY=1");
 }
 
 /* ---- what the main thread waits for ----------------------------------------- */
@@ -420,7 +404,7 @@ watch(void *arg)
 		a->intake_turns = intake;
 		a->deliver_turns = deliver;
 		a->turned_ms = now_ms;
-		tell_systemd("WATCHDOG=1");
+		process_tell("WATCHDOG=1");
 	} else if (now_ms - a->turned_ms > STUCK_MS) {
 		note(STUCK, N_TEXT("loop", intake == a->intake_turns ? "intake" : "delivery"));
 	}
@@ -455,24 +439,6 @@ hold_signals(sigset_t *ret)
 	sigaddset(ret, SIGTERM);
 	sigaddset(ret, SIGINT);
 	pthread_sigmask(SIG_BLOCK, ret, NULL);	/* threads begun later inherit this */
-}
-
-static void
-harden(void)
-{
-	const struct rlimit none = { 0, 0 };
-	struct rlimit files;
-
-	(void)setrlimit(RLIMIT_CORE, &none);		/* no prompt text in a core dump */
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < FILES_MOST) {
-		files.rlim_cur = files.rlim_max < FILES_MOST ? files.rlim_max : FILES_MOST;
-		(void)setrlimit(RLIMIT_NOFILE, &files);	/* one source's 512 files must not leave the others without */
-	}
-#ifndef __SANITIZE_ADDRESS__				/* the leak checker must trace itself */
-	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-#endif
-	umask(0077);
-	signal(SIGPIPE, SIG_IGN);
 }
 
 static int
@@ -544,7 +510,7 @@ run(struct agent *a)
 		a->until_ms = clock_mono_ms() + a->options->once_timeout_ms;
 		loop_timer_set(a->look, LOOK_MS);
 	}
-	tell_systemd("READY=1");
+	process_tell("READY=1");
 	loop_run(a->loop);
 	tell_stopping(a);
 	intake_stop(a->intake);
@@ -589,7 +555,7 @@ agent_main(const struct agent_options *options)
 	sigset_t signals;
 
 	hold_signals(&signals);
-	harden();
+	process_harden();
 	stat_set(stat_agent(), STAT_AGENT_START_MS, clock_wall_ms());
 	if (load(&a) != 0)
 		goto out;

@@ -128,6 +128,13 @@ void	status_json(struct buf *out);
 /* The `status` command: asks the agent that runs on this state directory. */
 int	status_print(const char *state_dir, bool json, struct err *);
 
+/* ---- the process: process.c ------------------------------------------------- */
+
+/* No core dumps, as many descriptors as it may have, files for us alone, no SIGPIPE. */
+void	process_harden(void);
+/* To systemd, if that is who started us: "READY=1". */
+void	process_tell(const char *state);
+
 /* ---- small things of the state directory ----------------------------------- */
 
 /* Makes state_dir (0700) if need be. */

@@ -381,6 +381,7 @@ open_source(struct intake *in, struct source *s, const struct conf *item, struct
 		.debug_line = debug_line, .idle = idle, .owner = in,
 	};
 	assert(s->kind != NULL);
+	s->evidence = conf_bool(item, "evidence");
 	settings_source_start(item, s);
 	s->stats = stat_make(STAT_SOURCE, s->name, s->kind->name);
 	if (s->stats == NULL)

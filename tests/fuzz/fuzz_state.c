@@ -93,7 +93,7 @@ live(struct detect *d, struct posture *p, int from, int n)
 
 		arena_reset(&arena);
 		make_event(&e, i);
-		posture_see(p, &e, BEGAN_MS + (int64_t)i * STEP_MS);
+		posture_see(p, &e, BEGAN_MS + (int64_t)i * STEP_MS, POSTURE_POLLS);
 		assert(detect_see(d, &e, &say, &err) == 0);
 		for (size_t k = 0; k < say.n; k++)
 			assert(event_class_is_finding(event_text(&say.v[k], F_EventClass)) && event_text(&say.v[k], F_EventId).n == 32);
