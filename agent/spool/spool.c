@@ -178,7 +178,7 @@ has_room(struct spool *s, uint64_t n)
  * A disk that does not say is believed to have it.
  */
 static bool
-disk_has_room(const struct spool *s, uint64_t n)
+disk_has_room(const struct spool *s, uint64_t n, struct err *err)
 {
 	struct statvfs st;
 	uint64_t spare;
@@ -188,7 +188,10 @@ disk_has_room(const struct spool *s, uint64_t n)
 	spare = (uint64_t)st.f_blocks * st.f_frsize / SPARE_PART;
 	if (spare > SPARE_MOST_BYTES)
 		spare = SPARE_MOST_BYTES;
-	return (uint64_t)st.f_bavail * st.f_frsize >= n + spare;
+	if ((uint64_t)st.f_bavail * st.f_frsize >= n + spare)
+		return true;
+	err_set(err, ERR_FULL, "the disk is full but for %llu KiB, which are kept for positions and state", (unsigned long long)(spare >> 10));
+	return false;
 }
 
 static int
@@ -333,10 +336,9 @@ spool_append_group(struct spool *s, const struct slice *entries, size_t n, const
 	/* There stays room for the head of a new segment: without it the last one could never go. */
 	if (!has_room(s, s->group.n + spool_snapshot_bytes(s) + most))
 		return full(s, err);
-	if (!disk_has_room(s, s->group.n)) {
-		s->cramped = true;
-		return err_set(err, ERR_FULL, "the disk has only room left for what frees some");
-	}
+	s->cramped = !disk_has_room(s, s->group.n, err);
+	if (s->cramped)
+		return -1;
 	buf_put(&s->pending, s->group.p + marks_at, s->group.n - marks_at);
 	if (s->pending.failed) {
 		s->pending.failed = false;
