@@ -107,7 +107,8 @@ settings_source_start(const struct conf *item, struct source *s)
 
 static const struct conf_key spool_keys[] = {
 	{ .name = "max_bytes", .type = CONF_BYTES, .fallback = "4GiB", .least = 64 * MIB, .most = 1048576 * MIB,
-	  .help = "room on disk for what is not delivered yet; it is never passed: a full spool pauses the sources" },
+	  .help = "room on disk for what is not delivered yet; it is never passed: a full spool pauses the sources, and so does a disk of which an eighth "
+	  "(at most 64 MiB) is left" },
 	CONF_END
 };
 
