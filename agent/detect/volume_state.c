@@ -1,8 +1,7 @@
 /*
  * volume_state.c - the volume detector's memory as bytes, and back, exactly.
  *
- * Of this machine's layout, which restore checks. Most words of a series are zero while it is young, and one head of it is always idle, so a
- * series is written as a bit for each word and the words that are not zero.
+ * Of this machine's layout, which restore checks. Most words of a series are zero while it is young, and one head of it is always idle.
  */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
@@ -18,8 +17,6 @@
 #include "detect/volume.h"
 
 #define WHO_MOST	(WHO_COUNT * (WHO_BYTES + 1))
-#define SCORE_WORDS	(sizeof(struct score) / 4)
-#define MARK_BYTES	((SCORE_WORDS + 7) / 8)
 
 _Static_assert(sizeof(struct score) % 4 == 0, "a score is made of words");
 
@@ -44,23 +41,6 @@ layout_of(const struct volume *v)
 /* ---- saving ------------------------------------------------------------------------ */
 
 static void
-put_score(struct buf *out, const struct score *s)
-{
-	uint32_t words[SCORE_WORDS], some[SCORE_WORDS];
-	unsigned char marks[MARK_BYTES] = { 0 };
-	size_t n = 0;
-
-	memcpy(words, s, sizeof(words));
-	for (size_t i = 0; i < SCORE_WORDS; i++) {
-		marks[i / 8] |= (unsigned char)((words[i] != 0) << (i % 8));
-		some[n] = words[i];
-		n += words[i] != 0;
-	}
-	buf_put(out, marks, sizeof(marks));
-	buf_put(out, some, n * sizeof(some[0]));
-}
-
-static void
 put_entity(struct buf *out, const struct entity *e)
 {
 	struct entity flat = *e;
@@ -73,7 +53,7 @@ put_entity(struct buf *out, const struct entity *e)
 	buf_put(out, e->who, e->who_bytes);
 	for (int m = 0; m < METRICS; m++)
 		if (e->score[m] != NULL)
-			put_score(out, e->score[m]);
+			saved_put_sparse(out, e->score[m], sizeof(struct score));
 }
 
 /* Grown once instead of doubled again and again; a guess is enough. */
@@ -118,18 +98,7 @@ volume_save(void *state, struct buf *out, struct err *err)
 static bool
 take_score(struct slice *in, struct score *s)
 {
-	uint32_t words[SCORE_WORDS];
-	unsigned char marks[MARK_BYTES];
-
-	if (!saved_take(in, marks, sizeof(marks)))
-		return false;
-	for (size_t i = 0; i < SCORE_WORDS; i++) {
-		words[i] = 0;
-		if (marks[i / 8] >> (i % 8) & 1 && !saved_take(in, &words[i], 4))
-			return false;
-	}
-	memcpy(s, words, sizeof(words));
-	return s->fast.alarm < UINT16_MAX && s->slow.shape_slot < 48;
+	return saved_take_sparse(in, s, sizeof(*s)) && s->fast.alarm < UINT16_MAX && s->slow.shape_slot < 48;
 }
 
 static bool
