@@ -27,6 +27,7 @@
 #include "base/stat.h"
 #include "run/agent.h"
 #include "run/cli.h"
+#include "run/progress.h"
 #include "run/settings.h"
 #include "run/web.h"
 #include "spool/dead.h"
@@ -59,6 +60,7 @@ struct agent {
 	struct deliver		*deliver;
 	uint64_t		 intake_turns, deliver_turns, turned_ms;
 	uint64_t		 until_ms;	/* --once */
+	struct progress		 progress;
 	bool			 stopping;
 	int			 exit_status;
 };
@@ -420,6 +422,7 @@ look_done(void *arg)
 	struct agent *a = arg;
 	bool done = intake_drained(a->intake) && deliver_done(a->deliver);
 
+	status_progress(&a->progress, intake_drained(a->intake));
 	if (done)
 		stop(a, 0);
 	else if (clock_mono_ms() >= a->until_ms)
@@ -509,9 +512,11 @@ run(struct agent *a)
 	if (a->options->once) {
 		a->until_ms = clock_mono_ms() + a->options->once_timeout_ms;
 		loop_timer_set(a->look, LOOK_MS);
+		progress_start(&a->progress, "", 0);
 	}
 	process_tell("READY=1");
 	loop_run(a->loop);
+	progress_end(&a->progress);
 	tell_stopping(a);
 	intake_stop(a->intake);
 	if (a->options->once && a->exit_status == 0)

@@ -125,6 +125,9 @@ struct status_server;
 int	status_serve(struct status_server **ret, struct loop *, const char *state_dir, struct err *);
 void	status_close(struct status_server *);
 void	status_json(struct buf *out);
+/* --once: how far reading is, or, once all is read, delivery. */
+struct progress;
+void	status_progress(struct progress *, bool all_read);
 /* The `status` command: asks the agent that runs on this state directory. */
 int	status_print(const char *state_dir, bool json, struct err *);
 

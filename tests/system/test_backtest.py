@@ -309,3 +309,22 @@ def test_progress_over_records_is_for_terminals_alone_and_goes_when_it_is_done(t
         pass
     os.close(main)
     assert seen.endswith(b"\r\x1b[K")
+
+
+def test_run_once_shows_how_far_it_is_on_a_terminal_and_its_log_stays_whole(site):
+    site.configure("{name: far, type: syslog, target: \"tcp://127.0.0.1:9\", format: cef}")
+    site.append([change(n, n) for n in range(30)])
+    main, side = pty.openpty()
+    run = subprocess.Popen([AGENT, "run", "-c", str(site.conf), "--once", "--timeout", "4s"], env=site.env, stdin=subprocess.DEVNULL,
+                           stdout=subprocess.DEVNULL, stderr=side)
+    os.close(side)
+    seen = b""
+    try:
+        while part := os.read(main, 65536):
+            seen += part
+    except OSError:                 # the other end is closed
+        pass
+    os.close(main)
+    assert run.wait(timeout=60) == 69 and b" events still to deliver\x1b[K" in seen
+    lines = [line.rsplit(b"\x1b[K", 1)[-1] for line in seen.split(b"\r\n")]     # what a person sees in the end
+    assert [line for line in lines if line and not line.startswith(b"aispm-agent: ")] == []
