@@ -107,6 +107,7 @@ offer(struct send *s, struct flight *f)
 	}
 	f->state = OUT;
 	f->offered = b;
+	f->offered_ms = clock_mono_ms();
 	s->sink.kind->put(&s->sink, b);
 }
 
@@ -206,6 +207,17 @@ flight_of(struct send *s, const struct batch *b)
 }
 
 static void
+tell_answer(const struct send *s, const struct flight *f, enum sink_verdict verdict, const struct err *why)
+{
+	static const char *const words[] = { [SINK_DELIVERED] = "delivered", [SINK_LATER] = "later", [SINK_HELD] = "held", [SINK_TOO_BIG] = "too big",
+		[SINK_REFUSED] = "refused" };
+	const struct batch *b = f->offered;
+
+	note(SINK_BATCH, N_TEXT("sink", s->name), N_NUMBER("events", b->n), N_NUMBER("bytes", b->bytes.n), N_NUMBER("first", b->n > 0 ? b->v[0].seq : 0),
+	    N_TEXT("answer", words[verdict]), N_NUMBER("ms", clock_mono_ms() - f->offered_ms), N_TEXT("said", why != NULL ? why->text : ""));
+}
+
+static void
 answered(struct sink *sink, const struct batch *b, enum sink_verdict verdict, uint64_t wait_ms,
     const struct err *why)
 {
@@ -213,6 +225,7 @@ answered(struct sink *sink, const struct batch *b, enum sink_verdict verdict, ui
 	struct flight *f = flight_of(s, b);
 
 	assert(f != NULL);
+	tell_answer(s, f, verdict, why);
 	switch (verdict) {
 	case SINK_DELIVERED:
 		delivered(s, f);
@@ -239,6 +252,12 @@ said(struct sink *sink, const char *text)
 	const struct send *s = sink->owner;
 
 	note(SINK_WARNS, N_TEXT("sink", s->name), N_TEXT("what", text));
+}
+
+static void
+did(struct sink *sink, const char *text)
+{
+	note(SINK_DEBUG, N_TEXT("sink", ((const struct send *)sink->owner)->name), N_TEXT("what", text));
 }
 
 static int
@@ -439,7 +458,7 @@ send_open(struct send **ret, const struct send_world *world, const struct conf *
 	s->world = *world;
 	snprintf(s->name, sizeof(s->name), "%s", conf_text(item, "name"));
 	s->sink = (struct sink){ .kind = kind, .name = s->name, .agent_id = world->agent_id, .loop = world->loop,
-		.http = world->http, .owner = s, .answer = answered, .say = said, .event_id = event_id_of };
+		.http = world->http, .owner = s, .answer = answered, .say = said, .debug = did, .event_id = event_id_of };
 	s->encoder = encoder_find(format != NULL ? format : kind->format);
 	assert(s->encoder != NULL);
 	s->classes = send_classes(item);

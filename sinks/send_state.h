@@ -32,7 +32,7 @@ struct flight {
 	size_t			 nranges;
 	struct buf		 made;		/* wire forms of summaries: entry.made - 1 is where one begins, u32 length first */
 	uint64_t		 first_seq;	/* no entry before it is in it, nor counted in a summary of it */
-	uint64_t		 began_ms;
+	uint64_t		 began_ms, offered_ms;
 	uint64_t		 used;		/* when it last took an event, by send.uses */
 	int64_t			 first_time_ms, last_time_ms;	/* span of TimeGenerated */
 };

@@ -331,6 +331,7 @@ ids(struct compiler *c, const struct yaml_node *n, struct family *f)
 	int rc;
 
 	c->key = "id";
+	f->ids_line = n->line;
 	rc = plan_refs(c, n, true, &f->ids, &f->nids);
 	for (uint32_t i = 0; rc == 0 && i < f->nids; i++)
 		if (f->ids[i].kind == REF_ARRIVAL)

@@ -252,6 +252,16 @@ fill_id(struct decode_ctx *c, struct event *e, uint32_t index)
 }
 
 static void
+tell_id(struct decode_ctx *c, const struct event *e)
+{
+	bool found[PLAN_MAX_ITEMS];
+
+	for (uint32_t i = 0; i < c->family->nids; i++)
+		found[i] = has_part(c, e, &c->family->ids[i]);
+	why_id(c, e, found);
+}
+
+static void
 fill_defaults(struct decode_ctx *c, struct event *e)
 {
 	if (!event_has(e, F_TimeGenerated))
@@ -285,6 +295,8 @@ fill_by_rules(struct decode_ctx *c, struct event *e, uint32_t index)
 	}
 	additional_fill(c, e);
 	fill_id(c, e, index);		/* before an arrival stands in for a time */
+	if (c->why != NULL)
+		tell_id(c, e);
 }
 
 struct event *

@@ -40,7 +40,7 @@ struct sha256;
 #define RECORD_MAX_EVENTS	65536u
 #define RECORD_MAX_VALUES	(4u << 20)
 #define RECORD_MAX_TEXTS	60000u		/* JSON texts inside strings */
-#define RECORD_MAX_PLAIN	(64u << 20)	/* of a gzip'ed record */
+#define RECORD_MAX_PLAIN	(64u << 20)	/* of a gzip'ed record; and of all gzip'ed texts in one */
 #define ENVELOPE_DEPTH		4u
 #define NESTED_DEPTH		3u		/* JSON in a text in a text in a text */
 #define COLUMN_MAX_BYTES	65600u		/* the encoders cut at 65,536 and say so */
@@ -246,6 +246,7 @@ struct family {
 	uint32_t	 neach_when;
 	struct ref	*ids;
 	uint32_t	 nids;
+	unsigned	 ids_line;
 	struct table	*tables;
 	struct rule	*rules;
 	uint32_t	 nrules;
@@ -326,6 +327,7 @@ struct decode_ctx {
 	struct id_memo		 memo;
 	struct table_memo	 lookups[MEMO_SLOTS];
 	struct buf		 plain;		/* an unpacked record */
+	size_t			 may_unpack;	/* bytes, of this record yet */
 	struct buf		 packed, unpacked;	/* of an envelope's base64, before it is where it can stay */
 	struct buf		 json;		/* one `as: json` value, a sentence, or what is hashed */
 	struct buf		 additional;
@@ -551,6 +553,7 @@ void	why_event(struct decode_ctx *, uint32_t index, const struct shape *);
 void	why_passed(struct decode_ctx *, uint32_t index);
 void	why_relayed(struct decode_ctx *, const struct rule *, const struct val *, uint32_t at);
 void	why_column(struct decode_ctx *, const struct event *, const struct rule *, const struct val *);
+void	why_id(struct decode_ctx *, const struct event *, const bool *found);	/* one for each of the family's ids */
 void	why_withheld(struct decode_ctx *, const struct withheld *, const struct ref *, uint32_t at);
 void	why_envelope(struct decode_ctx *, const struct envelope *);
 void	why_outer(struct decode_ctx *, const struct envelope *, const struct withheld *, const struct ref *, uint32_t at);

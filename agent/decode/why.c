@@ -132,6 +132,28 @@ why_relayed(struct decode_ctx *c, const struct rule *r, const struct val *v, uin
 }
 
 void
+why_id(struct decode_ctx *c, const struct event *e, const bool *found)
+{
+	const struct family *f = c->family;
+	bool any = false;
+
+	buf_printf(c->why, "  %-24s <- ", "EventId");
+	for (uint32_t i = 0; i < f->nids; i++) {
+		if (!found[i])
+			continue;
+		buf_printf(c->why, "%s%.*s", any ? ", " : "id: ", SLICE_ARG(f->ids[i].text));
+		any = true;
+	}
+	if (any)
+		buf_printf(c->why, "  %s:%u", f->file, f->ids_line);
+	else
+		buf_puts(c->why, "(the record's bytes)");
+	buf_puts(c->why, "  ");
+	put_shown(c, event_text(e, F_EventId));
+	buf_puts(c->why, "\n");
+}
+
+void
 why_withheld(struct decode_ctx *c, const struct withheld *w, const struct ref *ref, uint32_t at)
 {
 	buf_printf(c->why, "  %-24.*s <- %-40.*s %s:%u  %s, %zu bytes\n", SLICE_ARG(w->name), SLICE_ARG(ref->text),

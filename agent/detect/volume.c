@@ -110,8 +110,11 @@ score_entity(struct volume *v, uint32_t slot, int64_t window)
 		if (m == M_REQUESTS && e->kind != E_CALLER)
 			chart_row(v, slot, window, sum[m], s, &p.says);
 		p.share = sum[M_REQUESTS] > 0 ? sum[M_REFUSED] / sum[M_REQUESTS] : 0;
-		if (!worth(v, s, &p))
+		if (!worth(v, s, &p)) {
+			if (p.says.surprise >= 1)
+				score_unsaid(s);
 			continue;
+		}
 		/* However many callers surprise, their resources are heard. */
 		if (v->nsurprises < (e->kind == E_CALLER ? MAX_SURPRISES - MAX_SURPRISES / 4 : MAX_SURPRISES))
 			v->surprises[v->nsurprises++] = p;

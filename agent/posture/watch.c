@@ -96,7 +96,7 @@ judge(struct posture *p, struct event *stamp, const struct event *e, int zone, i
 	w = memory_weakness(p, weakness_key(e), true);
 	since_ms = event_has(e, F_EventStartTime) ? event_number(e, F_EventStartTime, 0) :
 	    w != NULL && w->first_ms != 0 ? w->first_ms : now_ms;
-	if (stamp != NULL)
+	if (stamp != NULL && !event_has(stamp, F_SlaDueTime))
 		event_set_number(stamp, F_SlaDueTime, since_ms + term_ms);
 	if (w == NULL)
 		return;

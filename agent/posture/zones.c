@@ -10,14 +10,15 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "model/resource.h"
 #include "posture/memory.h"
 
 #define ID_BYTES	2048
 
 static const struct conf_key rule_keys[] = {
 	{ .name = "match", .type = CONF_TEXT, .flags = CONF_REQUIRED,
-	  .help = "a resource id, * for any run of characters, such as /subscriptions/1111/*; of a record without a resource the account: "
-	  "/subscriptions/ID for Azure, the bare account or project elsewhere" },
+	  .help = "a resource id, * for any run of characters, such as /subscriptions/1111/* or arn:aws:sagemaker:*:210987654321:*; or an account: a "
+	  "subscription's id, AWS's twelve digits, a project's name" },
 	{ .name = "zone", .type = CONF_COUNT, .flags = CONF_REQUIRED, .least = 1, .most = 3, .help = "zone of what matches" },
 	CONF_END
 };
@@ -117,16 +118,27 @@ posture_close(struct posture *p)
 	free(p);
 }
 
-/* What the rules are held against: the resource, else its account in the form that an Azure resource id would begin with. */
+/* The account, which the id of an Azure resource names itself. */
 static struct slice
-subject(const struct event *e, char out[ID_BYTES])
+account_of(const struct event *e)
 {
-	struct slice id = event_text(e, F_TargetResourceId), account = event_text(e, F_CloudAccountId);
-	const char *before = slice_eq(event_text(e, F_CloudProvider), SLICE("Azure")) ? "/subscriptions/" : "";
+	struct azure_id id;
+
+	if (azure_id_parse(event_text(e, F_TargetResourceId), &id) && id.subscription.n > 0)
+		return id.subscription;
+	return event_text(e, F_CloudAccountId);
+}
+
+/* As a resource id of its cloud would begin; empty without one. */
+static struct slice
+account_path(const struct event *e, struct slice account, char out[ID_BYTES])
+{
+	struct slice cloud = event_text(e, F_CloudProvider);
+	const char *before = slice_eq(cloud, SLICE("Azure")) ? "/subscriptions/" : slice_eq(cloud, SLICE("GCP")) ? "projects/" : "";
 	int n;
 
-	if (id.n > 0 || account.n == 0 || account.n > ID_BYTES - 32)
-		return id;
+	if (account.n == 0 || account.n > ID_BYTES - 32)
+		return SLICE_NONE;
 	n = snprintf(out, ID_BYTES, "%s%.*s", before, SLICE_ARG(account));
 	return slice_make(out, (size_t)n);
 }
@@ -141,29 +153,41 @@ matches(const char *pattern, struct slice id)
 	    (n > 2 && strcmp(pattern + n - 2, "/*") == 0 && slice_glob_nocase(slice_make(pattern, n - 2), id));
 }
 
+/* Of the first rule that fits, or 0. */
+static int
+rule_zone(struct posture *p, const struct event *e)
+{
+	struct slice id = event_text(e, F_TargetResourceId), account, path;
+	char text[ID_BYTES];
+	uint64_t key;
+	size_t i;
+
+	if (p->nrules == 0)
+		return 0;
+	account = account_of(e);
+	path = account_path(e, account, text);
+	key = (hash_keyed(id.p, id.n) * 31 + hash_keyed(path.p, path.n)) | 1;
+	if (p->cache[key >> 56].key == key)
+		return p->cache[key >> 56].zone;
+	/* The id of a model or an agent may name no account: it counts beside the resource. */
+	for (i = 0; i < p->nrules; i++)
+		if (matches(p->rules[i].match, id) || matches(p->rules[i].match, path) || matches(p->rules[i].match, account))
+			break;
+	p->cache[key >> 56].key = key;
+	p->cache[key >> 56].zone = i < p->nrules ? (uint8_t)p->rules[i].zone : 0;
+	return p->cache[key >> 56].zone;
+}
+
+/* What another agent said of an event of its own holds where no rule here fits. */
 int
 posture_zone_of(struct posture *p, const struct event *e)
 {
-	char text[ID_BYTES];
-	struct slice id;
-	uint64_t key;
-	size_t i = 0;
-	int zone;
+	int zone = rule_zone(p, e);
+	int64_t said = event_number(e, F_GovernanceZone, 0);
 
-	if (p->nrules == 0)
-		return p->default_zone;
-	id = subject(e, text);
-	if (id.n == 0)
-		return p->default_zone;
-	key = hash_keyed(id.p, id.n) | 1;
-	if (p->cache[key >> 56].key == key)
-		return p->cache[key >> 56].zone;
-	while (i < p->nrules && !matches(p->rules[i].match, id))
-		i++;
-	zone = i < p->nrules ? p->rules[i].zone : p->default_zone;
-	p->cache[key >> 56].key = key;
-	p->cache[key >> 56].zone = (uint8_t)zone;
-	return zone;
+	if (zone == 0 && said >= 1 && said <= ZONES)
+		zone = (int)said;
+	return zone != 0 ? zone : p->default_zone;
 }
 
 int

@@ -6,6 +6,7 @@
 #include "config.h"
 #endif
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -58,6 +59,8 @@ struct agent {
 	struct dead		*dead;
 	struct status_server	*status;
 	struct web		*web;
+	char			 web_address[64];
+	bool			 web_taken;	/* its address is another's: tried again */
 	struct intake		*intake;
 	struct deliver		*deliver;
 	uint64_t		 intake_turns, deliver_turns, turned_ms;
@@ -308,10 +311,14 @@ serve_web(struct agent *a)
 		.ready = is_ready, .conf = conf_in_use, .charts = charts_now, .arg = a };
 	struct err err = { 0 };
 
+	if (a->web != NULL && address != NULL && strcmp(address, a->web_address) == 0)
+		return;
 	web_close(a->web);
 	a->web = NULL;
-	if (address != NULL && web_open(&a->web, &world, address, &err) != 0)
+	snprintf(a->web_address, sizeof(a->web_address), "%s", address != NULL ? address : "");
+	if (address != NULL && web_open(&a->web, &world, address, &err) != 0 && !a->web_taken)
 		note(INTERNAL, N_TEXT("what", "status page"), N_TEXT("why", err.text));
+	a->web_taken = a->web == NULL && err.sys == EADDRINUSE;
 }
 
 /* ---- SIGHUP ---------------------------------------------------------------- */
@@ -417,6 +424,8 @@ watch(void *arg)
 	} else if (now_ms - a->turned_ms > STUCK_MS) {
 		note(STUCK, N_TEXT("loop", intake == a->intake_turns ? "intake" : "delivery"));
 	}
+	if (a->web_taken)
+		serve_web(a);
 	stat_set(stat_agent(), STAT_AGENT_TURN_AGE_MS, now_ms - a->turned_ms);
 	loop_timer_set(a->watch, WATCH_MS);
 }

@@ -141,25 +141,45 @@ tell_finding(const struct event *e)
 	    N_SLICE("id", event_text(e, F_EventId)));
 }
 
-/* A block for each class and severity that came, made once and kept: they are few. */
+/* A block for each class and severity, made once and kept: they are few. Findings' are there from the start, so that a first one is a step. */
+static struct stat_block *class_blocks[EVENT_CLASSES][EVENT_SEVERITIES];
+
+static struct stat_block *
+class_block(struct slice class_word, struct slice severity_word)
+{
+	const int class = event_class(class_word), severity = event_severity_of(severity_word);
+	struct stat_block **b = class >= 0 && severity >= 0 ? &class_blocks[class][severity] : NULL;
+	char name[64], type[24];
+
+	if (b == NULL)
+		return NULL;
+	if (*b == NULL) {
+		snprintf(name, sizeof(name), "%.*s", SLICE_ARG(class_word));
+		snprintf(type, sizeof(type), "%.*s", SLICE_ARG(severity_word));
+		*b = stat_make(STAT_CLASS, name, type);
+	}
+	return *b;
+}
+
+void
+intake_begin_classes(void)
+{
+	static const char *const classes[] = { "access_anomaly", "volume_spike", "config_change" };
+	static const char *const severities[EVENT_SEVERITIES] = { "Critical", "High", "Medium", "Low", "Informational" };
+
+	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
+		for (size_t k = 0; k < EVENT_SEVERITIES; k++)
+			(void)class_block(slice_of(classes[i]), slice_of(severities[k]));
+}
+
 static void
 count_classes(const struct event_list *events)
 {
-	static struct stat_block *blocks[EVENT_CLASSES][EVENT_SEVERITIES];
-
 	for (size_t i = 0; i < events->n; i++) {
-		const struct event *e = &events->v[i];
-		const int class = event_class(event_text(e, F_EventClass)), severity = event_severity(e);
-		struct stat_block **b = class >= 0 && severity >= 0 ? &blocks[class][severity] : NULL;
-		char name[64], type[24];
+		struct stat_block *b = class_block(event_text(&events->v[i], F_EventClass), event_text(&events->v[i], F_EventSeverity));
 
-		if (b != NULL && *b == NULL) {
-			snprintf(name, sizeof(name), "%.*s", SLICE_ARG(event_text(e, F_EventClass)));
-			snprintf(type, sizeof(type), "%.*s", SLICE_ARG(event_text(e, F_EventSeverity)));
-			*b = stat_make(STAT_CLASS, name, type);
-		}
-		if (b != NULL && *b != NULL)
-			stat_add(*b, STAT_CLASS_EVENTS, 1);
+		if (b != NULL)
+			stat_add(b, STAT_CLASS_EVENTS, 1);
 	}
 }
 

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "detect/score.h"
+#include "model/event.h"
 #include "run/markup.h"
 #include "run/plot_parts.h"
 
@@ -37,7 +38,7 @@
 #define NAME_CHARS	40
 #define LINE_CHARS	152
 
-enum { SEVERITIES = 5 };
+enum { SEVERITIES = EVENT_SEVERITIES };
 static const char *const severity_words[SEVERITIES] = { "Informational", "Low", "Medium", "High", "Critical" };
 
 struct kind { char name[96]; uint32_t n; uint8_t worst; };
@@ -100,16 +101,6 @@ plot_findings_event(struct plot_findings *p, int64_t t_ms)
 }
 
 static uint8_t
-severity_of(struct slice word)
-{
-	uint8_t i = SEVERITIES;
-
-	while (i > 0 && !slice_eq(word, slice_of(severity_words[i - 1])))
-		i--;
-	return i > 0 ? (uint8_t)(i - 1) : 0;
-}
-
-static uint8_t
 kind_of(struct plot_findings *p, struct slice name)
 {
 	size_t i = 0;
@@ -160,7 +151,8 @@ keep_gravest(struct plot_findings *p, int64_t t_ms, uint8_t severity, struct sli
 void
 plot_findings_add(struct plot_findings *p, const struct plot_finding *f)
 {
-	const uint8_t severity = severity_of(f->severity), kind = kind_of(p, f->kind);
+	const int known = event_severity_of(f->severity);
+	const uint8_t severity = (uint8_t)(known > 0 ? known : 0), kind = kind_of(p, f->kind);
 
 	p->by_severity[severity]++;
 	p->kinds[kind].n++;

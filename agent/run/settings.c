@@ -129,7 +129,7 @@ static const struct conf_key agent_keys[] = {
 	{ .name = "decode", .type = CONF_WORD, .fallback = "process", .allowed = "process|inline",
 	  .help = "where records are decoded: in a process of its own that holds no secret and can open nothing, or in the agent itself" },
 	{ .name = "log_level", .type = CONF_WORD, .fallback = "info", .allowed = "error|warning|notice|info|debug",
-	  .help = "the least important messages that are logged" },
+	  .help = "the least important messages that are logged; debug: each batch, file, page and token too, and nothing of what records hold" },
 	{ .name = "drain_timeout", .type = CONF_TIME, .fallback = "20s", .most = 600000,
 	  .help = "how long a stopping agent goes on delivering; what is left is kept for the next start" },
 	{ .name = "data_dir", .type = CONF_TEXT, .flags = CONF_ADVANCED, .fallback = DATA_DIR, .allowed = "an absolute path",

@@ -42,6 +42,20 @@ file_say(struct file_source *fs, bool trouble, const char *fmt, ...)
 }
 
 void
+file_debug(struct file_source *fs, const char *fmt, ...)
+{
+	char text[320];
+	va_list ap;
+
+	if (fs->s->debug_line == NULL)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	source_debug(fs->s, text);
+}
+
+void
 file_complain(struct file_source *fs, const char *path, const char *what, const char *advice)
 {
 	uint64_t sum = hash_keyed(path, strlen(path)) ^ hash_keyed(what, strlen(what));

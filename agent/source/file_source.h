@@ -122,6 +122,8 @@ struct file_source {
 void	file_ready(struct file_source *, struct file_tail *);
 __attribute__((format(printf, 3, 4)))
 void	file_say(struct file_source *, bool trouble, const char *fmt, ...);
+__attribute__((format(printf, 2, 3)))
+void	file_debug(struct file_source *, const char *fmt, ...);
 /* A complaint made once about this path. */
 void	file_complain(struct file_source *, const char *path, const char *what, const char *advice);
 

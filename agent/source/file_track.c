@@ -79,6 +79,7 @@ file_track_unname(struct file_source *fs, struct file_tail *t)
 {
 	if (t->unnamed_ms != 0)
 		return;
+	file_debug(fs, "%.200s: the name leads to another file now, or none; the rest of the old one is still read", t->path);
 	unlink_path(fs, t);
 	t->unnamed_ms = clock_mono_ms() | 1;
 	fs->nunnamed++;
@@ -98,6 +99,7 @@ name(struct file_source *fs, struct file_tail *t, const char *path)
 	else
 		fs->nunnamed--;
 	t->unnamed_ms = 0;
+	file_debug(fs, "%.120s: is now called %.120s", t->path, copy);
 	free(t->path);
 	t->path = copy;
 	link_path(fs, t);
@@ -302,6 +304,8 @@ adopt(struct file_source *fs, const char *path, bool wanted)
 	}
 	if (t != NULL && file_place(fs, t, &st, wanted)) {
 		link_tail(fs, t);
+		file_debug(fs, "%.200s: taken up, from byte %llu of %llu%s", t->path, (unsigned long long)t->offset, (unsigned long long)t->size,
+		    t->gzip ? " (gzip)" : "");
 		return;
 	}
 	if (t != NULL)
@@ -382,6 +386,7 @@ file_track_drop(struct file_source *fs, struct file_tail *t)
 	struct file_tail **at = ino_chain(fs, t->ino);
 
 	assert(!t->ready);
+	file_debug(fs, "%.200s: left, at byte %llu", t->path, (unsigned long long)t->offset);
 	while (*at != t)
 		at = &(*at)->next_ino;
 	*at = t->next_ino;

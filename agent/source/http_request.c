@@ -58,6 +58,7 @@ answer_with(struct push_request *r, unsigned status)
 		return;
 	r->suspended = false;
 	MHD_resume_connection(r->c);
+	r->push->again = true;
 	loop_timer_set(r->push->turn, 0);
 }
 
@@ -135,7 +136,6 @@ emit(struct push_request *r, const struct push_record *record)
 	if (!source_emit(p->s, &raw, &after))
 		return false;
 	r->ticket = ++p->ticket;
-	p->offered = true;
 	return true;
 }
 

@@ -29,6 +29,7 @@
 #define PRIORITIES	"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE"
 #define PARTING_MS	2000
 #define LONGEST_MS	1000
+#define COMMIT_MS	10		/* somebody waits: intake is asked to commit as often as this */
 
 /* ---- peers -------------------------------------------------------------------------- */
 
@@ -172,7 +173,9 @@ set_turn(struct push *p)
 
 	if (p->soonest != NULL && p->soonest->deadline_ms < now_ms + ms)
 		ms = p->soonest->deadline_ms > now_ms ? p->soonest->deadline_ms - now_ms : 0;
-	loop_timer_set(p->turn, ms);
+	if (p->first != NULL && ms > COMMIT_MS)
+		ms = COMMIT_MS;
+	loop_timer_set(p->turn, p->again ? 0 : ms);
 }
 
 static void
@@ -202,7 +205,7 @@ push_serve_turn(struct push *p)
 {
 	if (p->server == NULL)
 		return;
-	set_turn(p);			/* what comes in the following may want it sooner */
+	p->again = false;
 	(void)MHD_run(p->server->daemon);
 	if (p->old != NULL)
 		(void)MHD_run(p->old->daemon);
@@ -211,13 +214,10 @@ push_serve_turn(struct push *p)
 		close_server(p->old);
 		p->old = NULL;
 	}
-	if (p->offered && !p->paused) {
-		p->offered = false;
-		source_idle(p->s);
-	}
+	if (p->first != NULL && !p->paused)
+		source_idle(p->s);		/* who waits wants to be answered soon */
 	count(p);
-	if (loop_timer_is_set(p->turn))
-		set_turn(p);
+	set_turn(p);
 }
 
 static void

@@ -171,7 +171,7 @@ struct push {
 	size_t			 pending_bytes;	/* of all bodies at hand */
 	unsigned		 requests;	/* under way, from their heads to their answers */
 	bool			 paused;	/* intake has no room */
-	bool			 offered;	/* something was taken since intake was last told of a pause */
+	bool			 again;		/* a connection was woken: another turn at once */
 	bool			 started, closing;
 	uint64_t		 retry_ms, expiry_ms;	/* when to listen again; when to look at the certificate's end again */
 	struct { unsigned n[PUSH_REFUSALS]; uint64_t at_ms; char peer[64]; } refused;	/* not told yet */

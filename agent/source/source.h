@@ -60,6 +60,7 @@ struct source {
 	/* Set by run/: */
 	bool	(*take)(struct source *, const struct record *, const struct position *after);
 	void	(*say_line)(struct source *, bool trouble, const char *text);
+	void	(*debug_line)(struct source *, const char *text);	/* or NULL: nobody wants to know */
 	void	(*idle)(struct source *);
 	void	(*tell)(struct source *, const struct err *);	/* of probe(); err NULL: fine */
 	void	*owner;
@@ -85,6 +86,13 @@ static inline void
 source_say(struct source *s, bool trouble, const char *text)
 {
 	s->say_line(s, trouble, text);
+}
+/* What happened in detail, for log_level debug. No record content. */
+static inline void
+source_debug(struct source *s, const char *text)
+{
+	if (s->debug_line != NULL)
+		s->debug_line(s, text);
 }
 /* Nothing more to read right now: what was taken may be committed at once. */
 static inline void

@@ -106,12 +106,18 @@ put_id(struct buf *b, const char *name, struct slice id)
 		buf_putc(b, (unsigned char)id.p[i] > 0x20 && (unsigned char)id.p[i] < 0x7f ? id.p[i] : '?');
 }
 
-static void
-put_skew(struct buf *b, int64_t date_ms)
+int64_t
+sentinel_skew_s(const struct http_answer *a)
 {
-	int64_t s = date_ms > 0 ? ((int64_t)clock_wall_ms() - date_ms) / 1000 : 0;
+	const int64_t s = a->date_ms > 0 ? ((int64_t)clock_wall_ms() - a->date_ms) / 1000 : 0;
 
-	if (s > SKEW_S || s < -SKEW_S)
+	return s > SKEW_S || s < -SKEW_S ? s : 0;
+}
+
+static void
+put_skew(struct buf *b, int64_t s)
+{
+	if (s != 0)
 		buf_printf(b, "; this host's clock is %lld s %s", (long long)(s > 0 ? s : -s), s > 0 ? "ahead" : "behind");
 }
 
@@ -126,7 +132,8 @@ sentinel_explain(const struct http_answer *a, const char *host, const char *id_l
 	buf_init(&said.code, 64 << 10);
 	buf_init(&said.message, 64 << 10);
 	buf_init(&b, 4096);
-	read_said(a, &said);
+	if (a->status >= 300)
+		read_said(a, &said);
 	if (said.code.n == 0)
 		buf_put_slice(&said.code, a->header(a, "x-ms-error-code"));
 	*ret_span = a->status == 400 && slice_eq(buf_slice(&said.code), SLICE("RecordsTimeRangeIsMoreThan30Minutes"));
@@ -139,7 +146,7 @@ sentinel_explain(const struct http_answer *a, const char *host, const char *id_l
 		buf_printf(&b, ": %s", likely);
 	if (said.message.n > 0 && likely == NULL)
 		buf_printf(&b, ": %.*s", SLICE_ARG(buf_slice(&said.message)));
-	put_skew(&b, a->date_ms);
+	put_skew(&b, sentinel_skew_s(a));
 	put_id(&b, "; request ", a->header(a, "x-ms-request-id"));
 	put_id(&b, "; client request ", slice_of(guid != NULL ? guid + 1 : ""));
 	buf_printf(&b, "; %s", host);

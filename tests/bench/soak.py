@@ -4,6 +4,7 @@ time, in turn by refusing connections, by 503 and by stalling. Prints a line a m
 EventId, nothing is left in the spool or set aside, and memory stayed flat.
 Use: soak.py AGENT DATA_DIR [MINUTES [RATE]]          (make soak; 20 minutes at 5,000 by default)"""
 import array
+import ctypes
 import gzip
 import http.server
 import json
@@ -11,6 +12,7 @@ import multiprocessing
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -22,6 +24,7 @@ import time
 
 SPELL_S = 60                        # up so long, away so long; in a run of a few minutes less
 AWAY = ("refuses", "503", "stalls")  # the last takes what comes and never says so: it comes again
+STUCK_S = 180                       # of catching up without one new event
 ROTATE_BYTES, KEEP_FILES = 64 << 20, 8
 FLAT_KIB = 12 << 10                 # what the agent and its decode process may be above their mark of a tenth of the time
 ROW = re.compile(rb'"EventId":"([0-9a-f]{16})[0-9a-f]{16}"[^{}]*?"EventOriginalUid":"soak-(\d{12})"')
@@ -31,6 +34,13 @@ def spell(began, length):
     """What the far side does now: up in even spells."""
     n = int((time.monotonic() - began) / length)
     return "up" if n % 2 == 0 else AWAY[n // 2 % len(AWAY)]
+
+
+TIED = [shutil.which("setpriv"), "--pdeathsig", "KILL"] if shutil.which("setpriv") else []      # nothing is left behind, however we end
+
+
+def end_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)      # PR_SET_PDEATHSIG
 
 
 # ---- the far side, a process of its own --------------------------------------------------------
@@ -58,6 +68,7 @@ class Seen:
 
 
 def far_side(port, most, began, length, over, pipe):
+    end_with_parent()
     seen = Seen(most)
 
     def now():
@@ -143,6 +154,7 @@ def line(n, now):
 
 def feed(folder, rate, seconds, fed):
     """A tenth of a second's worth at a time; files are renamed and the oldest removed, as by logrotate."""
+    end_with_parent()
     path, n, began = folder / "ai.ndjson", 0, time.monotonic()
     out = open(path, "a", buffering=1 << 20)
     while (passed := time.monotonic() - began) < seconds:
@@ -252,9 +264,9 @@ sinks:
         far = multiprocessing.Process(target=far_side, args=(port, most, began, min(SPELL_S, minutes * 60 / 8), over, theirs), daemon=True)
         feeder = multiprocessing.Process(target=feed, args=(where / "in", rate, minutes * 60, fed), daemon=True)
         far.start()
-        p = subprocess.Popen([agent, "run", "-c", where / "agent.yaml"], env=env, stderr=open(where / "log", "wb"))
+        p = subprocess.Popen([*TIED, agent, "run", "-c", where / "agent.yaml"], env=env, stderr=open(where / "log", "wb"))
         feeder.start()
-        watch, counts = Watch(p, where), {}
+        watch, counts, last = Watch(p, where), {"once": 0}, (0, 0)
 
         def ask():
             ours.send(True)
@@ -267,7 +279,9 @@ sinks:
                 counts = ask()
                 watch.look(fed.value, counts)
                 assert p.poll() is None, "the agent has ended: " + (where / "log").read_text()[-2000:]
-                if over.is_set() and time.monotonic() - fed_at > 600:
+                if counts["once"] > last[1]:
+                    last = time.monotonic(), counts["once"]
+                if over.is_set() and time.monotonic() - max(last[0], fed_at) > STUCK_S:
                     break
                 time.sleep(2)
             caught = time.monotonic() - fed_at

@@ -58,6 +58,14 @@ def test_the_example_of_the_page_does_what_the_page_says(site):
     assert re.search(r"^  SrcIpAddr +<- headers\[name=x-forwarded-for\]\.value +\S+acme_gateway.yaml:\d+  \"192.0.2.7\"$", told, re.M)
 
 
+def test_why_tells_what_made_the_event_id(site):
+    (site.mappings / "x.yaml").write_text("family: x\nmatch: [{a: present}]\nid: [a, b, c]\nfields: {EventName: a}\n")
+    (site.mappings / "y.yaml").write_text("family: y\nmatch: [{q: present}]\nfields: {EventName: q}\n")
+    for record, wanted in (({"a": 1, "c": 2}, rf"id: a, c +{site.mappings}/x.yaml:3"), ({"q": 1}, r"\(the record's bytes\)")):
+        *told, event = site.run("explain", "--why", data=json.dumps(record).encode()).stdout.decode().splitlines()
+        assert any(re.fullmatch(rf'  EventId +<- {wanted} +"{json.loads(event)["EventId"]}"', line) for line in told), told
+
+
 def test_a_wrapper_of_ones_own_is_taken_off(site):
     (site.mappings / "acme_gateway.yaml").write_text(block("family: acme_gateway"))
     (site.mappings / "envelopes.yaml").write_text(block("- name: acme_batch"))

@@ -171,6 +171,22 @@ def shell():
     return bad
 
 
+def named_tests():
+    """Each `folder/file::name` of tests/README.md, and `::name` of the file before it, is there; and so is each scenario."""
+    bad, path = [], None
+    for token in re.findall(r"`([^`\n]+)`", (TOP / "tests/README.md").read_text()):
+        if "::" not in token and not re.fullmatch(r"scenario/[\w-]+\.scn", token):
+            continue
+        where, _, name = token.partition("::")
+        path = where or path
+        file = TOP / "tests" / path
+        if not file.is_file():
+            bad.append(f"tests/{path} is not there")
+        elif name and not re.search(rf"^(def )?{re.escape(name)}\(", file.read_text(), re.M):
+            bad.append(f"tests/{path} has no {name}")
+    return bad
+
+
 if __name__ == "__main__":
     report("each room includes only what it may", includes())
     report("each library has one home", libraries())
@@ -182,5 +198,6 @@ if __name__ == "__main__":
     report("nothing is left for later", left_over())
     report("each top folder has a README", room_readmes())
     report("shell scripts parse", shell())
+    report("each test that tests/README.md names is there", named_tests())
     print(f"1..{count}")
     sys.exit(1 if failed else 0)

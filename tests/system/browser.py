@@ -5,6 +5,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -28,7 +29,7 @@ class Browser:
         # it reads descriptor 3 and writes 4; ours lie higher, so that neither is in the other's way
         ends = [fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in (to_read, to_write)]
         become = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
-        self.process = subprocess.Popen([sys.executable, "-c", become, *map(str, ends), program, *flags, "about:blank"], pass_fds=ends, stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([sys.executable, "-c", become, *map(str, ends), program, *flags, "about:blank"], pass_fds=ends, start_new_session=True, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ, HOME=str(home)))
         for fd in (to_read, to_write, *ends):
             os.close(fd)
@@ -39,8 +40,15 @@ class Browser:
         self("Log.enable")
 
     def close(self):
-        os.close(self.to)
-        self.process.kill()
+        os.close(self.to)           # it ends with its pipe
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            pass
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)     # a group of its own, with all that it began
+        except ProcessLookupError:
+            pass
         self.process.wait()
         os.close(self.back)
 

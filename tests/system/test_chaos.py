@@ -230,7 +230,7 @@ def holds_hup(pid):
         return False
 
 
-def kill_one_of(pids):
+def kill_all(pids):
     for pid in pids:
         try:
             os.kill(pid, signal.SIGKILL)
@@ -261,15 +261,15 @@ class Life:
         elif what == "reload" and holds_hup(p.pid):
             p.send_signal(signal.SIGHUP)
         elif what == "worker":
-            kill_one_of(grandchild for child in children(p.pid) for grandchild in children(child))
+            kill_all(grandchild for child in children(p.pid) for grandchild in children(child))
         elif what == "keeper":
-            kill_one_of(children(p.pid))
+            kill_all(children(p.pid))
         self.seen[what] += what != "none"
 
     def live(self):
         rng = self.rng
         self.before = self.far.moods.total() + (self.site.out.stat().st_size if self.site.out.exists() else 0)
-        p = self.site.start()
+        p, asked = self.site.start(), False
         try:
             patience = time.monotonic() + 3
             if rng.random() < 0.7:
@@ -282,6 +282,7 @@ class Life:
                 time.sleep(rng.uniform(0.0, 0.04))
             if p.poll() is None and rng.random() < 0.05:
                 self.seen["term"] += 1
+                asked = True
                 p.send_signal(signal.SIGTERM)
                 time.sleep(rng.uniform(0.0, 0.3))
         finally:
@@ -289,9 +290,10 @@ class Life:
                 p.send_signal(signal.SIGKILL)
                 self.seen["kill"] += 1
             p.wait()
-        if p.returncode not in (-signal.SIGKILL, -signal.SIGTERM, 0):       # it may give up by itself only where it cannot write
+        ended = [-signal.SIGKILL, *([0, -signal.SIGTERM] if asked else [])]     # the last: before it could hear of it
+        if p.returncode not in ended:       # it may give up by itself only where it cannot write
             self.seen["gave up"] += 1
-            assert p.returncode == 74 and self.disk.ballast.exists(), self.site.log()[-3000:]
+            assert p.returncode == 74 and self.disk.ballast.exists(), (p.returncode, self.site.log()[-3000:])
             self.disk.clear()
         if rng.random() < 0.3:
             self.disk.clear()

@@ -42,7 +42,7 @@ def page(site, running):
 
 def test_metrics_are_silent_under_promtool_in_both_forms(page):
     if shutil.which("promtool") is None:
-        pytest.skip("promtool is not here")
+        pytest.skip("promtool (Debian's prometheus) is not here")
     text = page("/metrics")
     done = subprocess.run(["promtool", "check", "metrics"], input=text[2], capture_output=True, text=True)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")

@@ -319,6 +319,44 @@ what_is_no_json_below_base64_is_an_unknown_record(void **state)
 	world_fini(&w);
 }
 
+/* Eight texts of 10 MiB each: what unpacks beyond 64 MiB stays packed, as a record that nobody knows. */
+static void
+a_record_unpacks_only_so_much_in_however_many_texts(void **state)
+{
+	const size_t blanks = (size_t)10 << 20;
+	struct gzip_writer *writer = gzip_writer_new(1);
+	struct buf plain, packed, text;
+	struct world w;
+
+	(void)state;
+	world_wrapped(&w);
+	buf_init(&plain, 2 * blanks);
+	buf_init(&packed, blanks);
+	buf_init(&text, blanks);
+	buf_puts(&plain, "{\"a\":\"one\"}");
+	assert_true(buf_reserve(&plain, blanks));
+	memset(plain.p + plain.n, ' ', blanks);
+	plain.n += blanks;
+	assert_int_equal(gzip_compress(writer, buf_slice(&plain), &packed, NULL), 0);
+	for (int i = 0; i < 8; i++) {
+		buf_puts(&text, i == 0 ? "[{\"sealed\":\"" : ",{\"sealed\":\"");
+		buf_put_base64(&text, packed.p, packed.n, false);
+		buf_puts(&text, "\"}");
+	}
+	buf_putc(&text, ']');
+	assert_int_equal(decode_bytes(&w, text.p, text.n), 0);
+	assert_int_equal(w.events.n, 8);
+	assert_int_equal(w.count.unknown, 2);
+	assert_string_equal(text_of(&w, 5, F_Operation), "one");
+	decode_text(&w, "{\"a\":\"next\"}", 1);
+	assert_int_equal(w.count.unknown, 0);
+	buf_fini(&plain);
+	buf_fini(&packed);
+	buf_fini(&text);
+	gzip_writer_free(writer);
+	world_fini(&w);
+}
+
 /* ---- ids ---------------------------------------------------------------------------------------- */
 
 static void
@@ -994,6 +1032,7 @@ main(void)
 		cmocka_unit_test(what_is_no_object_in_a_list_goes_on_as_length_and_hash),
 		cmocka_unit_test(five_wrappers_are_one_too_many),
 		cmocka_unit_test(what_is_no_json_below_base64_is_an_unknown_record),
+		cmocka_unit_test(a_record_unpacks_only_so_much_in_however_many_texts),
 		cmocka_unit_test(a_record_has_the_same_id_in_every_envelope),
 		cmocka_unit_test(id_paths_make_the_id_whatever_else_the_record_holds),
 		cmocka_unit_test(an_id_may_name_columns_whatever_filled_them),

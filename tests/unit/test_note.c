@@ -214,16 +214,16 @@ blocks_are_listed_in_the_order_they_were_made_until_dropped(void **state)
 	stat_drop(c);
 	stat_say(b, "held");
 	stat_each(append_name, &seen);
-	assert_true(slice_eq(buf_slice(&seen), SLICE("hub/kafka: bus/kafka:held ")));
+	assert_true(slice_eq(buf_slice(&seen), SLICE("agent/agent: hub/kafka: bus/kafka:held ")));
 	stat_drop(a);
 	buf_reset(&seen);
 	stat_each(append_name, &seen);
-	assert_true(slice_eq(buf_slice(&seen), SLICE("bus/kafka:held ")));
+	assert_true(slice_eq(buf_slice(&seen), SLICE("agent/agent: bus/kafka:held ")));
 	stat_drop(b);
 	stat_drop(NULL);
 	buf_reset(&seen);
 	stat_each(append_name, &seen);
-	assert_true(slice_eq(buf_slice(&seen), SLICE("")));
+	assert_true(slice_eq(buf_slice(&seen), SLICE("agent/agent: ")));
 	buf_fini(&seen);
 }
 

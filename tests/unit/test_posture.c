@@ -129,7 +129,40 @@ the_first_rule_that_matches_gives_the_zone(void **state)
 		for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 			struct event e = event_of("activity", rows[i].id);
 
+			if (rows[i].id[0] == 'a') {
+				event_set_text(&e, F_CloudProvider, SLICE("AWS"));
+				event_set_text(&e, F_CloudAccountId, SLICE("999900001111"));
+			}
 			posture_see(b.posture, &e, NOW);
+			assert_int_equal(event_number(&e, F_GovernanceZone, 0), rows[i].zone);
+		}
+	end(&b);
+}
+
+static void
+a_rule_may_name_an_account_of_any_cloud(void **state)
+{
+	static const struct { const char *cloud, *account, *id; int zone; } rows[] = {
+		{ "AWS", "999900001111", "amazon.nova-pro-v1:0", 2 }, { "AWS", "999900001111", "arn:aws:bedrock:eu-west-1::foundation-model/m", 2 },
+		{ "AWS", "999900002222", "amazon.nova-pro-v1:0", 1 }, { "AWS", "999900002222", "arn:aws:sagemaker:eu-west-1:999900002222:endpoint/e", 3 },
+		{ "GCP", "contoso-ai", "publishers/google/models/gemini-2.5-pro", 3 }, { "GCP", "contoso-ai", "projects/contoso-ai/locations/x/endpoints/1", 3 },
+		{ "GCP", "contoso-lab", "publishers/google/models/gemini-2.5-pro", 2 }, { "Microsoft365", "72f988bf", "Word", 3 },
+		{ "Azure", "1111", "", 3 }, { "Azure", "2222", SUB, 3 }, { "Azure", "1111", "/subscriptions/2222/resourceGroups/g", 1 },
+	};
+	struct bench b;
+
+	(void)state;
+	begin(&b, "zones: {rules: [{match: \"999900001111\", zone: 2}, {match: \"arn:*:sagemaker:*\", zone: 3}, {match: \"projects/contoso-ai/*\", zone: 3}, "
+	    "{match: contoso-lab, zone: 2}, {match: 72f988bf, zone: 3}, {match: \"1111\", zone: 3}]}");
+	for (int again = 0; again < 2; again++)
+		for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+			struct event e = event_of("activity", rows[i].id);
+
+			event_set_text(&e, F_CloudProvider, slice_of(rows[i].cloud));
+			event_set_text(&e, F_CloudAccountId, slice_of(rows[i].account));
+			posture_see(b.posture, &e, NOW);
+			if (event_number(&e, F_GovernanceZone, 0) != rows[i].zone)
+				print_error("row %zu\n", i);
 			assert_int_equal(event_number(&e, F_GovernanceZone, 0), rows[i].zone);
 		}
 	end(&b);
@@ -378,6 +411,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_first_rule_that_matches_gives_the_zone),
+		cmocka_unit_test(a_rule_may_name_an_account_of_any_cloud),
 		cmocka_unit_test(a_record_without_a_resource_counts_by_its_account),
 		cmocka_unit_test(the_term_runs_from_the_change_of_state),
 		cmocka_unit_test(less_grave_weaknesses_have_the_terms_that_the_configuration_gives_them),
