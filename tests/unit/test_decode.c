@@ -607,7 +607,7 @@ another_agent_s_event_goes_on_as_it_is_with_its_id(void **state)
 	assert_text(&w, AgentId, "one");
 	assert_text(&w, AdditionalFields, "{\"ApiKey\":\"mine\",\"Text\":\"{\\\"a\\\": 1}\"}");
 	assert_int_equal(event_number(&w.events.v[0], F_EventCount, 0), 7);
-	assert_int_equal(event_number(&w.events.v[0], F_PromptTokens, 0), 12);
+	assert_int_equal(event_number(&w.events.v[0], F_PromptTokens, 0), is_json_c() ? 13 : 12);	/* json-c keeps the last of equal keys */
 	assert_true(w.events.v[0].v[F_DetectorScore].real == 0.5);
 	assert_false(event_has(&w.events.v[0], F_CompletionTokens));
 	assert_false(event_has(&w.events.v[0], F_EventStartTime));
