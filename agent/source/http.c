@@ -17,8 +17,8 @@
 #include "base/loop.h"
 #include "base/stat.h"
 
-#define TICK_MS		10000
-#define RETRY_MS	5000
+#define TICK_MS		3000
+#define RETRY_MS	3000
 #define DAY_S		86400
 #define EXPIRY_DAYS	30		/* told of as soon as that, each day */
 
