@@ -16,10 +16,26 @@ import zlib
 
 import pytest
 
-from conftest import LONG, SRC, free_port, record, wait_for
+from conftest import AGENT, LONG, SRC, free_port, record, wait_for
 
 TOKEN = "a-token-of-the-tests-0123456789"
 JSON = "application/json"
+
+
+HAS_SOURCE = "http source: yes" in subprocess.run([AGENT, "--version"], capture_output=True, text=True).stdout
+
+
+@pytest.fixture(autouse=True)
+def of_this_build(request):
+    if HAS_SOURCE == (request.function is test_check_says_that_this_build_has_no_http_source):
+        pytest.skip("another build")
+
+
+def test_check_says_that_this_build_has_no_http_source(site):
+    site.conf.write_text(f"sources:\n  - {{name: push, type: http, max_body: 1MiB}}\nsinks:\n  - {site.file_sink()}\n")
+    for command in ("check", "run"):
+        done = site.run(command, "-c", str(site.conf))
+        assert done.returncode == 78 and "this agent was built without libmicrohttpd and GnuTLS, so it has no http source" in done.stdout + done.stderr
 
 
 class Answer:
