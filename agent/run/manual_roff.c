@@ -538,6 +538,7 @@ put_page_5(FILE *out)
 	put_head(out, "aispm-agent.yaml", 5);
 	put_lines(out, page_5_intro);
 	manual_walk(&see, out);
+	put_lines(out, manual_push);
 	put_limits(out);
 	put_lines(out, page_5_kafka);
 	put_lines(out, page_5_examples);

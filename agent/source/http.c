@@ -17,8 +17,8 @@
 #include "base/loop.h"
 #include "base/stat.h"
 
-#define TICK_MS		10000
-#define RETRY_MS	5000
+#define TICK_MS		3000
+#define RETRY_MS	3000
 #define DAY_S		86400
 #define EXPIRY_DAYS	30		/* told of as soon as that, each day */
 
@@ -61,7 +61,6 @@ load_and_open(struct push *p, struct err *err)
 
 	if (push_tls_load(&fresh, p->conf, err) != 0) {
 		push_tls_fini(&fresh);
-		p->tls.mark = fresh.mark;	/* not again until it is another one */
 		return -1;
 	}
 	push_tls_fini(&p->tls);
@@ -89,13 +88,17 @@ look_at_certificate(struct push *p)
 {
 	const uint64_t mark = p->tls.on ? push_tls_mark(p->conf) : 0;
 	struct err err = { 0 };
+	char text[400];
 
 	if (mark == p->tls.mark || mark == 0 || p->old != NULL)
 		return;
-	if (load_and_open(p, &err) == 0)
+	if (load_and_open(p, &err) == 0) {
 		source_say(p->s, false, "the new certificate is in use");
-	else
-		source_say(p->s, true, err.text);
+	} else if (mark != p->unfit) {		/* its key may be on its way */
+		p->unfit = mark;
+		snprintf(text, sizeof(text), "the certificate before stays in use: %s", err.text);
+		source_say(p->s, true, text);
+	}
 }
 
 static void

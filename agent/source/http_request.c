@@ -345,8 +345,12 @@ push_request_tell(struct push *p)
 		if (p->refused.n[i] > 0 && n < sizeof(text))
 			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%u %s", n > 0 ? ", " : "requests refused: ", p->refused.n[i], words[i]);
 	memset(p->refused.n, 0, sizeof(p->refused.n));
-	if (n == 0)
+	if (n == 0) {
+		if (p->refused.at_ms != 0)
+			stat_say(p->s->stats, "");	/* that was a minute ago */
+		p->refused.at_ms = 0;
 		return;
+	}
 	if (n < sizeof(text) && p->refused.peer[0] != '\0')
 		snprintf(text + n, sizeof(text) - n, "; the latest from %s", p->refused.peer);
 	p->refused.at_ms = now_ms;
@@ -446,8 +450,9 @@ push_request_begin(struct push_peer *peer, const char *url, const char *method, 
 	buf_init(&r->body, p->max_body);
 	buf_init(&r->reply, REPLY_BYTES);
 	peer->request = *state = r;
-	p->requests++;
 	if (push_gate(r, url, method) == PUSH_FINE) {
+		r->counted = true;
+		p->requests++;
 		if (r->stage == PUSH_READING && declared(r) <= (int64_t)p->max_body)
 			(void)buf_reserve(&r->body, (size_t)declared(r));
 		return MHD_YES;
@@ -502,7 +507,7 @@ push_request_end(struct push_request *r)
 	wait_no_more(r);
 	let_body_go(r);
 	buf_fini(&r->reply);
-	p->requests--;
+	p->requests -= r->counted;
 	r->peer->request = NULL;
 	push_peer_step(r->peer);
 	free(r);

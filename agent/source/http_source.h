@@ -137,6 +137,7 @@ struct push_request {
 	unsigned		 status;	/* of the answer, once it is known */
 	const char		*why;		/* for a refused one: words without anything of the request */
 	bool			 trusted;	/* token and certificate were right */
+	bool			 counted;	/* among push->requests */
 	bool			 gzip, lines, validation, suspended;
 	struct buf		 body, reply;
 	char			 id[132];	/* Firehose's */
@@ -173,6 +174,7 @@ struct push {
 	bool			 paused;	/* intake has no room */
 	bool			 again;		/* a connection was woken: another turn at once */
 	bool			 started, closing;
+	uint64_t		 unfit;		/* mark of a new certificate that could not be used */
 	uint64_t		 retry_ms, expiry_ms;	/* when to listen again; when to look at the certificate's end again */
 	struct { unsigned n[PUSH_REFUSALS]; uint64_t at_ms; char peer[64]; } refused;	/* not told yet */
 };

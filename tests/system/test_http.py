@@ -16,10 +16,26 @@ import zlib
 
 import pytest
 
-from conftest import LONG, SRC, free_port, record, wait_for
+from conftest import AGENT, LONG, SRC, free_port, record, wait_for
 
 TOKEN = "a-token-of-the-tests-0123456789"
 JSON = "application/json"
+
+
+HAS_SOURCE = "http source: yes" in subprocess.run([AGENT, "--version"], capture_output=True, text=True).stdout
+
+
+@pytest.fixture(autouse=True)
+def of_this_build(request):
+    if HAS_SOURCE == (request.function is test_check_says_that_this_build_has_no_http_source):
+        pytest.skip("another build")
+
+
+def test_check_says_that_this_build_has_no_http_source(site):
+    site.conf.write_text(f"sources:\n  - {{name: push, type: http, max_body: 1MiB}}\nsinks:\n  - {site.file_sink()}\n")
+    for command in ("check", "run"):
+        done = site.run(command, "-c", str(site.conf))
+        assert done.returncode == 78 and "this agent was built without libmicrohttpd and GnuTLS, so it has no http source" in done.stdout + done.stderr
 
 
 class Answer:
@@ -396,6 +412,16 @@ def test_many_connections_wait_to_be_let_in(push, site):
     assert delivered(site, 200) == ids_of(site, *(record(n) for n in range(200)))
 
 
+def test_strangers_cannot_hold_all_connections(push):
+    p = push(", timeout: 60s, max_connections: 8")
+    start = [b"", b"POST /records HTTP/1.1\r\nHost: x\r\n", b"POST /records HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"]
+    slow = [socket.create_connection(("127.0.0.1", p.port)) for _ in range(16)]
+    for n, s in enumerate(slow):
+        s.sendall(start[n % 3])
+    assert p.ask("/records", "{}").status == 200
+    assert all(ended(s) for s in slow[:8])
+
+
 def test_requests_past_the_limit_are_told_to_come_again(push):
     p = push(", max_waiting: 1")
     s = socket.create_connection(("127.0.0.1", p.port))
@@ -655,8 +681,9 @@ def test_a_renewed_certificate_is_taken_into_use_and_open_connections_live_on(pu
     head = {"Authorization": f"Bearer {TOKEN}", "Content-Type": JSON}
     c.request("POST", "/records", body=b"{}", headers=head)
     assert c.getresponse().read() == b"{}"
-    for part in ("key", "pem"):
-        (site.path / f"server.{part}").write_bytes((certificates / f"renewed.{part}").read_bytes())
+    (site.path / "server.pem").write_bytes((certificates / "renewed.pem").read_bytes())
+    wait_for(lambda: "the certificate before stays in use" in site.log())
+    (site.path / "server.key").write_bytes((certificates / "renewed.key").read_bytes())     # its key comes later
 
     def shown():
         with socket.create_connection(("127.0.0.1", p.port)) as s, p.tls.wrap_socket(s, server_hostname="localhost") as t:

@@ -257,6 +257,9 @@ what_is_shipped_is_accepted(void **state)
 	static const struct { const char *name; bool complete; } files[] = {
 		{ "agent.yaml", false }, { "examples/azure-openai-to-sentinel.yaml", true }, { "examples/air-gapped-file.yaml", true },
 		{ "examples/ama-by-syslog.yaml", true },
+#if defined(WITH_MICROHTTPD) && defined(WITH_GNUTLS)
+		{ "examples/http-push.yaml", true },
+#endif
 #ifdef WITH_KAFKA
 		{ "examples/kafka-to-kafka.yaml", true }, { "examples/three-zones.yaml", true }, { "examples/event-hubs-to-sentinel.yaml", true },
 #endif
