@@ -373,7 +373,7 @@ is_of_a_record(struct wall *w, const struct event *e)
 
 	for (int f = 0; f < FIELD_COUNT; f++)
 		if (field_rows[f].type == FIELD_TIME && event_has(e, (enum field)f) &&
-		    (e->v[f].number < TIME_LEAST_MS || e->v[f].number > TIME_MOST_MS))
+		    (e->v[f].number < 0 || e->v[f].number > TIME_MOST_MS))
 			return false;
 	return event_class(class) >= 0 && !event_class_is_finding(class) &&
 	    (!event_has(e, F_AdditionalFields) || is_members(w, event_text(e, F_AdditionalFields)));

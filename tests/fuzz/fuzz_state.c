@@ -159,6 +159,8 @@ section(struct slice of, unsigned number)
 
 		if (number-- == 0)
 			return begin;
+		if (begin > of.n)
+			break;			/* the posture's state has no sections */
 		at = begin + (size_t)get_le64(of.p + begin - 8);
 	}
 	return 0;

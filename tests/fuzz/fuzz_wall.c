@@ -169,7 +169,7 @@ check_event(const struct event *e)
 	struct err err = { 0 };
 
 	assert(event_class(event_text(e, F_EventClass)) >= 0 && !event_class_is_finding(event_text(e, F_EventClass)));
-	assert(!event_has(e, F_TimeGenerated) || (e->v[F_TimeGenerated].number >= TIME_LEAST_MS && e->v[F_TimeGenerated].number <= TIME_MOST_MS));
+	assert(!event_has(e, F_TimeGenerated) || (e->v[F_TimeGenerated].number >= 0 && e->v[F_TimeGenerated].number <= TIME_MOST_MS));
 	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
 		buf_reset(&line);
 		assert(encoder_find(formats[i])->encode(e, &line, &err) == 0);
