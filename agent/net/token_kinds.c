@@ -441,15 +441,21 @@ token_ask_from(struct token_ask *ret, const struct token_kind *kind, const struc
 
 /* ---- refusals ---------------------------------------------------------------------- */
 
-/* The first line of a description, cut and without anything that could upset a log. */
+/* The first line of a description. */
 static void
-clean(struct buf *b, size_t most)
+cut(struct buf *b, size_t most)
 {
 	size_t n = 0;
 
 	while (n < b->n && b->p[n] != '\r' && b->p[n] != '\n')
 		n++;
 	b->n = utf8_cut(slice_make(b->p, n), most);
+}
+
+/* Nothing that could upset a log. */
+static void
+clean(struct buf *b)
+{
 	for (size_t i = 0; i < b->n; i++)
 		if ((unsigned char)b->p[i] < 0x20 || (unsigned char)b->p[i] >= 0x7f)
 			b->p[i] = '?';
@@ -474,10 +480,13 @@ read_text(const struct json_doc *doc, const char *key, const struct token_wire *
 
 	if (w->encoded_n > 0)
 		encoded = slice_make(w->body.p + w->encoded_at, w->encoded_n);
-	if (!json_get_text(doc, 0, key, ret) || ret->failed || repeats(buf_slice(ret), buf_slice(&w->secret)) ||
+	if (!json_get_text(doc, 0, key, ret) || ret->failed)
+		buf_reset(ret);
+	cut(ret, most);		/* first, for a search for each of its bytes */
+	if (repeats(buf_slice(ret), buf_slice(&w->secret)) ||
 	    repeats(buf_slice(ret), encoded))
 		buf_reset(ret);
-	clean(ret, most);
+	clean(ret);
 }
 
 int

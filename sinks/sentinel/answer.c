@@ -56,9 +56,8 @@ causes(int status)
 }
 
 static void
-clean(struct buf *b, size_t most)
+clean(struct buf *b)
 {
-	b->n = utf8_cut(buf_slice(b), most);
 	for (size_t i = 0; i < b->n; i++)
 		if ((unsigned char)b->p[i] < 0x20 || (unsigned char)b->p[i] >= 0x7f)
 			b->p[i] = '?';
@@ -105,11 +104,12 @@ screen(struct buf *b, size_t most, const struct buf *sent, const struct buf *bea
 {
 	struct slice token = buf_slice(bearer_line), head = SLICE("Authorization: Bearer ");
 
-	clean(b, most);
+	b->n = utf8_cut(buf_slice(b), most);
 	if (token.n >= head.n)
 		token = slice_make(token.p + head.n, token.n - head.n);
 	if (repeats(buf_slice(b), buf_slice(sent)) || repeats(buf_slice(b), token))
 		buf_reset(b);
+	clean(b);		/* behind it: with marks for letters it would not be the same text */
 }
 
 static void
