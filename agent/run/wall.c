@@ -301,11 +301,11 @@ await(struct wall *w, struct slot *s)
 			suspect(w, s, heard == -1 ? "with its keeper" : "it does not obey");
 			return;
 		}
-		if (heard == 0 && done == seen) {
+		if (heard == 0 && done <= seen) {	/* what it takes back is no work */
 			stop_worker(w);
 			late = true;
 		}
-		seen = done;
+		seen = done > seen ? done : seen;
 	}
 	come_back(s);
 }
