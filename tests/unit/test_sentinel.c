@@ -589,6 +589,11 @@ the_services_words_are_shown_cut_and_cleaned(void **state)
 		assert_in_range((unsigned char)*p, 0x20, 0x7e);
 	t = put(&w, 0);
 	assert_int_equal(strspn(strstr(t->why.text, "C: ") + 3, "0"), 200);
+	snprintf(body, sizeof(body), "{\"error\":{\"code\":\"C\",\"message\":\"%0180d Zk8Q~v1H3mT7pLw0xYb2NcRd5EfG\"}}", 0);
+	far_side_answer(w.service, 400, NULL, body);
+	t = put(&w, 0);			/* not even the part of a token that stands before the cut */
+	assert_null(strstr(t->why.text, "Zk8Q"));
+	assert_non_null(strstr(t->why.text, "00 [hidden]"));
 	end(&w);
 }
 
