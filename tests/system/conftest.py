@@ -184,7 +184,9 @@ class Site:
         return (self.path / "log").read_text(errors="replace")
 
     def events(self):
-        return [json.loads(line) for line in self.out.read_text().splitlines()] if self.out.exists() else []
+        """Of the lines that are whole: the agent may be writing one."""
+        text = self.out.read_text() if self.out.exists() else ""
+        return [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines()]
 
 
 def free_port():
