@@ -331,6 +331,8 @@ tend(void *arg)
 
 	if (spool_tend(in->world.spool, &freed, &err) != 0)
 		note(INTERNAL, N_TEXT("what", "spool"), N_TEXT("why", err.text));
+	if (freed > 0)
+		in->world.spooled(in->world.arg);	/* readers let go of what is freed, and the disk has its room back */
 	if (in->stuck && commit(in) == 0)
 		resume_sources(in);
 	/* What the detectors have not saved must not keep room that every sink has given back. */

@@ -1096,6 +1096,53 @@ a_full_disk_gives_back_what_all_have_read_and_is_gone_on_with(void **state)
 	spool_close(s);
 }
 
+/* Files of the spool that are gone and that we keep open all the same. */
+static unsigned
+held_though_gone(void)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < 256; fd++) {
+		char link[32], to[256];
+		ssize_t len;
+
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		len = readlink(link, to, sizeof(to) - 1);
+		to[len > 0 ? len : 0] = '\0';
+		n += strncmp(to, dir, strlen(dir)) == 0 && strstr(to, " (deleted)") != NULL;
+	}
+	return n;
+}
+
+static void
+a_reader_that_has_nothing_to_read_lets_go_of_what_is_freed(void **state)
+{
+	const struct spool_limits small = { 1 << 20, 8 << 10, 64 << 10 };
+	struct spool *s = open_spool(&small);
+	struct spool_reader *r = NULL;
+	struct err err = { 0 };
+	struct slice entry;
+	uint64_t seq, freed;
+
+	(void)state;
+	assert_int_equal(spool_reader_open(&r, s, "r", NULL, &err), 0);
+	assert_int_equal(append(s, 1, 20, 500, &err), 0);
+	for (uint64_t n = 1; n <= 20; n++)
+		assert_int_equal(spool_next(r, &entry, &seq, &err), 1);
+	assert_int_equal(spool_next(r, &entry, &seq, &err), 0);
+	assert_int_equal(spool_done(r, 20, &err), 0);
+	assert_int_equal(spool_tend(s, &freed, &err), 0);
+	assert_true(freed > 8 << 10);
+	assert_int_equal(held_though_gone(), 1);
+	assert_int_equal(spool_next(r, &entry, &seq, &err), 0);
+	assert_int_equal(held_though_gone(), 0);
+	assert_int_equal(append(s, 21, 1, 10, &err), 0);
+	assert_int_equal(spool_next(r, &entry, &seq, &err), 1);
+	assert_int_equal(seq, 21);
+	spool_reader_close(r);
+	spool_close(s);
+}
+
 static void
 what_was_synced_is_there_whichever_call_fails(void **state)
 {
@@ -1267,6 +1314,7 @@ main(void)
 		TEST(a_clock_that_jumps_back_changes_nothing),
 		TEST(a_sector_that_cannot_be_read_costs_its_groups_and_no_more),
 		TEST(a_full_disk_gives_back_what_all_have_read_and_is_gone_on_with),
+		TEST(a_reader_that_has_nothing_to_read_lets_go_of_what_is_freed),
 		TEST(what_was_synced_is_there_whichever_call_fails),
 		TEST(a_second_process_is_kept_out),
 		TEST(a_reader_on_another_thread_sees_every_entry_in_order),
