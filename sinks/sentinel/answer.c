@@ -56,47 +56,6 @@ causes(int status)
 	}
 }
 
-<<<<<<< HEAD
-||||||| 9130c17
-static void
-clean(struct buf *b, size_t most)
-{
-	b->n = utf8_cut(buf_slice(b), most);
-	for (size_t i = 0; i < b->n; i++)
-		if ((unsigned char)b->p[i] < 0x20 || (unsigned char)b->p[i] >= 0x7f)
-			b->p[i] = '?';
-}
-
-/* Whether any REPEAT_BYTES in a row of `text` stand in `sent`. */
-static bool
-repeats(struct slice text, struct slice sent)
-{
-	for (size_t i = 0; i + REPEAT_BYTES <= text.n; i++)
-		if (memmem(sent.p, sent.n, text.p + i, REPEAT_BYTES) != NULL)
-			return true;
-	return false;
-}
-
-=======
-static void
-clean(struct buf *b)
-{
-	for (size_t i = 0; i < b->n; i++)
-		if ((unsigned char)b->p[i] < 0x20 || (unsigned char)b->p[i] >= 0x7f)
-			b->p[i] = '?';
-}
-
-/* Whether any REPEAT_BYTES in a row of `text` stand in `sent`. */
-static bool
-repeats(struct slice text, struct slice sent)
-{
-	for (size_t i = 0; i + REPEAT_BYTES <= text.n; i++)
-		if (memmem(sent.p, sent.n, text.p + i, REPEAT_BYTES) != NULL)
-			return true;
-	return false;
-}
-
->>>>>>> 17ce8687c5c7cc9c72d854a174e6dae594430297
 struct said {
 	struct buf	code, message;
 };
@@ -128,22 +87,12 @@ screen(struct buf *b, size_t most, const struct buf *sent, const struct buf *bea
 {
 	struct slice token = buf_slice(bearer_line), head = SLICE("Authorization: Bearer ");
 
-<<<<<<< HEAD
-||||||| 9130c17
-	clean(b, most);
-=======
 	b->n = utf8_cut(buf_slice(b), most);
->>>>>>> 17ce8687c5c7cc9c72d854a174e6dae594430297
 	if (token.n >= head.n)
 		token = slice_make(token.p + head.n, token.n - head.n);
 	if (said_repeats(buf_slice(b), buf_slice(sent), REPEAT_BYTES) || said_repeats(buf_slice(b), token, REPEAT_BYTES))
 		buf_reset(b);
-<<<<<<< HEAD
-	said_clean(b, most);
-||||||| 9130c17
-=======
-	clean(b);		/* behind it: with marks for letters it would not be the same text */
->>>>>>> 17ce8687c5c7cc9c72d854a174e6dae594430297
+	said_clean(b, most);	/* behind it: with marks for letters it would not be the same text */
 }
 
 static void
