@@ -726,7 +726,7 @@ what_no_resource_shows_the_sum_of_all_does(void **state)
 		if (t == surge)
 			b.nfound = 0;
 		for (int r = 0; r < 12; r++) {
-			char name[16];
+			char name[32];
 
 			snprintf(name, sizeof(name), "r%d", r);
 			calls_on(&b, t, noisy(&b, now ? 12 : 2), name, "ana", 200);
@@ -773,7 +773,7 @@ of_a_surge_that_many_make_nobody_is_the_actor(void **state)
 	b.nfound = 0;
 	for (int64_t t = surge; t < surge + 5 * MINUTE; t += MINUTE)
 		for (int i = 0; i < 9; i++) {
-			char name[16];
+			char name[32];
 
 			snprintf(name, sizeof(name), "new%d", i);
 			calls(&b, t, 40, "chat", name);
@@ -872,7 +872,7 @@ when_too_many_surge_at_once_the_graver_one_is_followed_and_who_gives_way_is_told
 	const int64_t surge = MONDAY + 30 * HOUR, graver = surge + 4 * MINUTE;
 	size_t begun = 0, gone = 0;
 	uint64_t dropped = 0;
-	char name[16];
+	char name[32];
 	struct bench b;
 
 	(void)state;
