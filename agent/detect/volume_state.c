@@ -125,6 +125,7 @@ take_entity(struct volume *v, struct slice *in, uint32_t slot)
 		return flat.who_bytes == 0;
 	if (flat.who_bytes == 0 || (e->who = malloc(flat.who_bytes)) == NULL || !saved_take(in, e->who, flat.who_bytes) || !who_is_whole(e))
 		return false;
+	v->who_bytes += flat.who_bytes;
 	for (int m = 0; m < METRICS; m++) {
 		if (flat.score[m] == NULL)
 			continue;
