@@ -9,48 +9,13 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <time.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/conf.h"
 #include "base/err.h"
+#include "bench_help.h"
 #include "detect/detect.h"
-
-#define MONDAY	INT64_C(1790553600000)
-
-static const struct conf_key top[] = {
-	{ .name = "detectors", .type = CONF_BLOCK, .keys = detect_keys, .help = "" },
-	CONF_END
-};
-
-static uint32_t seed = 1;
-
-static uint32_t
-next(void)
-{
-	seed = seed * 1664525u + 1013904223u;
-	return seed >> 8;
-}
-
-static double
-cpu_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static double
-resident_mib(void)
-{
-	struct rusage use;
-
-	getrusage(RUSAGE_SELF, &use);
-	return (double)use.ru_maxrss / 1024;
-}
 
 static struct detect *
 open_one(const char *name, struct conf **ret_conf)
@@ -165,12 +130,12 @@ time_kind(const char *name, unsigned events, unsigned of, const char *what,
 	struct conf *conf = NULL;
 	struct detect *d = open_one(name, &conf);
 	struct arena arena;
-	double before = resident_mib(), at = cpu_s();
+	double before = resident_kb(), at = cpu_s();
 
 	arena_init(&arena, 65536, 64 << 20);
 	for (unsigned i = 0; i < events; i++)
 		make(d, &arena, MONDAY + (int64_t)i * 600, next() % of, i);
-	printf("%s: %u %s: %.0f ns each, %.0f MiB more memory\n", name, events, what, (cpu_s() - at) / events * 1e9, resident_mib() - before);
+	printf("%s: %u %s: %.0f ns each, %.0f MiB more memory\n", name, events, what, (cpu_s() - at) / events * 1e9, (resident_kb() - before) / 1024);
 	time_saving(d, name);
 	detect_close(d);
 	conf_free(conf);
