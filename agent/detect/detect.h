@@ -59,7 +59,8 @@ int	detect_open_one(struct detect **ret, const struct conf *detectors, const cha
 void	detect_close(struct detect *);		/* NULL is fine */
 /* Shows one event to each detector; appends findings to `say`. Findings are not shown to detectors. */
 int	detect_see(struct detect *, const struct event *, struct event_list *say, struct err *);
-/* State of all detectors, with a checksum; restore takes any bytes: ERR_LOST when they are not that. */
+/* State of all detectors, with a checksum; restore takes any bytes: ERR_LOST when they are not that, and then nothing of them is taken. The settings of
+ * open are read again. */
 int	detect_save(struct detect *, struct buf *out, struct err *);
 int	detect_restore(struct detect *, struct slice saved, struct err *);
 size_t	detect_charts(struct detect *, struct detect_chart *ret, size_t max);	/* how many */
@@ -69,7 +70,13 @@ extern const struct conf_key detect_keys[];	/* the `detectors` block */
 /* EventId of a finding: 32 hex digits into ret (33 bytes); -1 ERR_AGAIN when memory is short. */
 int	detect_finding_id(const char *detector, struct slice series, int64_t episode_start_ms,
 	    const char *phase, char ret[33], struct err *);
-/* Cloud, resource, model, actor, address and operation of the event that a finding is about, where the finding has none yet; kept in the arena. */
+/*
+ * Cloud, resource, model, actor, address, operation and link of the event that a finding is about, where the finding has none yet; kept in the arena.
+ * What strangers write may be 64 KB a column: a finding has at most DETECT_COLUMN_BYTES of each, on a character, and TruncatedFields names what was cut.
+ */
+#define DETECT_COLUMN_BYTES	2048
 void	detect_copy_columns(struct event *finding, const struct event *, struct arena *);
+/* TruncatedFields names this column too. */
+void	detect_mark_cut(struct event *finding, enum field, struct arena *);
 
 #endif

@@ -12,15 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
-#ifdef WITH_SYSTEMD
-#include <systemd/sd-daemon.h>
-#endif
 
 #include "base/clock.h"
 #include "base/buf.h"
@@ -28,6 +23,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "base/note.h"
+#include "base/own.h"
 #include "base/stat.h"
 #include "run/agent.h"
 #include "run/cli.h"
@@ -69,16 +65,6 @@ struct agent {
 	int			 exit_status;
 };
 
-static void
-tell_systemd(const char *state)
-{
-#ifdef WITH_SYSTEMD
-	(void)sd_notify(0, state);
-#else
-	(void)state;
-#endif
-}
-
 /* Delivery may go on for drain_timeout, which the unit cannot know; the rest is for saving what the detectors know. */
 static void
 tell_stopping(const struct agent *a)
@@ -87,7 +73,7 @@ tell_stopping(const struct agent *a)
 
 	snprintf(text, sizeof(text), "STOPPING=1\nEXTEND_TIMEOUT_USEC=%llu",
 	    ((unsigned long long)conf_ms(conf_block(a->conf, "agent"), "drain_timeout") + 60000) * 1000);
-	tell_systemd(text);
+	process_tell(text);
 }
 
 /* ---- between the threads --------------------------------------------------- */
@@ -122,12 +108,15 @@ spool_torn(void *arg, const char *segment, uint64_t bytes)
 }
 
 static void
-letters_removed(void *arg, uint64_t letters)
+letters_removed(void *arg, enum dead_share share, uint64_t letters)
 {
 	struct agent *a = arg;
 
 	stat_add(a->spool_stats, STAT_SPOOL_DEAD_REMOVED, letters);
-	note(DEAD_FULL, N_NUMBER("removed", letters));
+	if (share == DEAD_OF_SINKS)
+		stat_add(a->spool_stats, STAT_SPOOL_DEAD_REMOVED_EVENTS, letters);
+	note(DEAD_FULL, N_TEXT("share", share == DEAD_OF_SINKS ? "events that a far side refused" : "records that could not be read"),
+	    N_NUMBER("removed", letters));
 }
 
 /* ---- putting together ------------------------------------------------------ */
@@ -141,17 +130,23 @@ agent_spool_limits(const struct conf *conf)
 		.segment_bytes = total / 8 < SEGMENT_BYTES ? (uint32_t)(total / 8) : SEGMENT_BYTES };
 }
 
+static uint64_t
+dead_limit(const struct conf *conf)
+{
+	return conf_bytes(conf_block(conf_block(conf, "agent"), "dead_letter"), "max_bytes");
+}
+
 static int
 open_stores(struct agent *a, struct err *err)
 {
 	const struct spool_limits limits = agent_spool_limits(a->conf);
 	const struct spool_events events = { spool_damage, spool_torn, a };
-	uint64_t dead_max = conf_bytes(conf_block(conf_block(a->conf, "agent"), "dead_letter"), "max_bytes");
 	char path[4096];
 
 	if (state_dir_make(a->state_dir, err) != 0 || state_lock(a->state_dir, &a->lock_fd, err) != 0 ||
 	    state_agent_id(a->state_dir, a->agent_id, err) != 0)
 		return -1;
+	own_set_dir(a->state_dir);
 	a->spool_stats = stat_make(STAT_SPOOL, "spool", "spool");
 	if (a->spool_stats == NULL)
 		return err_set(err, ERR_AGAIN, "no memory");
@@ -160,7 +155,7 @@ open_stores(struct agent *a, struct err *err)
 	    spool_open(&a->spool, path, &limits, &events, err) != 0 ||
 	    state_path(a->state_dir, "dead", path, sizeof(path), err) != 0)
 		return -1;
-	return dead_open(&a->dead, path, dead_max, letters_removed, a, err);
+	return dead_open(&a->dead, path, dead_limit(a->conf), letters_removed, a, err);
 }
 
 static void
@@ -330,6 +325,7 @@ swap(struct agent *a, struct conf *conf, struct intake *intake, struct deliver *
 	a->intake = intake;
 	a->deliver = deliver;
 	stat_set(a->spool_stats, STAT_SPOOL_MAX_BYTES, limits.total_bytes);
+	dead_set_limit(a->dead, dead_limit(conf));
 	if (spool_set_limits(a->spool, &limits, &err) != 0 || start(a, &err) != 0) {
 		note(INTERNAL, N_TEXT("what", "reload"), N_TEXT("why", err.text));
 		a->exit_status = cli_exit_of(&err, EX_IOERR);
@@ -352,7 +348,7 @@ reload(struct agent *a)
 	struct deliver *deliver = NULL;
 	struct err err = { 0 };
 
-	tell_systemd("RELOADING=1");
+	process_tell("RELOADING=1");
 	problems_init(&problems);
 	if (settings_load(a->options->conf_path, &conf, &problems, &err) == 0 &&
 	    strcmp(conf_text(conf_block(conf, "agent"), "state_dir"), a->state_dir) != 0)
@@ -368,7 +364,7 @@ reload(struct agent *a)
 		conf_free(conf);
 	}
 	problems_fini(&problems);
-	tell_systemd("READY=1");
+	process_tell("READY=1");
 }
 
 /* ---- what the main thread waits for ----------------------------------------- */
@@ -411,7 +407,7 @@ watch(void *arg)
 		a->intake_turns = intake;
 		a->deliver_turns = deliver;
 		a->turned_ms = now_ms;
-		tell_systemd("WATCHDOG=1");
+		process_tell("WATCHDOG=1");
 	} else if (now_ms - a->turned_ms > STUCK_MS) {
 		note(STUCK, N_TEXT("loop", intake == a->intake_turns ? "intake" : "delivery"));
 	}
@@ -438,30 +434,21 @@ look_done(void *arg)
 
 /* ---- life ------------------------------------------------------------------- */
 
+/* From the first moment: a HUP that comes before the loop runs is a reload a little later, not the end. */
 static void
-harden(void)
+hold_signals(sigset_t *ret)
 {
-	const struct rlimit none = { 0, 0 };
-
-	(void)setrlimit(RLIMIT_CORE, &none);		/* no prompt text in a core dump */
-#ifndef __SANITIZE_ADDRESS__				/* the leak checker must trace itself */
-	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-#endif
-	umask(0077);
-	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(ret);
+	sigaddset(ret, SIGHUP);
+	sigaddset(ret, SIGTERM);
+	sigaddset(ret, SIGINT);
+	pthread_sigmask(SIG_BLOCK, ret, NULL);	/* threads begun later inherit this */
 }
 
 static int
-open_main_loop(struct agent *a, struct err *err)
+open_main_loop(struct agent *a, const sigset_t *signals, struct err *err)
 {
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);	/* threads begun later inherit this */
-	a->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	a->signal_fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (a->signal_fd < 0)
 		return err_set_sys(err, ERR_AGAIN, "signalfd");
 	a->loop = loop_new(err);
@@ -528,7 +515,7 @@ run(struct agent *a)
 		loop_timer_set(a->look, LOOK_MS);
 		progress_start(&a->progress, "", 0);
 	}
-	tell_systemd("READY=1");
+	process_tell("READY=1");
 	loop_run(a->loop);
 	progress_end(&a->progress);
 	tell_stopping(a);
@@ -571,8 +558,10 @@ agent_main(const struct agent_options *options)
 	struct agent a = { .options = options, .lock_fd = -1, .signal_fd = -1 };
 	struct err err = { 0 };
 	int status = EX_CONFIG;
+	sigset_t signals;
 
-	harden();
+	hold_signals(&signals);
+	process_harden();
 	stat_set(stat_agent(), STAT_AGENT_START_MS, clock_wall_ms());
 	if (load(&a) != 0)
 		goto out;
@@ -580,7 +569,7 @@ agent_main(const struct agent_options *options)
 		note(ROOT);
 	gethostname(a.hostname, sizeof(a.hostname) - 1);
 	a.state_dir = strdup(conf_text(conf_block(a.conf, "agent"), "state_dir"));
-	if (a.state_dir == NULL || open_main_loop(&a, &err) != 0 || open_stores(&a, &err) != 0 ||
+	if (a.state_dir == NULL || open_main_loop(&a, &signals, &err) != 0 || open_stores(&a, &err) != 0 ||
 	    assemble(&a, a.conf, &a.intake, &a.deliver, &err) != 0 || start(&a, &err) != 0) {
 		fprintf(stderr, "aispm-agent: %s\n", err.text);
 		status = cli_exit_of(&err, EX_IOERR);

@@ -65,6 +65,7 @@ see_record(void *arg, struct slice bytes)
 	struct err err = { 0 };
 	int rc;
 
+	in->arrived_ms = (int64_t)record.arrived_ms;
 	in->records++;
 	in->done_bytes += bytes.n;
 	if (in->records == 1 && bytes.n > in->bytes.n / 2)

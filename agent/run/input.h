@@ -36,6 +36,7 @@ struct input {
 
 	struct arena		 arena;		/* empty before each record; also for who sees */
 	struct buf		 told;
+	int64_t			 arrived_ms;	/* of the record */
 	uint64_t		 unreadable, events;
 
 	struct decode_ctx	*ctx;

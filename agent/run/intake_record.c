@@ -120,7 +120,7 @@ static int
 bury(struct intake *in, struct source *s, const struct record *r, const char *why, struct err *err)
 {
 	const struct dead_letter letter = {
-		.when_ms = (int64_t)clock_wall_ms(), .kind = DEAD_RECORD, .from = slice_of(s->name),
+		.when_ms = (int64_t)clock_wall_ms(), .kind = DEAD_RECORD, .share = DEAD_OF_SOURCES, .from = slice_of(s->name),
 		.reason = slice_of(why), .bytes = r->bytes,
 	};
 
@@ -189,12 +189,13 @@ add_events(struct intake *in, struct source *s, uint64_t arrived_ms, struct err 
 {
 	struct group *g = &in->group;
 	size_t before = g->n;
+	const enum posture_witness witness = !s->evidence ? POSTURE_NO_WITNESS : s->kind == &source_kind_azure ? POSTURE_POLLS : POSTURE_RECORDS;
 	int64_t newest = 0;
 
 	for (size_t i = 0; i < in->events.n; i++) {
 		struct event *e = &in->events.v[i];
 
-		posture_see(in->posture, e, (int64_t)arrived_ms);
+		posture_see(in->posture, e, (int64_t)arrived_ms, witness);
 		if (group_add(g, e, err) != 0) {
 			group_cut(g, before);
 			return -1;

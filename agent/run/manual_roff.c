@@ -366,6 +366,27 @@ put_counters(FILE *out)
 	}
 }
 
+/* A setting is named as it is written; a place in the sources is the developer's business. */
+static void
+put_limits(FILE *out)
+{
+	static const struct { const char *what, *amount, *where, *then; } rows[] = {
+#define LIMIT(what, amount, where, then)	{ what, amount, where, then },
+#include "run/limits.tbl"
+#undef LIMIT
+	};
+	char rest[160];
+
+	fputs(".SH LIMITS\nEach queue, table and buffer has a limit. Those with a setting can be changed; the amount is its default.\n", out);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (strchr(rows[i].where, ':') == NULL)
+			snprintf(rest, sizeof(rest), "(%s, %s)", rows[i].amount, rows[i].where);
+		else
+			snprintf(rest, sizeof(rest), "(%s)", rows[i].amount);
+		put_item(out, rows[i].what, rest, rows[i].then);
+	}
+}
+
 static void
 put_page_1(FILE *out)
 {
@@ -517,6 +538,8 @@ put_page_5(FILE *out)
 	put_head(out, "aispm-agent.yaml", 5);
 	put_lines(out, page_5_intro);
 	manual_walk(&see, out);
+	put_lines(out, manual_push);
+	put_limits(out);
 	put_lines(out, page_5_kafka);
 	put_lines(out, page_5_examples);
 }

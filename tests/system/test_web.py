@@ -1,10 +1,13 @@
 """Metrics, health and the status page: what they say, to whom, and what they never show."""
+import contextlib
 import functools
 import html.parser
 import http.client
 import re
 import shutil
+import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -109,6 +112,31 @@ def test_only_reading_from_this_machine_is_answered(page):
     assert page("/", headers={"Host": "localhost:1"})[0] == 200
     assert page("/", method="POST", body="x" * 10)[0] == 405
     assert page("/", method="HEAD")[2] == ""
+
+
+def test_nobody_can_occupy_it(page):
+    """Silent visitors, ones that do not read, and ones whose request never ends: health is answered all the same."""
+    over, visitors = threading.Event(), []
+
+    def dawdle():
+        while not over.wait(0.5):
+            for c in visitors:
+                with contextlib.suppress(OSError):
+                    c.send(b"x")
+
+    thread = threading.Thread(target=dawdle)
+    thread.start()
+    try:
+        for i in range(60):
+            visitors.append(socket.create_connection(("127.0.0.1", page.args[0]), timeout=60))
+            visitors[-1].sendall((b"", b"GET / HTTP/1.1\r\nHost: local", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20)[i % 3])
+        assert page("/healthz")[::2] == (200, "ok\n")
+        assert page("/metrics")[0] == 200
+    finally:
+        over.set()
+        thread.join()
+        for c in visitors:
+            c.close()
 
 
 def test_a_heartbeat_comes_the_way_of_every_event(site, running):

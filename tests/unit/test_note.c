@@ -85,6 +85,8 @@ a_value_cannot_forge_a_line_or_a_field(void **state)
 	assert_string_equal(heard(), "aispm-agent: source: a=\"x\\x0a<0>root: \\\"\\\\\\x1b[31m\\x7f\\x00\" n=7\n");
 	note(SOURCE_INFO, N_TEXT("a", "z\xc3\xa4hl \xff\xe2\x82 \xc2\x85."));	/* good UTF-8 stays, C1 controls do not */
 	assert_string_equal(heard(), "aispm-agent: source: a=\"z\xc3\xa4hl \\xff\\xe2\\x82 \\xc2\\x85.\"\n");
+	note(SOURCE_INFO, N_TEXT("a", "fdp\xe2\x80\xae" "exe \xe2\x80\xa8."));	/* nor what turns a text or ends a line */
+	assert_string_equal(heard(), "aispm-agent: source: a=\"fdp\\xe2\\x80\\xaeexe \\xe2\\x80\\xa8.\"\n");
 }
 
 static void
