@@ -9,7 +9,7 @@ cd "$(dirname "$0")"
 top=$(pwd)
 
 BUILD_PACKAGES="autoconf automake pkg-config gcc g++ make libcurl4-openssl-dev libssl-dev libyaml-dev zlib1g-dev
-	libsimdjson-dev libdeflate-dev librdkafka-dev libsystemd-dev libmicrohttpd-dev"
+	libsimdjson-dev libdeflate-dev librdkafka-dev libsystemd-dev libmicrohttpd-dev libgnutls28-dev"
 TEST_PACKAGES="libcmocka-dev libjson-c-dev clang libclang-rt-14-dev python3 python3-venv openssl git xz-utils
 	default-jre-headless maven liblognorm-utils
 	debhelper lintian mmdebstrap rpm systemd mandoc logrotate apparmor rsyslog zsh fish"

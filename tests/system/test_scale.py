@@ -18,8 +18,9 @@ EXAMPLES = SRC / "packaging" / "examples"
 PARTITIONS, RESOURCES = 12, 24
 ACCOUNTS = [f"account{n}" for n in range(RESOURCES)]
 CHAOS = 9 if LONG else 1
-BURST = 200 if LONG else 10             # calls of an account while agents come and go
-SURGE = 60
+MINUTES = 20 if LONG else 1             # of records, each time that an agent comes or goes
+BURST = 10                              # calls of an account in each of them
+SURGE = 120 if LONG else 60
 
 
 class Traffic:
@@ -83,8 +84,9 @@ class Stages:
         for far in self.far.values():
             far.close()
 
-    def append(self, calls, step=1):
-        self.first.append(self.traffic.minute(calls, step))
+    def append(self, calls, step=1, minutes=1):
+        for _ in range(minutes):
+            self.first.append(self.traffic.minute(calls, step))
 
     def rows(self, name):
         return self.far[name].rows()
@@ -138,12 +140,12 @@ def die_full_and_return(stages, broker, name, alive):  # noqa: F811
     """Dies with a spool that it could not deliver; the others take its partitions; it returns and takes some again."""
     far = stages.far[name]
     far.decide = lambda rows: (503, [("Retry-After", "1")], "")
-    stages.append(BURST)
+    stages.append(BURST, minutes=MINUTES)
     wait_for(lambda: sum(e["EventClass"] == "activity" for _, e in broker.read(stages.topic)) == stages.traffic.n, seconds=120, every=0.5)
     wait_for(lambda: stages.lag(broker) <= PARTITIONS, seconds=120, every=0.5)   # a transaction's end has an offset of its own
     assert len(stages.delivered()) < stages.traffic.n, "nothing lies in the spool of the one that dies"
     stages.kill(name)
-    stages.append(BURST)
+    stages.append(BURST, minutes=MINUTES)
     stages.shared(broker, alive - 1)
     held = stages.traffic.n - len(stages.delivered())
     assert held > 0
@@ -157,10 +159,10 @@ def test_agents_that_come_die_and_return_lose_nothing_and_a_series_findings_come
     for name in ("a", "b"):
         stages.add(name)
     stages.shared(broker, 2)
-    stages.append(BURST)
+    stages.append(BURST, minutes=MINUTES)
     stages.all_delivered()
     stages.add("c")                             # in the middle: what the others have not committed goes over with its partitions
-    stages.append(BURST)
+    stages.append(BURST, minutes=MINUTES)
     stages.shared(broker, 3)
     stages.all_delivered()
     for turn in range(CHAOS):
