@@ -357,6 +357,20 @@ push_request_tell(struct push *p)
 	source_say(p->s, true, text);
 }
 
+/* Nothing of the request itself: only which form it was of, and figures. */
+static void
+debug(const struct push_request *r)
+{
+	const struct source *s = r->push->s;
+	char text[200];
+
+	if (s->debug_line == NULL)
+		return;
+	snprintf(text, sizeof(text), "%s: %u, %zu bytes in %llu ms%s%s", r->form != NULL ? r->form->path : "a path of no form", r->status, r->received,
+	    (unsigned long long)(clock_mono_ms() - r->began_ms), r->why != NULL ? ": " : "", r->why != NULL ? r->why : "");
+	source_debug(r->push->s, text);
+}
+
 static void
 add_headers(const struct push_request *r, struct MHD_Response *response)
 {
@@ -391,6 +405,7 @@ answer(struct push_request *r)
 		MHD_destroy_response(response);
 	}
 	count(r);
+	debug(r);
 	return rc;
 }
 
@@ -446,7 +461,7 @@ push_request_begin(struct push_peer *peer, const char *url, const char *method, 
 	r = calloc(1, sizeof(*r));
 	if (r == NULL)
 		return MHD_NO;
-	*r = (struct push_request){ .push = p, .peer = peer, .c = peer->c, .arrived_ms = clock_wall_ms() };
+	*r = (struct push_request){ .push = p, .peer = peer, .c = peer->c, .arrived_ms = clock_wall_ms(), .began_ms = clock_mono_ms() };
 	buf_init(&r->body, p->max_body);
 	buf_init(&r->reply, REPLY_BYTES);
 	peer->request = *state = r;
@@ -467,6 +482,7 @@ take_bytes(struct push_request *r, const char *bytes, size_t n)
 	struct push *p = r->push;
 
 	stat_add(p->s->stats, STAT_SOURCE_RECEIVED_BYTES, n);
+	r->received += n;
 	if (r->stage != PUSH_READING)
 		return;
 	if (n > p->max_body - r->body.n)

@@ -143,7 +143,8 @@ struct push_request {
 	char			 id[132];	/* Firehose's */
 	char			 origin[260], rate[12];	/* of CloudEvents' handshake */
 	uint64_t		 ticket;	/* of its last record; 0: none was taken */
-	uint64_t		 arrived_ms;	/* wall clock */
+	uint64_t		 arrived_ms, began_ms;	/* wall clock; clock_mono_ms */
+	size_t			 received;	/* bytes of its body */
 	struct push_request	*next;		/* those that wait, in the order of their tickets */
 };
 

@@ -258,7 +258,7 @@ def test_what_is_no_json_is_taken_and_set_aside_and_its_neighbours_go_on(push, s
 # ---- who may send ------------------------------------------------------------------------------
 
 def test_a_token_is_needed_where_one_is_set_and_stands_nowhere(push, site):
-    p = push(agent=f", http: \"127.0.0.1:{(page := free_port())}\"")
+    p = push(agent=f", log_level: debug, http: \"127.0.0.1:{(page := free_port())}\"")
     secret = "WRONG-but-maybe-of-another-system-99"
     for headers in ({}, {"Authorization": f"Bearer {secret}"}, {"Authorization": f"Basic {TOKEN}"}, {"Authorization": "Bearer"}, {"Authorization": f"Bearer {TOKEN}x"},
                     {"Authorization": f"Bearer {TOKEN[:-1]}"}, {"X-Amz-Firehose-Access-Key": TOKEN}):
@@ -274,6 +274,7 @@ def test_a_token_is_needed_where_one_is_set_and_stands_nowhere(push, site):
     metrics.request("GET", "/metrics")
     shown = metrics.getresponse().read().decode() + site.log() + json.dumps(status) + site.out.read_text()
     assert 'aispm_source_refused_token_requests_total{source="push",type="http"} 9' in shown
+    assert "/eventgrid: 401, " in shown and "/records: 200, " in shown
     assert TOKEN not in shown and secret not in shown and "token=" not in shown
 
 
