@@ -318,8 +318,12 @@ count(struct push_request *r)
 	const union MHD_ConnectionInfo *info;
 
 	stat_add(p->s->stats, rows[r->refusal], 1);
-	if (r->refusal == PUSH_FINE)
+	if (r->refusal == PUSH_FINE) {
+		if (p->trouble.sum != 0)
+			stat_say(p->s->stats, "");	/* it is over */
+		p->trouble.sum = 0;
 		return;
+	}
 	p->refused.n[r->refusal]++;
 	info = MHD_get_connection_info(r->c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	p->refused.peer[0] = '\0';

@@ -177,6 +177,7 @@ struct push {
 	bool			 started, closing;
 	uint64_t		 unfit;		/* mark of a new certificate that could not be used */
 	uint64_t		 retry_ms, expiry_ms;	/* when to listen again; when to look at the certificate's end again */
+	struct { uint64_t sum, at_ms; } trouble;	/* told last */
 	struct { unsigned n[PUSH_REFUSALS]; uint64_t at_ms; char peer[64]; } refused;	/* not told yet */
 };
 
@@ -203,6 +204,7 @@ void	push_request_safe(struct push *);	/* durable up to p->safe: who waited for 
 void	push_request_resume(struct push *);	/* there may be room again */
 void	push_request_tell(struct push *);	/* a word of the refused ones, at most one a minute */
 
+void	push_say_trouble(struct push *, const char *text);	/* the same at most once a minute */
 extern const struct conf_key push_keys[];	/* http_keys.c */
 
 #endif
