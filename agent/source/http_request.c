@@ -29,7 +29,6 @@
 #define REPLY_BYTES	(64u << 10)
 #define RETRY_AFTER_S	"5"
 #define DRAIN_MOST	(1 << 20)	/* of a sender that is not trusted */
-#define KEEP_BYTES	(1u << 20)	/* of `plain`, between requests */
 #define TELL_MS		60000
 
 /* ---- what becomes of it ------------------------------------------------------------- */
@@ -146,12 +145,10 @@ end_offer(struct push_request *r)
 
 	p->held = NULL;
 	p->record.bytes = SLICE_NONE;
-	json_reset(p->body.json, &p->body.doc);
+	push_body_close(&p->body);
 	buf_reset(&p->plain);
-	if (p->plain.cap > KEEP_BYTES)
+	if (p->plain.cap > PUSH_KEEP_BYTES)
 		buf_fini(&p->plain);
-	if (p->body.piece.cap > KEEP_BYTES)
-		buf_fini(&p->body.piece);
 	let_body_go(r);
 }
 
@@ -472,7 +469,7 @@ push_request_begin(struct push_peer *peer, const char *url, const char *method, 
 	if (push_gate(r, url, method) == PUSH_FINE) {
 		r->counted = true;
 		p->requests++;
-		if (r->stage == PUSH_READING && declared(r) <= (int64_t)p->max_body)
+		if (r->stage == PUSH_READING && declared(r) <= PUSH_KEEP_BYTES)
 			(void)buf_reserve(&r->body, (size_t)declared(r));
 		return MHD_YES;
 	}

@@ -63,6 +63,8 @@ struct push_body {
 
 struct push_record { struct slice bytes; const char *unreadable; };
 
+#define PUSH_KEEP_BYTES	(1 << 20)	/* of a buffer, between requests */
+
 int	push_body_init(struct push_body *, size_t max_bytes, struct err *);	/* ERR_AGAIN */
 void	push_body_fini(struct push_body *);
 /*
@@ -72,6 +74,7 @@ void	push_body_fini(struct push_body *);
 void	push_body_open(struct push_body *, enum push_frame, struct slice body, bool lines);
 /* The next record; false at the end. It holds until the next call. */
 bool	push_body_next(struct push_body *, struct push_record *ret);
+void	push_body_close(struct push_body *);	/* done with this body, and with what it needed beyond the usual */
 
 /* ---- the listening socket; http_listen.c ---------------------------------------------- */
 
