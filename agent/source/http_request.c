@@ -337,6 +337,8 @@ push_request_tell(struct push *p)
 	static const char *const words[PUSH_REFUSALS] = { NULL, "no or a wrong token or certificate", "too large", "no room (spool, memory, or requests at a time)",
 		"not as a form wants it (path, method, type)", "too slow" };
 	const uint64_t now_ms = clock_mono_ms();
+	/* That strangers knock at an open port is no trouble of ours; what we owe to who may send is. */
+	const bool trouble = p->refused.n[PUSH_TOO_LARGE] + p->refused.n[PUSH_NO_ROOM] + p->refused.n[PUSH_TOO_SLOW] > 0;
 	char text[320];
 	size_t n = 0;
 
@@ -347,7 +349,7 @@ push_request_tell(struct push *p)
 			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%u %s", n > 0 ? ", " : "requests refused: ", p->refused.n[i], words[i]);
 	memset(p->refused.n, 0, sizeof(p->refused.n));
 	if (n == 0) {
-		if (p->refused.at_ms != 0)
+		if (p->refused.at_ms != 0 && p->refused.trouble)
 			stat_say(p->s->stats, "");	/* that was a minute ago */
 		p->refused.at_ms = 0;
 		return;
@@ -355,7 +357,8 @@ push_request_tell(struct push *p)
 	if (n < sizeof(text) && p->refused.peer[0] != '\0')
 		snprintf(text + n, sizeof(text) - n, "; the latest from %s", p->refused.peer);
 	p->refused.at_ms = now_ms;
-	source_say(p->s, true, text);
+	p->refused.trouble = trouble;
+	source_say(p->s, trouble, text);
 }
 
 /* Nothing of the request itself: only which form it was of, and figures. */

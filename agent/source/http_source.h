@@ -181,7 +181,7 @@ struct push {
 	uint64_t		 unfit;		/* mark of a new certificate that could not be used */
 	uint64_t		 retry_ms, expiry_ms;	/* when to listen again; when to look at the certificate's end again */
 	struct { uint64_t sum, at_ms; } trouble;	/* told last */
-	struct { unsigned n[PUSH_REFUSALS]; uint64_t at_ms; char peer[64]; } refused;	/* not told yet */
+	struct { unsigned n[PUSH_REFUSALS]; uint64_t at_ms; bool trouble; char peer[64]; } refused;	/* not told yet */
 };
 
 /* Listens, or (a server is there) takes p->tls into use for connections from now on. */

@@ -4,6 +4,7 @@ import concurrent.futures
 import gzip
 import http.client
 import json
+import pathlib
 import random
 import signal
 import socket
@@ -22,6 +23,7 @@ TOKEN = "a-token-of-the-tests-0123456789"
 JSON = "application/json"
 
 
+SANITIZED = b"__asan_init" in pathlib.Path(AGENT).read_bytes()
 HAS_SOURCE = "http source: yes" in subprocess.run([AGENT, "--version"], capture_output=True, text=True).stdout
 
 
@@ -84,6 +86,10 @@ class Push:
             return True
         except OSError:
             return False
+
+    def peak_kib(self):
+        words = open(f"/proc/{self.process.pid}/status").read().split()
+        return int(words[words.index("VmHWM:") + 1])
 
     def status(self):
         done = self.site.run("status", "-c", str(self.site.conf), "--json")
@@ -269,11 +275,12 @@ def test_a_token_is_needed_where_one_is_set_and_stands_nowhere(push, site):
     assert p.ask("/records", LINES).status == 200
     delivered(site, 5)
     status = p.status()
-    assert status["source_refused_token_requests"] == 9 and status["source_requests"] == 1 and "wrong token" in status["says"]
+    assert status["source_refused_token_requests"] == 9 and status["source_requests"] == 1
     metrics = http.client.HTTPConnection("127.0.0.1", page, timeout=60)
     metrics.request("GET", "/metrics")
     shown = metrics.getresponse().read().decode() + site.log() + json.dumps(status) + site.out.read_text()
     assert 'aispm_source_refused_token_requests_total{source="push",type="http"} 9' in shown
+    assert "requests refused: 1 no or a wrong token or certificate; the latest from 127.0.0.1" in site.log() and "in trouble" not in site.log()
     assert "/eventgrid: 401, " in shown and "/records: 200, " in shown
     assert TOKEN not in shown and secret not in shown and "token=" not in shown
 
@@ -366,8 +373,7 @@ def test_bodies_and_what_they_unpack_to_have_a_limit(push, site):
     whole = json.dumps({"a": "x" * ((64 << 10) - 9)})
     assert len(whole) == 64 << 10 and p.ask("/records", whole).status == 200
     assert p.ask("/records", gzip.compress(whole.encode()), {"Content-Encoding": "gzip"}).status == 200
-    status = open(f"/proc/{p.process.pid}/status").read().split()
-    assert int(status[status.index("VmHWM:") + 1]) < 100 * 1024
+    assert SANITIZED or p.peak_kib() < 100 * 1024
     assert p.status()["source_refused_size_requests"] in (4, 5)
     delivered(site, 2)
 
@@ -464,8 +470,7 @@ def test_a_full_spool_is_a_503_and_nothing_that_was_taken_is_lost(push, site):
     wait_for(lambda: p.ask("/records", json.dumps(wide(n))).status == 503)      # before its body
     assert p.ask("/healthz", None, {}, "GET", None, None).status == 503
     assert p.status()["source_refused_room_requests"] >= 1
-    status = open(f"/proc/{p.process.pid}/status").read().split()
-    assert int(status[status.index("VmHWM:") + 1]) < 150 * 1024
+    assert SANITIZED or p.peak_kib() < 150 * 1024
     late.mkdir()
     wait_for(lambda: p.ask("/records", json.dumps(wide(n))).status == 200, every=0.5)
     wanted = {r["correlationId"] for r in taken} | {wide(n)["correlationId"]}
