@@ -87,11 +87,12 @@ screen(struct buf *b, size_t most, const struct buf *sent, const struct buf *bea
 {
 	struct slice token = buf_slice(bearer_line), head = SLICE("Authorization: Bearer ");
 
+	b->n = utf8_cut(buf_slice(b), most);
 	if (token.n >= head.n)
 		token = slice_make(token.p + head.n, token.n - head.n);
 	if (said_repeats(buf_slice(b), buf_slice(sent), REPEAT_BYTES) || said_repeats(buf_slice(b), token, REPEAT_BYTES))
 		buf_reset(b);
-	said_clean(b, most);
+	said_clean(b, most);	/* behind it: with marks for letters it would not be the same text */
 }
 
 static void

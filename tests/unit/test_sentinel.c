@@ -118,7 +118,7 @@ make_batch(struct batch *b, uint64_t first_seq, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		b->v[i].seq = first_seq + i;
 		b->v[i].time_ms = NOW_MS;
-		buf_printf(&b->bytes, "%s{\"EventId\":\"%llu\",\"EventMessage\":\"a prompt that nobody but the sink may ever see\"}",
+		buf_printf(&b->bytes, "%s{\"EventId\":\"%llu\",\"EventMessage\":\"a prompt that nobody but the sink may ever see, für größere Gäste schön übersetzt\"}",
 		    i > 0 ? "," : "", (unsigned long long)(first_seq + i));
 	}
 	buf_puts(&b->bytes, "]");
@@ -225,6 +225,7 @@ assert_quiet(const struct err *why)
 	assert_null(strstr(why->text, TOKEN_1));
 	assert_null(strstr(why->text, TOKEN_2));
 	assert_null(strstr(why->text, "a prompt that nobody"));
+	assert_null(strstr(why->text, "bersetzt"));
 }
 
 /* ---- the request ----------------------------------------------------------------- */
@@ -616,6 +617,7 @@ words_that_repeat_a_record_or_the_token_are_not_shown(void **state)
 	static const char *const bodies[] = {
 		"{\"error\":{\"code\":\"Bad\",\"message\":\"record {'a prompt that nobody but the sink may ever see'}\"}}",
 		"{\"error\":{\"code\":\"Bad\",\"message\":\"header Bearer " TOKEN_1 " is wrong\"}}",
+		"{\"error\":{\"code\":\"Bad\",\"message\":\"see, für größere Gäste schön übersetzt\"}}",	/* few ASCII letters in a row */
 		"{\"error\":{\"code\":\"" TOKEN_1 "\",\"message\":\"x\"}}",
 	};
 	struct world w;
@@ -629,7 +631,7 @@ words_that_repeat_a_record_or_the_token_are_not_shown(void **state)
 		t = put(&w, 0);
 		assert_int_equal(t->verdict, SINK_REFUSED);
 		assert_quiet(&t->why);
-		if (i < 2)
+		if (i < 3)
 			assert_non_null(strstr(t->why.text, "400 Bad"));
 	}
 	end(&w);

@@ -520,6 +520,20 @@ a_state_is_restored_wholly_or_not_at_all(void **state)
 	close_bench(&b);
 }
 
+/* Late windows would lie before 1970. */
+static void
+the_first_event_may_be_of_the_first_minute_of_all(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "");
+	for (int i = 0; i < 40; i++)
+		call_as(&b, i * MINUTE, "chat", "me", fresh_uid(&b));
+	assert_int_equal(b.nfound, 0);
+	close_bench(&b);
+}
+
 static void
 the_table_stays_within_its_bound(void **state)
 {
@@ -1058,6 +1072,7 @@ main(void)
 		cmocka_unit_test(findings_are_the_same_when_the_state_is_saved_and_restored_in_the_middle),
 		cmocka_unit_test(a_damaged_state_is_refused_whatever_is_damaged),
 		cmocka_unit_test(a_state_is_restored_wholly_or_not_at_all),
+		cmocka_unit_test(the_first_event_may_be_of_the_first_minute_of_all),
 		cmocka_unit_test(the_table_stays_within_its_bound),
 		cmocka_unit_test(late_records_within_the_lateness_count),
 		cmocka_unit_test(another_callers_surge_inside_an_open_episode_is_told_apart),
