@@ -92,8 +92,7 @@ put_digits(char *at, unsigned v, int n)
 void
 time_format_ms(int64_t unix_ms, char ret[TIME_TEXT_BYTES])
 {
-	const int64_t least = INT64_C(-62135596800000), most = INT64_C(253402300799999);	/* years 1 to 9999 */
-	int64_t ms = unix_ms < least ? least : unix_ms > most ? most : unix_ms;
+	int64_t ms = unix_ms < TIME_LEAST_MS ? TIME_LEAST_MS : unix_ms > TIME_MOST_MS ? TIME_MOST_MS : unix_ms;
 	int64_t days = (ms >= 0 ? ms : ms - 86399999) / 86400000;
 	unsigned of_day = (unsigned)(ms - days * 86400000), month, day;
 	int year;

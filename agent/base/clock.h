@@ -19,6 +19,10 @@ void	clock_fake(uint64_t wall_ms);
 void	clock_fake_advance(uint64_t ms);
 bool	clock_is_fake(void);
 
+/* The years 0001 to 9999. */
+#define TIME_LEAST_MS	INT64_C(-62135596800000)
+#define TIME_MOST_MS	INT64_C(253402300799999)
+
 #define TIME_TEXT_BYTES	25	/* 2026-01-31T23:59:59.999Z and a NUL */
 /* RFC 3339 UTC with milliseconds; years 0001 to 9999, else clamped. */
 void	time_format_ms(int64_t unix_ms, char ret[TIME_TEXT_BYTES]);

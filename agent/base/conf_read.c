@@ -65,6 +65,10 @@ complain_unknown(struct conf_tree *t, const struct yaml_node *node, const char *
 	char words[WORDS_BYTES] = "", list[LIST_BYTES], guess[64];
 	size_t at = 0;
 
+	if (problems_full(t->problems)) {
+		problem_add(t->problems, node->file, node->key->line, path, "unknown key");
+		return;
+	}
 	for (int i = 0; i < 2; i++)
 		for (const struct conf_key *k = i == 0 ? a : b; k != NULL && k->name != NULL; k++)
 			if (at + strlen(k->name) + 2 < sizeof(words))
@@ -290,6 +294,11 @@ read_blocks(struct conf *c, struct conf_value *v, const char *path, const struct
 
 	if (many && node->kind != YAML_LIST) {
 		complain_kind(c, v->key, path, node);
+		return;
+	}
+	if (many && v->key->most > 0 && (double)node->children > v->key->most) {
+		problem_add(c->tree->problems, node->file, node->line, path, "%zu blocks are too many; allowed: at most %.0f", node->children,
+		    v->key->most);
 		return;
 	}
 	v->blocks = arena_zalloc(&c->tree->arena, (many ? node->children + 1 : 1) * sizeof(struct conf *));

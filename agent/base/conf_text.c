@@ -148,7 +148,12 @@ conf_key_type_text(const struct conf_key *k, char *ret, size_t n)
 	case CONF_TEXTS: snprintf(ret, n, "%s", k->allowed != NULL ? k->allowed : "a list of texts"); break;
 	case CONF_MAP: snprintf(ret, n, "names and texts, {name: text}"); break;
 	case CONF_BLOCK: snprintf(ret, n, "a block of keys"); break;
-	case CONF_BLOCKS: snprintf(ret, n, "a list of blocks"); break;
+	case CONF_BLOCKS:
+		if (k->most > 0)
+			snprintf(ret, n, "a list of at most %.0f blocks", k->most);
+		else
+			snprintf(ret, n, "a list of blocks");
+		break;
 	}
 }
 

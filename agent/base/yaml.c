@@ -18,6 +18,7 @@
 #define FILE_BYTES	(4u << 20)
 #define TREE_BYTES	(64u << 20)
 #define MAX_PROBLEMS	200
+#define MAX_DIRECTIVES	16	/* libyaml holds each against all before it */
 #define MAX_MEMBERS	4096	/* of one block: each new key is held against all before it */
 
 /* ---- complaints ------------------------------------------------------------ */
@@ -35,16 +36,20 @@ problems_fini(struct problems *p)
 	problems_init(p);
 }
 
-/* What strangers wrote must not drive a terminal, nor end inside a character. */
+bool
+problems_full(const struct problems *p)
+{
+	return p->n == MAX_PROBLEMS;
+}
+
+/* What strangers wrote must neither drive a terminal nor turn what is read there, nor end inside a character. */
 static void
 clean(char *text)
 {
-	size_t valid = utf8_valid_prefix(slice_of(text));
+	const size_t valid = utf8_valid_prefix(slice_of(text));
 
 	text[valid] = '\0';
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			*text = '?';
+	utf8_make_plain(text, valid);
 }
 
 __attribute__((format(printf, 6, 0)))
@@ -55,7 +60,7 @@ add(struct problems *p, bool warning, const char *file, unsigned line, const cha
 
 	if (!warning)
 		p->errors++;
-	if (p->n == MAX_PROBLEMS)
+	if (problems_full(p))
 		return;
 	if (p->n == p->cap) {
 		size_t cap = p->cap > 0 ? p->cap * 2 : 8;
@@ -182,6 +187,16 @@ new_node(struct reading *r, enum yaml_kind kind, const yaml_event_t *e)
 	return n;
 }
 
+static uint32_t
+hash_of(struct slice s)
+{
+	uint32_t h = 2166136261u;
+
+	for (size_t i = 0; i < s.n; i++)
+		h = (h ^ (unsigned char)s.p[i]) * 16777619u;
+	return h;
+}
+
 static struct yaml_node *
 scalar(struct reading *r, const yaml_event_t *e)
 {
@@ -194,6 +209,7 @@ scalar(struct reading *r, const yaml_event_t *e)
 		return fail(r, n->line, "a NUL character is not allowed");
 	n->text = arena_cstr(&r->tree->arena, s);
 	n->text_n = s.n;
+	n->hash = hash_of(s);
 	n->quoted = e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
 	return n->text != NULL ? n : fail(r, n->line, "the file is too large");
 }
@@ -341,7 +357,7 @@ static bool
 check_bytes(struct reading *r)
 {
 	const size_t valid = utf8_valid_prefix(r->text);
-	unsigned line = 1;
+	unsigned line = 1, directives = 0;
 
 	if (r->text.n > FILE_BYTES) {
 		fail(r, 0, "larger than 4 MiB");
@@ -351,7 +367,11 @@ check_bytes(struct reading *r)
 		line += r->text.p[i] == '\n';
 	if (valid < r->text.n)
 		fail(r, line, "not UTF-8");
-	return valid == r->text.n;
+	for (size_t i = 0; i < valid && directives <= MAX_DIRECTIVES; i++)
+		directives += r->text.p[i] == '%' && (i == 0 || r->text.p[i - 1] == '\n');
+	if (directives > MAX_DIRECTIVES)
+		fail(r, 1, "too many lines begin with %, as directives do");
+	return !r->failed;
 }
 
 struct yaml_node *
@@ -401,10 +421,12 @@ yaml_read_file(struct yaml_tree *tree, const char *path, struct problems *proble
 struct yaml_node *
 yaml_get(const struct yaml_node *map_node, const char *key)
 {
+	const uint32_t hash = hash_of(slice_of(key));
+
 	if (map_node->kind != YAML_MAP)
 		return NULL;
 	for (struct yaml_node *n = map_node->first; n != NULL; n = n->next)
-		if (strcmp(n->key->text, key) == 0)
+		if (n->key->hash == hash && strcmp(n->key->text, key) == 0)
 			return n;
 	return NULL;
 }

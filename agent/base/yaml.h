@@ -1,7 +1,7 @@
 /*
  * yaml.h - a YAML file as a tree that remembers its lines. Home of libyaml.
  *
- * Takes:   one document; anchors, aliases and tags are refused (a configuration is plain data). Duplicate keys are refused, naming both lines.
+ * Takes:   one document; anchors, aliases and tags are refused (a configuration is plain data), and so are more than a few directives. Duplicate keys are refused, naming both lines.
  * Owns:    every node, until yaml_tree_free.
  * Fails:   by problems (file, line, what), several at once; ERR_CONFIG if there is any.
  */
@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "base/slice.h"
 
 struct err;
@@ -19,6 +20,7 @@ struct problem { char file[256]; unsigned line; char key[96]; char text[320]; bo
 struct problems { struct problem *v; size_t n, cap; size_t errors; };
 void	problems_init(struct problems *);
 void	problems_fini(struct problems *);
+bool	problems_full(const struct problems *);	/* what comes now is only counted: no need to look for words */
 __attribute__((format(printf, 5, 6)))
 void	problem_add(struct problems *, const char *file, unsigned line, const char *key, const char *fmt, ...);
 __attribute__((format(printf, 5, 6)))
@@ -32,6 +34,7 @@ struct yaml_node {
 	const char		*file;		/* as given, lives as long as the tree */
 	const char		*text;		/* scalar: its text, NUL-terminated (no NUL inside) */
 	size_t			 text_n;
+	uint32_t		 hash;		/* of the text */
 	bool			 quoted;	/* scalar in quotes: never null, bool or number */
 	struct yaml_node	*key;		/* as a member of a map: its key, else NULL */
 	struct yaml_node	*first, *next;	/* children (of a map: the values) and sibling */

@@ -327,6 +327,7 @@ start(struct decode_ctx *c, const struct record *r, struct event_list *out)
 	c->out = out;
 	c->count = (struct decode_count){ 0 };
 	c->short_of_memory = c->too_many = false;
+	c->may_unpack = RECORD_MAX_PLAIN;
 }
 
 int

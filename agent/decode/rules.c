@@ -9,12 +9,18 @@
 
 #include "base/err.h"
 
+/* Of the classes those that mappings make, behind the first. */
+#define BAR(word, by)	BAR_##by(word)
+#define BAR_MAPPING(word)	"|" #word
+#define BAR_DETECTOR(word)
+#define BAR_AGENT(word)
+
 const char *
 field_words(int field)
 {
 	switch (field) {
 	case F_EventClass:	/* findings and the agent's own are made elsewhere */
-		return "alert|recommendation|attack_path|inventory|activity|control";
+		return EVENT_CLASS_LIST(EVENT_CLASS_WORD, BAR);
 	case F_EventSeverity:
 		return "Informational|Low|Medium|High|Critical";
 	case F_EventResult:
@@ -206,7 +212,7 @@ block_map(struct compiler *c, const struct yaml_node *map, int field, struct blo
 	/* With a map or a segment in between it is the text that is looked at. */
 	if ((b->table != NULL || b->segment.p != NULL) && yaml_get(map, "as") == NULL)
 		b->as = converter_find("text");
-	if (b->kind == FROM_ALL && (b->as->gives & (GIVES_TEXT | GIVES_NUMBER)) == 0)
+	if (b->kind == FROM_ALL && b->as != NULL && (b->as->gives & (GIVES_TEXT | GIVES_NUMBER)) == 0)
 		rc = plan_wrong(c, map, "numbers and texts can be taken together, %s cannot", b->as->name);
 	if ((n = yaml_get(map, "since")) != NULL && block_since(c, n, field, b) != 0)
 		rc = -1;

@@ -10,6 +10,8 @@
 #include "base/err.h"
 #include "base/gzip.h"
 
+#define GZIP_MOST_TIMES	1032u		/* what deflate can make of a byte (zlib's "Technical details") */
+
 static void walk(struct decode_ctx *, uint32_t node, uint32_t at);
 
 static bool
@@ -121,7 +123,7 @@ read_text(struct decode_ctx *c, struct slice padded)
 	struct err err = { 0 };
 	int64_t root;
 
-	if (padded.p == NULL)
+	if (padded.n < 2)
 		return 0;
 	root = json_read(c->reader, padded, true, &c->doc, &err);
 	if (root == -1 && err.kind == ERR_AGAIN)
@@ -160,19 +162,33 @@ walk_nested(struct decode_ctx *c, uint32_t at)
 	return looks_like_json(v) ? read_nested(c, at, NULL) : 0;
 }
 
+/* All that one record unpacks has one bound, however many texts it stands in. */
+static bool
+unpack(struct decode_ctx *c, struct slice bytes)
+{
+	struct err err = { 0 };
+	size_t used;
+	int rc;
+
+	buf_reset(&c->unpacked);
+	c->unpacked.max_bytes = c->may_unpack;
+	rc = gzip_decompress(bytes, &c->unpacked, &err);
+	c->unpacked.max_bytes = RECORD_MAX_PLAIN;
+	c->short_of_memory |= rc != 0 && err.kind == ERR_AGAIN;
+	used = rc == 0 ? c->unpacked.n : GZIP_MOST_TIMES * bytes.n;	/* how far it came is not told */
+	c->may_unpack -= used < c->may_unpack ? used : c->may_unpack;
+	return rc == 0;
+}
+
 /* What comes out of gzip goes where it can stay while others come out of it. */
 static struct slice
 plain_bytes(struct decode_ctx *c, struct slice bytes)
 {
-	struct err err = { 0 };
 	char *p;
 
 	if (gzip_is(bytes)) {
-		buf_reset(&c->unpacked);
-		if (gzip_decompress(bytes, &c->unpacked, &err) != 0) {
-			c->short_of_memory |= err.kind == ERR_AGAIN;
+		if (!unpack(c, bytes))
 			return SLICE_NONE;
-		}
 		bytes = buf_slice(&c->unpacked);
 	}
 	bytes = slice_trim(bytes);
@@ -201,7 +217,7 @@ walk_base64(struct decode_ctx *c, uint32_t at)
 		return 0;
 	}
 	text = plain_bytes(c, buf_slice(&c->packed));
-	return text.n > 1 ? read_nested(c, at, &text) : 0;
+	return read_nested(c, at, &text);
 }
 
 /* ---- the walk --------------------------------------------------------------------- */

@@ -26,6 +26,7 @@ static const struct detector_kind *const kinds[] = {
 struct detect {
 	struct {
 		void			*state;		/* NULL: switched off */
+		const struct conf	*conf;
 		struct stat_block	*stats;
 	} of[KINDS];
 	struct suppress	*suppress;			/* NULL: no rules */
@@ -56,6 +57,7 @@ open_kinds(struct detect **ret, const struct conf *conf, const char *only, struc
 
 		if (only != NULL ? strcmp(only, kinds[i]->name) != 0 : !conf_bool(of, "enabled"))
 			continue;
+		d->of[i].conf = of;
 		d->of[i].stats = stat_make(STAT_DETECTOR, kinds[i]->name, kinds[i]->name);
 		if (d->of[i].stats == NULL || kinds[i]->open(&d->of[i].state, of, err) != 0) {
 			if (d->of[i].stats == NULL)
@@ -191,8 +193,9 @@ take_section(struct slice *in, struct section *ret)
 	return true;
 }
 
+/* Into a state of its own: the old one stays until all are whole. */
 static int
-restore_section(struct detect *d, const struct section *s, struct err *err)
+restore_section(struct detect *d, const struct section *s, void *fresh[KINDS], struct err *err)
 {
 	for (size_t i = 0; i < KINDS; i++) {
 		if (!slice_eq(s->name, slice_of(kinds[i]->name)) || d->of[i].state == NULL)
@@ -200,29 +203,48 @@ restore_section(struct detect *d, const struct section *s, struct err *err)
 		if (s->version != kinds[i]->state_version)
 			return err_set(err, ERR_LOST, "the state of detector %s is of version %u, this agent's is %u",
 			    kinds[i]->name, s->version, kinds[i]->state_version);
-		return kinds[i]->restore(d->of[i].state, s->bytes, err);
+		if (fresh[i] != NULL)
+			return err_set(err, ERR_LOST, "the detectors' state has detector %s twice", kinds[i]->name);
+		return kinds[i]->open(&fresh[i], d->of[i].conf, err) != 0 ? -1 : kinds[i]->restore(fresh[i], s->bytes, err);
 	}
 	return 0;	/* a detector that is off, or of another version of the agent */
+}
+
+static int
+restore_all(struct detect *d, struct slice saved, void *fresh[KINDS], struct err *err)
+{
+	struct slice in = slice_make(saved.p + 12, saved.n - 16);
+	uint32_t n = get_le32(saved.p + 8);
+	struct section s;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (!take_section(&in, &s))
+			return err_set(err, ERR_LOST, "the detectors' state is not whole");
+		else if (restore_section(d, &s, fresh, err) != 0)
+			return -1;
+	return in.n == 0 ? 0 : err_set(err, ERR_LOST, "the detectors' state is not whole");
 }
 
 int
 detect_restore(struct detect *d, struct slice saved, struct err *err)
 {
-	struct section s;
-	struct slice in;
-	uint32_t n;
+	void *fresh[KINDS] = { NULL };
+	int rc;
 
 	if (saved.n < 16 || memcmp(saved.p, MAGIC, 8) != 0 ||
 	    crc32_ieee(0, saved.p, saved.n - 4) != get_le32(saved.p + saved.n - 4))
 		return err_set(err, ERR_LOST, "the detectors' state is damaged");
-	n = get_le32(saved.p + 8);
-	in = slice_make(saved.p + 12, saved.n - 16);
-	for (uint32_t i = 0; i < n; i++)
-		if (!take_section(&in, &s))
-			return err_set(err, ERR_LOST, "the detectors' state is not whole");
-		else if (restore_section(d, &s, err) != 0)
-			return -1;
-	return 0;
+	rc = restore_all(d, saved, fresh, err);
+	for (size_t i = 0; i < KINDS; i++) {
+		void *gone = rc == 0 ? d->of[i].state : fresh[i];
+
+		if (fresh[i] == NULL)
+			continue;
+		if (rc == 0)
+			d->of[i].state = fresh[i];
+		kinds[i]->close(gone);
+	}
+	return rc;
 }
 
 int

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "detect/detect.h"
 #include "detect/extra.h"
@@ -160,6 +161,41 @@ take_table(struct volume *v, struct slice *in)
 }
 
 static bool
+is_window(const struct volume *v, int64_t window, int64_t least)
+{
+	return window >= least && window <= TIME_MOST_MS / v->window_ms + 1;
+}
+
+/* Windows are counted, looped over and made indices of. */
+static bool
+times_fit(const struct volume *v)
+{
+	if (!is_window(v, v->newest, 0) || !is_window(v, v->closed, 0) || v->closed > v->newest)
+		return false;
+	for (uint32_t i = 0; i < DARK_SPANS; i++)
+		if (!is_window(v, v->dark[i].from, 0) || !is_window(v, v->dark[i].to, v->dark[i].from))
+			return false;
+	for (uint32_t i = 0; i < v->nheld; i++)
+		if (v->held[i].t_ms < 0 || v->held[i].t_ms > TIME_MOST_MS)
+			return false;
+	for (uint32_t i = 0; i < RECENT; i++)
+		if (v->recent[i] < 0 || v->recent[i] > TIME_MOST_MS)
+			return false;
+	for (uint32_t i = 0; i < v->nepisodes; i++)
+		if (!is_window(v, v->episodes[i].start_window, 0) || !is_window(v, v->episodes[i].last_window, 0) ||
+		    !is_window(v, v->episodes[i].last_said_window, 0))
+			return false;
+	for (uint32_t i = 0; i < v->nentities; i++) {
+		const struct entity *e = &v->entities[i];
+
+		if (e->hash != 0 && (!is_window(v, e->first_window, -1) || !is_window(v, e->next_window, -1) ||
+		    !is_window(v, e->last_window, -1) || !is_window(v, e->heard_window, -1)))
+			return false;
+	}
+	return true;
+}
+
+static bool
 references_fit(const struct volume *v)
 {
 	for (uint32_t i = 0; i < v->nepisodes; i++) {
@@ -216,7 +252,7 @@ volume_restore(void *state, struct slice saved, struct err *err)
 	v->nepisodes = s.nepisodes;
 	v->nroots = s.nroots;
 	v->nentities = s.nentities;
-	if (!take_table(v, &in) || !references_fit(v) || in.n != 0)
+	if (!take_table(v, &in) || !references_fit(v) || !times_fit(v) || in.n != 0)
 		return err_set(err, ERR_LOST, "the saved series are not whole, or do not fit this configuration");
 	return 0;
 }

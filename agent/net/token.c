@@ -10,6 +10,7 @@
 #include "net/token.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,6 +48,8 @@ struct token {
 
 	void			(*got)(void *arg, struct slice bearer, const struct err *);
 	void			*arg;
+	void			(*told)(void *arg, const char *text);
+	void			*told_arg;
 };
 
 static bool
@@ -104,7 +107,7 @@ life_s(const struct json_doc *doc, int64_t date_ms)
 
 	if (json_get_i64(doc, 0, "expires_in", &s))
 		return s;
-	if (!json_get_i64(doc, 0, "expires_on", &on) || on > INT64_C(1) << 40)
+	if (!json_get_i64(doc, 0, "expires_on", &on) || on < 0 || on > INT64_C(1) << 40)
 		return 0;
 	return on - (date_ms > 0 ? date_ms : (int64_t)clock_wall_ms()) / 1000;
 }
@@ -126,11 +129,11 @@ take_token(struct token *t, struct json_reader *reader, const struct http_answer
 	    !json_get_text(&doc, 0, "access_token", &bearer) || bearer.failed || !is_bearer(buf_slice(&bearer)))
 		goto out;
 	s = life_s(&doc, a->date_ms);
+	s = s < LIFE_MOST_S ? s : LIFE_MOST_S;
 	if (s <= 0 || clock_mono_ms() >= t->asked_at_ms + (uint64_t)s * 1000) {
 		err_set(err, ERR_AGAIN, "%s: the token it gave has ended already", t->ask.host);
 		goto out;
 	}
-	s = s < LIFE_MOST_S ? s : LIFE_MOST_S;
 	token_wipe(&t->bearer);
 	buf_fini(&t->bearer);
 	t->bearer = bearer;
@@ -183,6 +186,18 @@ answer_challenge(struct token *t, const struct http_answer *a, struct err *err)
 }
 
 static void
+tell(const struct token *t, uint64_t now_ms)
+{
+	char text[400];
+
+	if (t->told == NULL)
+		return;
+	snprintf(text, sizeof(text), "token by %s from %s: good for %llu s, renewed in %llu s", t->kind->name, t->ask.host,
+	    (unsigned long long)(t->until_ms - now_ms) / 1000, (unsigned long long)(t->renew_at_ms > now_ms ? t->renew_at_ms - now_ms : 0) / 1000);
+	t->told(t->told_arg, text);
+}
+
+static void
 answered(void *arg, const struct http_answer *a)
 {
 	struct token *t = arg;
@@ -201,6 +216,7 @@ answered(void *arg, const struct http_answer *a)
 		failed(t, &err, a->retry_after_ms);
 		return;
 	}
+	tell(t, now_ms);
 	backoff_reset(&t->backoff);
 	t->not_before_ms = 0;
 	loop_timer_set(t->timer, t->renew_at_ms > now_ms ? t->renew_at_ms - now_ms : 0);
@@ -281,6 +297,13 @@ token_get(struct token *t, void (*got)(void *arg, struct slice bearer, const str
 	} else {
 		fetch(t);
 	}
+}
+
+void
+token_on_news(struct token *t, void (*told)(void *arg, const char *text), void *arg)
+{
+	t->told = told;
+	t->told_arg = arg;
 }
 
 void

@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "net/said.h"
 #include "net/token.h"
 
 #define SECRET_BYTES	(64 << 10)
@@ -441,30 +442,15 @@ token_ask_from(struct token_ask *ret, const struct token_kind *kind, const struc
 
 /* ---- refusals ---------------------------------------------------------------------- */
 
-/* The first line of a description, cut and without anything that could upset a log. */
+/* The first line of a description. */
 static void
-clean(struct buf *b, size_t most)
+cut(struct buf *b, size_t most)
 {
 	size_t n = 0;
 
 	while (n < b->n && b->p[n] != '\r' && b->p[n] != '\n')
 		n++;
 	b->n = utf8_cut(slice_make(b->p, n), most);
-	for (size_t i = 0; i < b->n; i++)
-		if ((unsigned char)b->p[i] < 0x20 || (unsigned char)b->p[i] >= 0x7f)
-			b->p[i] = '?';
-}
-
-/* A far side that repeats what we sent, or a part of it, must not bring it into the log. */
-static bool
-repeats(struct slice text, struct slice secret)
-{
-	const size_t n = secret.n < REPEAT_BYTES ? secret.n : REPEAT_BYTES;
-
-	for (size_t i = 0; n > 0 && i + n <= text.n; i++)
-		if (memmem(secret.p, secret.n, text.p + i, n) != NULL)
-			return true;
-	return false;
 }
 
 static void
@@ -474,10 +460,12 @@ read_text(const struct json_doc *doc, const char *key, const struct token_wire *
 
 	if (w->encoded_n > 0)
 		encoded = slice_make(w->body.p + w->encoded_at, w->encoded_n);
-	if (!json_get_text(doc, 0, key, ret) || ret->failed || repeats(buf_slice(ret), buf_slice(&w->secret)) ||
-	    repeats(buf_slice(ret), encoded))
+	if (!json_get_text(doc, 0, key, ret) || ret->failed)
 		buf_reset(ret);
-	clean(ret, most);
+	cut(ret, most);		/* first, for a search for each of its bytes */
+	if (said_repeats(buf_slice(ret), buf_slice(&w->secret), REPEAT_BYTES) || said_repeats(buf_slice(ret), encoded, REPEAT_BYTES))
+		buf_reset(ret);
+	said_clean(ret, most);	/* behind it: with marks for letters it would not be the same text */
 }
 
 int

@@ -20,8 +20,11 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
+#include "base/json.h"
 #include "base/note.h"
+#include "base/stat.h"
 #include "model/wire.h"
 #include "run/wall_parts.h"
 
@@ -31,6 +34,7 @@
 #define RECORD_MAX	(WALL_IN_BYTES - 4096)
 #define BEGINNING	(1u << 20)	/* of a record that is longer: what the dead letter gets */
 #define WHY_BYTES	112
+#define MEMBERS_MAX	(1u << 20)	/* values of an event's AdditionalFields */
 #define WORDS_MAX	64u		/* that mean nothing to us: of a worker before this one, or of one that babbles */
 
 enum state { FILLING, AWAY, BACK, REST };
@@ -67,6 +71,8 @@ struct wall {
 	int			 record_ms;
 	struct { unsigned slot, item, n; } tries;	/* ends of the worker at one record, in a row */
 	struct buf		 reply;
+	struct json_reader	*reader;
+	struct json_doc		 doc;
 };
 
 /* ---- filling ------------------------------------------------------------------------ */
@@ -196,6 +202,7 @@ suspect(struct wall *w, struct slot *s, const char *how)
 {
 	uint32_t open, first = first_open(s, &open);
 
+	stat_add(stat_agent(), STAT_AGENT_DECODE_ENDED, 1);
 	note(DECODE_ENDED, N_TEXT("how", how));
 	come_back(s);
 	if (s->answers > 0)
@@ -248,8 +255,10 @@ catch_up(struct wall *w, struct err *err)
 	int heard;
 
 	for (unsigned i = 0; (heard = wall_hear(&w->process, 0, &word)) == 1 && i < WORDS_MAX; i++)
-		if (word.kind == WALL_DIED)
+		if (word.kind == WALL_DIED) {
+			stat_add(stat_agent(), STAT_AGENT_DECODE_ENDED, 1);
 			note(DECODE_ENDED, N_TEXT("how", "while it had nothing to do"));
+		}
 	if (heard == 0)
 		return 0;
 	wall_end(&w->process);
@@ -296,11 +305,11 @@ await(struct wall *w, struct slot *s)
 			suspect(w, s, heard == -1 ? "with its keeper" : "it does not obey");
 			return;
 		}
-		if (heard == 0 && done == seen) {
+		if (heard == 0 && done <= seen) {	/* what it takes back is no work */
 			stop_worker(w);
 			late = true;
 		}
-		seen = done;
+		seen = done > seen ? done : seen;
 	}
 	come_back(s);
 }
@@ -347,23 +356,48 @@ take_reply(struct wall *w, struct slot *s, struct wall_reply *ret)
 	return true;
 }
 
-static int
-take_event(struct slice *left, struct event_list *into, struct err *err)
+/* Encoders write this column as it stands: what is not one JSON object in one line could be lines of its own there. */
+static bool
+is_members(struct wall *w, struct slice s)
 {
-	uint32_t n = left->n >= 4 ? get_le32(left->p) : UINT32_MAX;
-	struct event *e;
-	struct slice class;
+	bool good = s.p[0] == '{' && s.p[s.n - 1] == '}' && utf8_valid_prefix(s) == s.n;
 
-	if (n > left->n - 4)
+	for (size_t i = 0; good && i < s.n; i++)
+		good = (unsigned char)s.p[i] >= 0x20;
+	good = good && json_read(w->reader, s, true, &w->doc, NULL) == 0;
+	json_reset(w->reader, &w->doc);
+	return good;
+}
+
+/* What decode can have made; the rooms behind count on it. */
+static bool
+is_of_a_record(struct wall *w, const struct event *e)
+{
+	const struct slice class = event_text(e, F_EventClass);
+
+	for (int f = 0; f < FIELD_COUNT; f++)
+		if (field_rows[f].type == FIELD_TIME && event_has(e, (enum field)f) &&
+		    (e->v[f].number < 0 || e->v[f].number > TIME_MOST_MS))
+			return false;
+	return event_class(class) >= 0 && !event_class_is_finding(class) &&
+	    (!event_has(e, F_AdditionalFields) || is_members(w, event_text(e, F_AdditionalFields)));
+}
+
+static int
+take_event(struct wall *w, struct slice *left, struct event_list *into, struct err *err)
+{
+	uint32_t n = left->n >= 4 ? get_le32(left->p) : 0;
+	struct event *e;
+
+	if (left->n < 4 || n > left->n - 4)
 		return err_set(err, ERR_LOST, "an event is cut");
 	e = event_list_add(into);
 	if (e == NULL)
 		return err_set(err, ERR_AGAIN, "no memory for the record's events");
 	if (wire_get(slice_make(left->p + 4, n), e, err) != 0)
 		return -1;
-	class = event_text(e, F_EventClass);
-	if (event_class(class) < 0 || event_class_is_finding(class))
-		return err_set(err, ERR_LOST, "no class of a record");
+	if (!is_of_a_record(w, e))
+		return err_set(err, ERR_LOST, "no event of a record");
 	*left = slice_make(left->p + 4 + n, left->n - 4 - n);
 	return 0;
 }
@@ -398,7 +432,7 @@ take_answer(struct wall *w, struct slot *s, struct wall_answer *ret, struct even
 		ret->bad = take_text(w);
 	else
 		while (why.kind == ERR_NONE && left.n > 0)
-			(void)take_event(&left, into, &why);
+			(void)take_event(w, &left, into, &why);
 	ret->count = (struct decode_count){ (uint32_t)(into->n - before), reply.unknown, reply.passed };
 	if (why.kind == ERR_NONE)
 		return;
@@ -492,8 +526,10 @@ wall_open(struct wall **ret, const char *const *args, size_t nargs, struct err *
 	w->in_fd = w->out_fd = -1;
 	w->record_ms = WALL_RECORD_MS;
 	buf_init(&w->reply, WALL_OUT_BYTES);
+	json_doc_init(&w->doc, MEMBERS_MAX);
+	w->reader = json_reader_new();
 	w->slots = calloc(WALL_SLOTS, sizeof(*w->slots));
-	if (w->slots == NULL || copy_args(w, args, nargs) != 0) {
+	if (w->reader == NULL || w->slots == NULL || copy_args(w, args, nargs) != 0) {
 		err_set(err, ERR_AGAIN, "no memory");
 		goto fail;
 	}
@@ -536,6 +572,8 @@ wall_close(struct wall *w)
 	free(w->args);
 	free(w->slots);
 	buf_fini(&w->reply);
+	json_doc_fini(&w->doc);
+	json_reader_free(w->reader);
 	free(w);
 }
 

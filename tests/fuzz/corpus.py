@@ -35,7 +35,8 @@ else:
     failed = 1
     print(f"not ok 1 - {program.name} has no corpus in {corpus}")
 with tempfile.TemporaryDirectory() as scratch:
-    args = ["-max_len=65536", "-timeout=20", "-rss_limit_mb=2048", f"-artifact_prefix={scratch}/", scratch, str(corpus)]
+    words = top / "tests" / "fuzz" / f"{program.name}.dict"
+    args = [*([f"-dict={words}"] if words.exists() else []), "-max_len=65536", "-timeout=20", "-rss_limit_mb=2048", f"-artifact_prefix={scratch}/", scratch, str(corpus)]
     if os.environ.get("LONG") == "1":
         step(2, f"{program.name}: {LONG_SECONDS} s at random", [f"-max_total_time={LONG_SECONDS}", *args])
     else:

@@ -319,6 +319,44 @@ what_is_no_json_below_base64_is_an_unknown_record(void **state)
 	world_fini(&w);
 }
 
+/* Eight texts of 10 MiB each: what unpacks beyond 64 MiB stays packed, as a record that nobody knows. */
+static void
+a_record_unpacks_only_so_much_in_however_many_texts(void **state)
+{
+	const size_t blanks = (size_t)10 << 20;
+	struct gzip_writer *writer = gzip_writer_new(1);
+	struct buf plain, packed, text;
+	struct world w;
+
+	(void)state;
+	world_wrapped(&w);
+	buf_init(&plain, 2 * blanks);
+	buf_init(&packed, blanks);
+	buf_init(&text, blanks);
+	buf_puts(&plain, "{\"a\":\"one\"}");
+	assert_true(buf_reserve(&plain, blanks));
+	memset(plain.p + plain.n, ' ', blanks);
+	plain.n += blanks;
+	assert_int_equal(gzip_compress(writer, buf_slice(&plain), &packed, NULL), 0);
+	for (int i = 0; i < 8; i++) {
+		buf_puts(&text, i == 0 ? "[{\"sealed\":\"" : ",{\"sealed\":\"");
+		buf_put_base64(&text, packed.p, packed.n, false);
+		buf_puts(&text, "\"}");
+	}
+	buf_putc(&text, ']');
+	assert_int_equal(decode_bytes(&w, text.p, text.n), 0);
+	assert_int_equal(w.events.n, 8);
+	assert_int_equal(w.count.unknown, 2);
+	assert_string_equal(text_of(&w, 5, F_Operation), "one");
+	decode_text(&w, "{\"a\":\"next\"}", 1);
+	assert_int_equal(w.count.unknown, 0);
+	buf_fini(&plain);
+	buf_fini(&packed);
+	buf_fini(&text);
+	gzip_writer_free(writer);
+	world_fini(&w);
+}
+
 /* ---- ids ---------------------------------------------------------------------------------------- */
 
 static void
@@ -468,6 +506,7 @@ secrets_inside_json_are_redacted_also_in_texts_and_pairs(void **state)
 	    "\"access_token\":\"S3\",\"authorization\":{\"action\":\"w\"},\"Authorization\":\"S4\",\"enablePasswordSync\":true,"
 	    "\"myQuuxer\":7,\"accessKeyId\":\"AKIA1\",\"inner\":\"{\\\"password\\\":\\\"S5\\\",\\\"ok\\\":1}\","
 	    "\"broken\":\"{\\\"password\\\":\\\"S6\\\"\",\"conn\":\"Endpoint=x;SharedAccessKey=S7\",\"key1\":\"S8\","
+	    "\"sent\":\"Authorization: Bearer S6AbCdEfGhIjKlMnOp\",\"jwt\":\"at eyJhbGciOiJub25lIn0.S7.x\",\"news\":\"the bearer of news\","
 	    "\"u\":[\"https://h/?api-key=S7\",\"https://h/?x=1&code=S7\",\"https://h/?subscription-key=S7\",\"https://h/?page=2\"],"
 	    "\"list\":[{\"name\":\"ApiKey\",\"value\":\"S9\"},{\"name\":\"mode\",\"value\":\"fine\"}]}}", 1);
 	s = text_of(&w, 0, F_AdditionalFields);
@@ -480,6 +519,7 @@ secrets_inside_json_are_redacted_also_in_texts_and_pairs(void **state)
 	assert_has(s, "\"tokens\":[1,2]");
 	assert_has(s, "{\"action\":\"w\"}");
 	assert_has(s, "https://h/?page=2");
+	assert_has(s, "\"the bearer of news\"");
 	assert_has(s, "\"enablePasswordSync\":true");
 	assert_has(s, "AKIA1");
 	assert_has(s, "\"inner\":{\"password\":\"(redacted)\",\"ok\":1}");
@@ -541,6 +581,86 @@ additional_fields_are_always_one_json_object_below_the_limit(void **state)
 	world_fini(&w);
 }
 
+/* ---- another agent's events --------------------------------------------------------------------------- */
+
+#define RELAY	"family: r\nmatch: [{EventId: present, EventClass: present}]\nrelay: true\n"
+#define ID	"00112233445566778899aabbccddeeff"
+
+static void
+another_agent_s_event_goes_on_as_it_is_with_its_id(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	world_file(&w, "r.yaml", RELAY);
+	world_open(&w);
+	decode_text(&w, "{\"TimeGenerated\":\"2026-11-03T09:15:27.125Z\",\"EventCount\":7,\"EventId\":\"" ID "\",\"EventClass\":\"activity\","
+	    "\"EventName\":\"a \\\"b\\\"\",\"EventSeverity\":\"High\",\"EventResult\":\"perhaps\",\"AgentId\":\"one\",\"PromptTokens\":12,"
+	    "\"DetectorScore\":0.5,\"PromptTokens\":13,\"CompletionTokens\":\"x\",\"Type\":\"AISPMEvents_CL\",\"SrcIpAddr\":\"\","
+	    "\"AdditionalFields\": {\"ApiKey\": \"mine\", \"Text\": \"{\\\"a\\\": 1}\"}}", 1);
+	assert_text(&w, EventId, ID);
+	assert_text(&w, EventClass, "activity");
+	assert_text(&w, EventName, "a \"b\"");
+	assert_text(&w, EventSeverity, "High");
+	assert_text(&w, EventResult, "NA");
+	assert_text(&w, AgentId, "one");
+	assert_text(&w, AdditionalFields, "{\"ApiKey\":\"mine\",\"Text\":\"{\\\"a\\\": 1}\"}");
+	assert_int_equal(event_number(&w.events.v[0], F_EventCount, 0), 7);
+	assert_int_equal(event_number(&w.events.v[0], F_PromptTokens, 0), is_json_c() ? 13 : 12);	/* json-c keeps the last of equal keys */
+	assert_true(w.events.v[0].v[F_DetectorScore].real == 0.5);
+	assert_false(event_has(&w.events.v[0], F_CompletionTokens));
+	assert_false(event_has(&w.events.v[0], F_EventStartTime));
+	assert_false(event_has(&w.events.v[0], F_SrcIpAddr));
+	assert_int_equal(w.count.unknown, 0);
+	world_fini(&w);
+}
+
+static void
+another_agent_s_finding_is_an_alert_here(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	world_file(&w, "r.yaml", RELAY);
+	world_open(&w);
+	decode_text(&w, "[{\"EventId\":\"" ID "\",\"EventClass\":\"volume_spike\",\"AdditionalFields\":{\"Window\":60}},"
+	    "{\"EventId\":\"" ID "\",\"EventClass\":\"config_change\",\"AdditionalFields\":{}}]", 2);
+	assert_text(&w, EventId, ID);
+	assert_text(&w, EventClass, "alert");
+	assert_text(&w, AdditionalFields, "{\"FindingClass\":\"volume_spike\",\"Window\":60}");
+	assert_string_equal(text_of(&w, 1, F_EventClass), "alert");
+	assert_string_equal(text_of(&w, 1, F_AdditionalFields), "{\"FindingClass\":\"config_change\"}");
+	world_fini(&w);
+}
+
+static void
+what_has_no_event_id_or_class_of_ours_is_nobody_s_event(void **state)
+{
+	static const char *const texts[] = {
+		"{\"EventId\":\"00112233445566778899AABBCCDDEEFF\",\"EventClass\":\"activity\"}",
+		"{\"EventId\":\"00112233\",\"EventClass\":\"activity\"}",
+		"{\"EventId\":12,\"EventClass\":\"activity\"}",
+		"{\"EventId\":{\"" ID "\":1},\"EventClass\":\"activity\"}",
+		"{\"eventid\":\"" ID "\",\"EventClass\":\"activity\"}",
+		"{\"EventId\":\"" ID "\",\"EventClass\":\"Activity\"}",
+		"{\"EventId\":\"" ID "\",\"EventClass\":[\"activity\"]}",
+	};
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	world_file(&w, "r.yaml", RELAY);
+	world_open(&w);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		decode_text(&w, texts[i], 1);
+		assert_int_equal(w.count.unknown, 1);
+		assert_string_not_equal(text_of(&w, 0, F_EventId), ID);
+	}
+	world_fini(&w);
+}
+
 /* ---- the unknown ---------------------------------------------------------------------------------------- */
 
 static void
@@ -559,7 +679,7 @@ of_an_unknown_record_only_harmless_values_leave(void **state)
 	snprintf(text, sizeof(text), "{\"op\":\"go\",\"n\":1.50,\"yes\":true,\"none\":null,\"short\":\"kept\",\"long\":\"%s\","
 	    "\"UserPrompt\":{\"deep\":[\"tell\",\"me\"],\"count\":4},\"prompt_tokens\":12,\"body_ids\":[464,2068],"
 	    "\"js\":\"{\\\"prompt\\\":\\\"hush\\\",\\\"ok\\\":\\\"fine\\\"}\",\"bad\":\"{hush\",\"my\\nkey\":\"k\",\"%s\":1,"
-	    "\"password\":\"hunter2\",\"short\":\"twice\"}", longer, longer);
+	    "\"password\":\"hunter2\",\"short\":\"twice\",\"late\":null,\"late\":\"said\"}", longer, longer);
 	decode_text(&w, text, 1);
 	s = text_of(&w, 0, F_AdditionalFields);
 	assert_int_equal(w.count.unknown, 1);
@@ -584,6 +704,7 @@ of_an_unknown_record_only_harmless_values_leave(void **state)
 	if (!is_json_c())
 		assert_has_not(s, "twice");
 	assert_has_not(s, "none");
+	assert_has(s, "\"late\":\"said\"");
 	world_fini(&w);
 }
 
@@ -911,6 +1032,7 @@ main(void)
 		cmocka_unit_test(what_is_no_object_in_a_list_goes_on_as_length_and_hash),
 		cmocka_unit_test(five_wrappers_are_one_too_many),
 		cmocka_unit_test(what_is_no_json_below_base64_is_an_unknown_record),
+		cmocka_unit_test(a_record_unpacks_only_so_much_in_however_many_texts),
 		cmocka_unit_test(a_record_has_the_same_id_in_every_envelope),
 		cmocka_unit_test(id_paths_make_the_id_whatever_else_the_record_holds),
 		cmocka_unit_test(an_id_may_name_columns_whatever_filled_them),
@@ -933,6 +1055,9 @@ main(void)
 		cmocka_unit_test(a_record_without_room_behind_it_is_decoded_and_its_texts_last),
 		cmocka_unit_test(a_long_text_is_cut_on_a_character_a_little_above_what_encoders_send),
 		cmocka_unit_test(why_names_mapping_paths_and_what_was_left_over),
+		cmocka_unit_test(another_agent_s_event_goes_on_as_it_is_with_its_id),
+		cmocka_unit_test(another_agent_s_finding_is_an_alert_here),
+		cmocka_unit_test(what_has_no_event_id_or_class_of_ours_is_nobody_s_event),
 		cmocka_unit_test(inputs_are_cut_into_lines_only_if_lines_are_json),
 	};
 

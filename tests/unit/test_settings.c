@@ -111,6 +111,20 @@ a_source_and_a_sink_make_it_complete(void **state)
 }
 
 static void
+there_are_only_so_many_sources_as_can_be_held_against_each_other(void **state)
+{
+	static char yaml[64 * 1002];
+	size_t at = (size_t)sprintf(yaml, SINK "sources:\n");
+
+	(void)state;
+	for (int i = 0; i < 1000; i++)
+		at += (size_t)sprintf(yaml + at, "  - {name: s%d, type: file, paths: [/x]}\n", i);
+	assert_int_equal(load(yaml), 0);
+	sprintf(yaml + at, "  - {name: more, type: file, paths: [/x]}\n");
+	assert_refused(yaml, "agent.yaml:3: sources: 1001 blocks are too many; allowed: at most 1000");
+}
+
+static void
 a_name_may_stand_once_in_a_list(void **state)
 {
 	(void)state;
@@ -210,6 +224,23 @@ limits_of_the_agent_are_kept(void **state)
 }
 
 static void
+a_topic_that_a_source_reads_is_no_sink_s(void **state)
+{
+	static const char yaml[] = "sources:\n  - {name: hub, type: kafka, brokers: \"b:9092\", topics: [in, %s], group: g}\n"
+	    "sinks:\n  - {name: bus, type: kafka, brokers: \"b:9092\", topic: out}\n";
+	char text[400];
+
+	(void)state;
+	if (source_kind_find("kafka") == NULL)
+		skip();
+	snprintf(text, sizeof(text), yaml, "out");
+	assert_int_equal(load(text), -1);
+	assert_non_null(strstr(said, "agent.yaml:4: sinks[0].topic: out is read by source hub"));
+	snprintf(text, sizeof(text), yaml, "other");
+	assert_int_equal(load(text), 0);
+}
+
+static void
 a_sentinel_sink_tells_all_its_faults_and_no_secret(void **state)
 {
 	(void)state;
@@ -226,6 +257,9 @@ what_is_shipped_is_accepted(void **state)
 	static const struct { const char *name; bool complete; } files[] = {
 		{ "agent.yaml", false }, { "examples/azure-openai-to-sentinel.yaml", true }, { "examples/air-gapped-file.yaml", true },
 		{ "examples/ama-by-syslog.yaml", true },
+#if defined(WITH_MICROHTTPD) && defined(WITH_GNUTLS)
+		{ "examples/http-push.yaml", true },
+#endif
 #ifdef WITH_KAFKA
 		{ "examples/kafka-to-kafka.yaml", true }, { "examples/three-zones.yaml", true }, { "examples/event-hubs-to-sentinel.yaml", true },
 #endif
@@ -312,6 +346,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(an_empty_configuration_is_fine_but_has_nothing_to_do, end),
 		cmocka_unit_test_teardown(a_source_and_a_sink_make_it_complete, end),
+		cmocka_unit_test_teardown(there_are_only_so_many_sources_as_can_be_held_against_each_other, end),
 		cmocka_unit_test_teardown(a_name_may_stand_once_in_a_list, end),
 		cmocka_unit_test_teardown(a_name_is_plain, end),
 		cmocka_unit_test_teardown(kinds_that_are_not_there_are_named_with_those_that_are, end),
@@ -319,6 +354,7 @@ main(void)
 		cmocka_unit_test_teardown(a_source_gets_its_start, end),
 		cmocka_unit_test_teardown(only_loopback_may_be_listened_on, end),
 		cmocka_unit_test_teardown(limits_of_the_agent_are_kept, end),
+		cmocka_unit_test_teardown(a_topic_that_a_source_reads_is_no_sink_s, end),
 		cmocka_unit_test_teardown(a_sentinel_sink_tells_all_its_faults_and_no_secret, end),
 		cmocka_unit_test_teardown(what_is_shipped_is_accepted, end),
 		cmocka_unit_test_teardown(the_commented_lines_of_agent_yaml_are_fine_when_uncommented, end),

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/conf.h"
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/stat.h"
 #include "detect/calls.h"
 #include "detect/detect.h"
@@ -482,6 +483,54 @@ a_damaged_state_is_refused_whatever_is_damaged(void **state)
 	}
 	assert_int_equal(refused, tried);
 	buf_fini(&saved);
+	close_bench(&b);
+}
+
+/* The checksum is right, the second detector's bytes are not: the first, which came back, must not stay either. */
+static void
+a_state_is_restored_wholly_or_not_at_all(void **state)
+{
+	struct buf saved, before, after;
+	struct detect *fresh = NULL;
+	struct err err = { 0 };
+	struct bench b;
+	size_t access;
+
+	(void)state;
+	open_bench(&b, "detectors: {volume: {max_series: 100}}");
+	ordinary(&b, MONDAY, MONDAY + HOUR);
+	buf_init(&saved, 256 << 20);
+	buf_init(&before, 256 << 20);
+	buf_init(&after, 256 << 20);
+	assert_int_equal(detect_save(b.detect, &saved, &err), 0);
+	access = 12 + 16 + strlen("volume") + (size_t)get_le64(saved.p + 12 + 8 + strlen("volume"));
+	assert_memory_equal(saved.p + access + 4, "access", 6);
+	saved.p[access + 16 + strlen("access")] ^= 1;
+	put_le32(saved.p + saved.n - 4, crc32_ieee(0, saved.p, saved.n - 4));
+	assert_int_equal(detect_open(&fresh, conf_block(b.conf, "detectors"), &err), 0);
+	assert_int_equal(detect_save(fresh, &before, &err), 0);
+	assert_int_equal(detect_restore(fresh, buf_slice(&saved), &err), -1);
+	assert_int_equal(err.kind, ERR_LOST);
+	assert_int_equal(detect_save(fresh, &after, &err), 0);
+	assert_true(slice_eq(buf_slice(&before), buf_slice(&after)));
+	detect_close(fresh);
+	buf_fini(&saved);
+	buf_fini(&before);
+	buf_fini(&after);
+	close_bench(&b);
+}
+
+/* Late windows would lie before 1970. */
+static void
+the_first_event_may_be_of_the_first_minute_of_all(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "");
+	for (int i = 0; i < 40; i++)
+		call_as(&b, i * MINUTE, "chat", "me", fresh_uid(&b));
+	assert_int_equal(b.nfound, 0);
 	close_bench(&b);
 }
 
@@ -1056,6 +1105,8 @@ main(void)
 		cmocka_unit_test(a_record_from_the_far_future_neither_closes_nor_blinds),
 		cmocka_unit_test(findings_are_the_same_when_the_state_is_saved_and_restored_in_the_middle),
 		cmocka_unit_test(a_damaged_state_is_refused_whatever_is_damaged),
+		cmocka_unit_test(a_state_is_restored_wholly_or_not_at_all),
+		cmocka_unit_test(the_first_event_may_be_of_the_first_minute_of_all),
 		cmocka_unit_test(the_table_stays_within_its_bound),
 		cmocka_unit_test(late_records_within_the_lateness_count),
 		cmocka_unit_test(another_callers_surge_inside_an_open_episode_is_told_apart),

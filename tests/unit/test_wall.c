@@ -160,6 +160,16 @@ __wrap_decode(const struct decoder *d, struct decode_ctx *c, const struct record
 		event_set_text(event_list_add(out), F_EventClass, SLICE("volume_spike"));
 		return 0;
 	}
+	if (strcmp(what, "inject") == 0 || strcmp(what, "halve") == 0 || strcmp(what, "age") == 0) {
+		struct event *e = event_list_add(out);
+
+		event_set_text(e, F_EventClass, SLICE("activity"));
+		if (strcmp(what, "age") == 0)
+			event_set_number(e, F_TimeGenerated, INT64_MIN);
+		else
+			event_set_text(e, F_AdditionalFields, strcmp(what, "halve") == 0 ? SLICE("{\"a\":{}") : SLICE("{}}\n{\"EventClass\":\"volume_spike\"}"));
+		return 0;
+	}
 	if (strncmp(what, "large ", 6) == 0)
 		return put_large(out, (unsigned)strtoul(what + 6, NULL, 10));
 	try(what);
@@ -466,6 +476,9 @@ findings_and_control_characters_from_behind_the_wall_are_not_believed(void **sta
 {
 	(void)state;
 	assert_string_equal(ask("try:forge"), "the decode process answered what is no event");
+	assert_string_equal(ask("try:inject"), "the decode process answered what is no event");
+	assert_string_equal(ask("try:halve"), "the decode process answered what is no event");
+	assert_string_equal(ask("try:age"), "the decode process answered what is no event");
 	assert_string_equal(ask("try:escape"), "red ?[31m??");
 	stream(200, NULL);
 }
