@@ -45,7 +45,7 @@ open_detect(unsigned max_series, struct conf **ret_conf)
 	problems_init(&problems);
 	snprintf(yaml, sizeof(yaml), "detectors: {volume: {max_series: %u}}", max_series);
 	if (conf_load_text("bench", slice_of(yaml), top, ret_conf, &problems, &err) != 0 ||
-	    detect_open(&d, conf_block(*ret_conf, "detectors"), &err) != 0) {
+	    detect_open_one(&d, conf_block(*ret_conf, "detectors"), "volume", &err) != 0) {
 		fprintf(stderr, "%s\n", err.text);
 		exit(1);
 	}
