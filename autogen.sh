@@ -9,10 +9,12 @@ cd "$(dirname "$0")"
 top=$(pwd)
 
 BUILD_PACKAGES="autoconf automake pkg-config gcc g++ make libcurl4-openssl-dev libssl-dev libyaml-dev zlib1g-dev
-	libsimdjson-dev libdeflate-dev librdkafka-dev libsystemd-dev libmicrohttpd-dev"
+	libsimdjson-dev libdeflate-dev librdkafka-dev libsystemd-dev libmicrohttpd-dev libgnutls28-dev"
 TEST_PACKAGES="libcmocka-dev libjson-c-dev clang libclang-rt-14-dev python3 python3-venv openssl git xz-utils
 	default-jre-headless maven liblognorm-utils
-	debhelper lintian mmdebstrap rpm systemd mandoc logrotate apparmor"
+	debhelper lintian mmdebstrap rpm systemd mandoc logrotate apparmor rsyslog zsh fish"
+# The status page's test: a browser without a window.
+TEST_PACKAGES="$TEST_PACKAGES chromium-headless-shell fonts-dejavu-core"
 
 say() { printf '%s\n' "$*"; }
 die() { say "autogen.sh: $*" >&2; exit 1; }
@@ -37,6 +39,17 @@ need() {
 	log=$top/build/install.log
 	{ apt-get -q update && apt-get install -q -y --no-install-recommends $lack; } >"$log" 2>&1 ||
 		{ tail -n 20 "$log" >&2; die "apt-get failed; the whole log is $log"; }
+}
+
+# borrow PACKAGE PROGRAM: one program out of a Debian package that would bring a service along; into build/tools. Tests that miss it say so.
+borrow() {
+	command -v "${2##*/}" >/dev/null 2>&1 || [ -x "build/tools/$2" ] && return 0
+	command -v apt-get >/dev/null 2>&1 || return 0
+	say "taking ${2##*/} out of the package $1"
+	mkdir -p build/tools/get
+	(cd build/tools/get && apt-get -q download "$1" && dpkg-deb -x "$1"_*.deb . && mkdir -p "../${2%/*}" && mv "$2" "../$2") >build/borrow.log 2>&1 ||
+		say "which did not work, see build/borrow.log"
+	rm -rf build/tools/get
 }
 
 # The sources alone, with their times, in build/src: nothing of an in-tree build comes along.
@@ -99,6 +112,9 @@ demo)
 check)
 	need build $BUILD_PACKAGES
 	need tests $TEST_PACKAGES
+	borrow prometheus usr/bin/promtool
+	PATH=$PATH:$top/build/tools/usr/bin
+	export PATH
 	copy_sources
 	exec python3 tests/check.py
 	;;

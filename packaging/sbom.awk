@@ -1,6 +1,7 @@
 # sbom.awk - an SPDX 2.3 document (JSON) of the source release: the libraries that configure.ac asks for, by its own rows, with the least version that
 # will do, and whether the agent needs them, may use them, or only its tests do. Read licences.tbl first.
 #   awk -f sbom.awk -v version=V -v date=YYYY-MM-DD licences.tbl configure.ac
+# A parameter with the name of an array or a function is an error to mawk.
 # Form: https://spdx.github.io/spdx-spec/v2.3/
 
 BEGIN { FS = "\t" }
@@ -29,18 +30,18 @@ FILENAME ~ /licences\.tbl$/ {
 	kind[module] = $0 ~ /cmocka/ ? "TEST_DEPENDENCY_OF" : $0 ~ /OPTIONAL\(/ || module == "json-c" || module == "simdjson" ? "OPTIONAL_DEPENDENCY_OF" : "DEPENDENCY_OF"
 }
 
-function id(module) {
+function spdx_id(module) {
 	gsub(/[^a-zA-Z0-9.-]/, "-", module)
 	return "SPDXRef-" module
 }
 
-function put_package(id, name, version, licence, home, purl, comment) {
-	printf "    {\"SPDXID\": \"%s\", \"name\": \"%s\", \"versionInfo\": \"%s\", \"downloadLocation\": \"%s\", \"filesAnalyzed\": false,\n", id, name, version, home
-	printf "     \"licenseConcluded\": \"NOASSERTION\", \"licenseDeclared\": \"%s\", \"copyrightText\": \"NOASSERTION\"", licence
-	if (purl != "")
-		printf ",\n     \"externalRefs\": [{\"referenceCategory\": \"PACKAGE-MANAGER\", \"referenceType\": \"purl\", \"referenceLocator\": \"%s\"}]", purl
-	if (comment != "")
-		printf ",\n     \"comment\": \"%s\"", comment
+function put_package(its_id, its_name, its_version, its_licence, its_home, its_purl, its_comment) {
+	printf "    {\"SPDXID\": \"%s\", \"name\": \"%s\", \"versionInfo\": \"%s\", \"downloadLocation\": \"%s\", \"filesAnalyzed\": false,\n", its_id, its_name, its_version, its_home
+	printf "     \"licenseConcluded\": \"NOASSERTION\", \"licenseDeclared\": \"%s\", \"copyrightText\": \"NOASSERTION\"", its_licence
+	if (its_purl != "")
+		printf ",\n     \"externalRefs\": [{\"referenceCategory\": \"PACKAGE-MANAGER\", \"referenceType\": \"purl\", \"referenceLocator\": \"%s\"}]", its_purl
+	if (its_comment != "")
+		printf ",\n     \"comment\": \"%s\"", its_comment
 	printf "}"
 }
 
@@ -58,11 +59,11 @@ END {
 	put_package("SPDXRef-aispm-agent", "aispm-agent", version, "NOASSERTION", "NOASSERTION", "pkg:generic/aispm-agent@" version, "")
 	for (i = 1; i <= n; i++) {
 		printf ",\n"
-		put_package(id(order[i]), name[order[i]], ">=" least[order[i]], licence[order[i]], home[order[i]], purl[order[i]],
+		put_package(spdx_id(order[i]), name[order[i]], ">=" least[order[i]], licence[order[i]], home[order[i]], purl[order[i]],
 			"linked dynamically; the version is the least one that configure accepts")
 	}
 	printf "\n  ],\n  \"relationships\": [\n    {\"spdxElementId\": \"SPDXRef-DOCUMENT\", \"relationshipType\": \"DESCRIBES\", \"relatedSpdxElement\": \"SPDXRef-aispm-agent\"}"
 	for (i = 1; i <= n; i++)
-		printf ",\n    {\"spdxElementId\": \"%s\", \"relationshipType\": \"%s\", \"relatedSpdxElement\": \"SPDXRef-aispm-agent\"}", id(order[i]), kind[order[i]]
+		printf ",\n    {\"spdxElementId\": \"%s\", \"relationshipType\": \"%s\", \"relatedSpdxElement\": \"SPDXRef-aispm-agent\"}", spdx_id(order[i]), kind[order[i]]
 	printf "\n  ]\n}\n"
 }

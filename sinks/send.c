@@ -1,8 +1,9 @@
 /*
  * send.c - the way of the events from the spool to one sink.
  *
- * A flight is one batch on its way. Flights leave in the order of their entries and the cursor follows the
- * oldest one, so nothing is passed over. A refused flight is cut by ranges: [lo, hi) of its entries
+ * A flight is one batch on its way. Flights leave in the order in which they were begun, and the cursor stays before the first entry
+ * of any that is not delivered, so nothing is passed over. Where a batch may span only so much time, several fill side by side, one
+ * for each window of time: events whose times alternate still share requests. A refused flight is cut by ranges: [lo, hi) of its entries
  * stand on a small stack; a range that is delivered is popped, one that is refused makes room for its
  * two halves, and a range of one goes to the dead letter.
  */
@@ -35,7 +36,6 @@
 #define LATER_LEAST_MS	500
 #define LATER_MOST_MS	60000
 #define REFUSED_MOST	100	/* single events in a row */
-#define MADE_BYTES	(64u << 20)
 #define SUMMARY_GRACE_MS	5000	/* for events that are late by a little */
 #define SUMMARY_ONCE_MS	1000
 
@@ -107,6 +107,7 @@ offer(struct send *s, struct flight *f)
 	}
 	f->state = OUT;
 	f->offered = b;
+	f->offered_ms = clock_mono_ms();
 	s->sink.kind->put(&s->sink, b);
 }
 
@@ -116,6 +117,7 @@ delivered(struct send *s, struct flight *f)
 	stat_add(s->sink.stats, STAT_SINK_EVENTS, f->offered->n);
 	stat_add(s->sink.stats, STAT_SINK_BYTES, f->offered->bytes.n);
 	stat_add(s->sink.stats, STAT_SINK_BATCHES, 1);
+	stat_set(s->sink.stats, STAT_SINK_LAST_DELIVERY_MS, clock_wall_ms());
 	backoff_reset(&s->later);
 	backoff_reset(&s->held);
 	s->refused_in_row = 0;
@@ -133,6 +135,7 @@ wait_for(struct send *s, enum send_state state, uint64_t wait_ms, const struct e
 	else if (wait_ms == 0)
 		wait_ms = backoff_next_ms(&s->later);
 	stat_add(s->sink.stats, STAT_SINK_RETRIES, 1);
+	stat_add(s->sink.stats, STAT_SINK_HOLDS, state == HELD);
 	if (clock_mono_ms() + wait_ms > s->not_before_ms)	/* another flight's answer may ask for more */
 		s->not_before_ms = clock_mono_ms() + wait_ms;
 	set_state(s, state, why, wait_ms);
@@ -164,6 +167,24 @@ refused_all(const struct send *s, const struct err *why, struct err *err)
 	    s->refused_in_row, why != NULL ? why->text : "");
 }
 
+static int
+compare_times(const void *a, const void *b)
+{
+	const struct batch_entry *x = a, *y = b;
+
+	if (x->time_ms != y->time_ms)
+		return x->time_ms < y->time_ms ? -1 : 1;
+	return x->seq < y->seq ? -1 : x->seq > y->seq;
+}
+
+/* A batch that was filled before it was known that it spans too much time: halved by time it soon does not. */
+static void
+order_by_time(const struct send *s, struct flight *f)
+{
+	if (s->sink.max_span_ms > 0 && f->last_time_ms - f->first_time_ms > s->sink.max_span_ms && f->offered == &f->batch)
+		qsort(f->batch.v, f->batch.n, sizeof(f->batch.v[0]), compare_times);
+}
+
 static void
 cut(struct send *s, struct flight *f, const struct err *why)
 {
@@ -187,6 +208,7 @@ cut(struct send *s, struct flight *f, const struct err *why)
 		return;
 	}
 	assert(f->nranges < RANGES);
+	order_by_time(s, f);
 	note(SINK_SPLIT, N_TEXT("sink", s->name), N_NUMBER("events", top->hi - top->lo),
 	    N_TEXT("why", why != NULL ? why->text : ""));
 	f->ranges[f->nranges] = (struct range){ top->lo, top->lo + (top->hi - top->lo) / 2 };
@@ -198,9 +220,20 @@ static struct flight *
 flight_of(struct send *s, const struct batch *b)
 {
 	for (size_t i = 0; i < s->n; i++)
-		if (send_flight(s, i)->state == OUT && send_flight(s, i)->offered == b)
-			return send_flight(s, i);
+		if (s->flights[i]->state == OUT && s->flights[i]->offered == b)
+			return s->flights[i];
 	return NULL;
+}
+
+static void
+tell_answer(const struct send *s, const struct flight *f, enum sink_verdict verdict, const struct err *why)
+{
+	static const char *const words[] = { [SINK_DELIVERED] = "delivered", [SINK_LATER] = "later", [SINK_HELD] = "held", [SINK_TOO_BIG] = "too big",
+		[SINK_REFUSED] = "refused" };
+	const struct batch *b = f->offered;
+
+	note(SINK_BATCH, N_TEXT("sink", s->name), N_NUMBER("events", b->n), N_NUMBER("bytes", b->bytes.n), N_NUMBER("first", b->n > 0 ? b->v[0].seq : 0),
+	    N_TEXT("answer", words[verdict]), N_NUMBER("ms", clock_mono_ms() - f->offered_ms), N_TEXT("said", why != NULL ? why->text : ""));
 }
 
 static void
@@ -211,6 +244,7 @@ answered(struct sink *sink, const struct batch *b, enum sink_verdict verdict, ui
 	struct flight *f = flight_of(s, b);
 
 	assert(f != NULL);
+	tell_answer(s, f, verdict, why);
 	switch (verdict) {
 	case SINK_DELIVERED:
 		delivered(s, f);
@@ -239,6 +273,12 @@ said(struct sink *sink, const char *text)
 	note(SINK_WARNS, N_TEXT("sink", s->name), N_TEXT("what", text));
 }
 
+static void
+did(struct sink *sink, const char *text)
+{
+	note(SINK_DEBUG, N_TEXT("sink", ((const struct send *)sink->owner)->name), N_TEXT("what", text));
+}
+
 static int
 event_id_of(struct sink *sink, uint64_t seq, char ret[33])
 {
@@ -264,21 +304,47 @@ event_id_of(struct sink *sink, uint64_t seq, char ret[33])
 
 /* ---- moving on ----------------------------------------------------------- */
 
+/* Up to here everything is delivered, left out on purpose, or in the dead letter. */
+static uint64_t
+done_up_to(const struct send *s)
+{
+	uint64_t seq = s->placed_seq;
+
+	for (size_t i = 0; i < s->n; i++)
+		if (s->flights[i]->batch.n > 0 && s->flights[i]->first_seq - 1 < seq)
+			seq = s->flights[i]->first_seq - 1;
+	if (s->summary != NULL && summary_first_seq(s->summary) != 0 && summary_first_seq(s->summary) - 1 < seq)
+		seq = summary_first_seq(s->summary) - 1;
+	return seq;
+}
+
+/* Of windows there may be many for a while; their memory goes with them. */
+static void
+spare_flight(struct send *s, struct flight *f)
+{
+	if (s->sink.max_span_ms > 0 && s->nspare > MAX_OUT)
+		send_free_flight(f);
+	else
+		s->spare[s->nspare++] = f;
+}
+
 static void
 retire(struct send *s)
 {
 	struct err err = { 0 };
-	bool moved = false;
+	size_t kept = 0;
 
-	while (s->n > 0 && send_flight(s, 0)->state == DONE) {
-		if (spool_done(s->reader, send_flight(s, 0)->done_seq, &err) != 0)
-			note(INTERNAL, N_TEXT("sink", s->name), N_TEXT("why", err.text));
-		s->head = (s->head + 1) % s->limit;
-		s->n--;
-		moved = true;
-	}
-	if (moved)
-		s->world.progress(s->world.arg);
+	for (size_t i = 0; i < s->n; i++)
+		if (s->flights[i]->state == DONE)
+			spare_flight(s, s->flights[i]);
+		else
+			s->flights[kept++] = s->flights[i];
+	s->n = kept;
+	if (done_up_to(s) <= spool_reader_cursor(s->reader))
+		return;
+	if (spool_done(s->reader, done_up_to(s), &err) != 0)
+		note(INTERNAL, N_TEXT("sink", s->name), N_TEXT("why", err.text));
+	s->world.progress(s->world.arg);
 }
 
 /* When the open epoch must be told though event time stands still; UINT64_MAX: none is open. */
@@ -292,26 +358,26 @@ summary_due_ms(const struct send *s)
 	return summary_began_ms(s->summary) + (s->world.once ? SUMMARY_ONCE_MS : summary_window_ms(s->summary) + SUMMARY_GRACE_MS);
 }
 
-/* A flight that holds only what the sink leaves out need not wait. */
 static int
-close_if_due(struct send *s, uint64_t now_ms, struct err *err)
+close_due(struct send *s, uint64_t now_ms, struct err *err)
 {
-	struct flight *f = send_filling(s);
+	for (size_t i = 0; i < s->n; i++) {
+		struct flight *f = s->flights[i];
 
-	if (f == NULL || f->last_seq == 0)
-		return 0;
-	if (f->batch.n == 0 || s->drain || now_ms - f->began_ms >= s->max_wait_ms)
-		return send_close_flight(s, f, err);
+		if (f->state == FILLING && f->batch.n > 0 && (s->drain || now_ms - f->began_ms >= s->max_wait_ms) &&
+		    send_close_flight(s, f, err) != 0)
+			return -1;
+	}
 	return 0;
 }
 
 static unsigned
-count_out(struct send *s)
+count_out(const struct send *s)
 {
 	unsigned out = 0;
 
 	for (size_t i = 0; i < s->n; i++)
-		out += send_flight(s, i)->state == OUT;
+		out += s->flights[i]->state == OUT;
 	return out;
 }
 
@@ -322,29 +388,35 @@ offer_ready(struct send *s, uint64_t now_ms)
 	unsigned out = count_out(s);
 
 	for (size_t i = 0; i < s->n && out < s->sink.kind->max_in_flight && now_ms >= s->not_before_ms; i++)
-		if (send_flight(s, i)->state == READY) {
-			offer(s, send_flight(s, i));
-			out += send_flight(s, i)->state == OUT;
+		if (s->flights[i]->state == READY) {
+			struct flight *f = s->flights[i];
+
+			offer(s, f);
+			out += f->state == OUT;
 		}
 }
 
 static void
 set_timer(struct send *s, uint64_t now_ms, bool failed)
 {
-	struct flight *f = send_filling(s);
 	uint64_t at = UINT64_MAX;
 
+	if (s->settling) {
+		loop_timer_unset(s->timer);
+		return;
+	}
 	if (failed)
 		at = now_ms + LATER_LEAST_MS;
 	else if (s->again)
 		at = now_ms;
-	else if (f != NULL && f->batch.n > 0)
-		at = f->began_ms + s->max_wait_ms;
+	for (size_t i = 0; !failed && i < s->n; i++)
+		if (s->flights[i]->state == FILLING && s->flights[i]->batch.n > 0 && s->flights[i]->began_ms + s->max_wait_ms < at)
+			at = s->flights[i]->began_ms + s->max_wait_ms;
 	if (summary_due_ms(s) < at)
 		at = summary_due_ms(s);
 	/* With no room at the sink it is an answer that is waited for, not a time. */
 	for (size_t i = 0; i < s->n && count_out(s) < s->sink.kind->max_in_flight; i++)
-		if (send_flight(s, i)->state == READY && s->not_before_ms < at)
+		if (s->flights[i]->state == READY && s->not_before_ms < at)
 			at = s->not_before_ms;
 	if (at == UINT64_MAX)
 		loop_timer_unset(s->timer);
@@ -368,8 +440,10 @@ pump(struct send *s)
 		s->again = false;
 		now_ms = clock_mono_ms();
 		retire(s);
+		if (s->settling)
+			break;
 		failed = send_fill(s, &err) != 0 || (now_ms >= summary_due_ms(s) && send_close_summary(s, &err) == -1) ||
-		    close_if_due(s, now_ms, &err) != 0;
+		    close_due(s, now_ms, &err) != 0;
 		offer_ready(s, now_ms);
 		retire(s);
 	}
@@ -389,18 +463,6 @@ timer_fired(void *arg)
 
 /* ---- life ---------------------------------------------------------------- */
 
-static void
-init_flights(struct send *s)
-{
-	s->limit = s->sink.kind->max_in_flight + 1;	/* one more fills meanwhile */
-	assert(s->limit <= MAX_FLIGHTS);
-	for (size_t i = 0; i < s->limit; i++) {
-		buf_init(&s->flights[i].batch.bytes, s->sink.kind->max_bytes);
-		buf_init(&s->flights[i].part.bytes, s->max_bytes + 64);
-		buf_init(&s->flights[i].made, MADE_BYTES);
-	}
-}
-
 int
 send_open(struct send **ret, const struct send_world *world, const struct conf *item, struct err *err)
 {
@@ -415,7 +477,7 @@ send_open(struct send **ret, const struct send_world *world, const struct conf *
 	s->world = *world;
 	snprintf(s->name, sizeof(s->name), "%s", conf_text(item, "name"));
 	s->sink = (struct sink){ .kind = kind, .name = s->name, .agent_id = world->agent_id, .loop = world->loop,
-		.http = world->http, .owner = s, .answer = answered, .say = said, .event_id = event_id_of };
+		.http = world->http, .owner = s, .answer = answered, .say = said, .debug = did, .event_id = event_id_of };
 	s->encoder = encoder_find(format != NULL ? format : kind->format);
 	assert(s->encoder != NULL);
 	s->classes = send_classes(item);
@@ -427,7 +489,7 @@ send_open(struct send **ret, const struct send_world *world, const struct conf *
 	backoff_init(&s->held, HELD_LEAST_MS, HELD_MOST_MS);
 	s->sink.stats = stat_make(STAT_SINK, s->name, kind->name);
 	s->timer = loop_timer_new(world->loop, timer_fired, s, err);
-	init_flights(s);
+	assert(kind->max_in_flight <= MAX_OUT);
 	if (conf_block(item, "activity") != NULL)
 		s->summary = summary_new(conf_ms(conf_block(item, "activity"), "summarize"), world->agent_id);
 	if (s->sink.stats == NULL || s->timer == NULL || (conf_block(item, "activity") != NULL && s->summary == NULL)) {
@@ -463,13 +525,10 @@ send_close(struct send *s)
 		return;
 	s->started = false;
 	s->sink.kind->close(&s->sink);
-	for (size_t i = 0; i < MAX_FLIGHTS; i++) {
-		free(s->flights[i].batch.v);
-		buf_fini(&s->flights[i].batch.bytes);
-		free(s->flights[i].part.v);
-		buf_fini(&s->flights[i].part.bytes);
-		buf_fini(&s->flights[i].made);
-	}
+	while (s->n > 0)
+		send_free_flight(s->flights[--s->n]);
+	while (s->nspare > 0)
+		send_free_flight(s->spare[--s->nspare]);
 	loop_timer_free(s->timer);
 	summary_free(s->summary);
 	spool_reader_close(s->reader);
@@ -480,6 +539,13 @@ send_close(struct send *s)
 void
 send_more(struct send *s)
 {
+	pump(s);
+}
+
+void
+send_settle(struct send *s)
+{
+	s->settling = true;
 	pump(s);
 }
 
@@ -506,11 +572,7 @@ send_reopen(struct send *s)
 size_t
 send_out(const struct send *s)
 {
-	size_t n = 0;
-
-	for (size_t i = 0; i < s->n; i++)
-		n += s->flights[(s->head + i) % s->limit].state == OUT;
-	return n;
+	return count_out(s);
 }
 
 uint64_t

@@ -3,7 +3,7 @@
  *
  * Gives:   one `struct send` a sink: reads its own cursor, keeps order, waits with jitter, splits, sets aside, moves the cursor.
  * Rule:    the cursor passes an entry only when it was delivered, filtered, or is durable in the dead letter.
- * Bounded: max_in_flight batches of max_bytes.
+ * Bounded: max_in_flight batches of max_bytes and one that fills; where a batch may span only so much time, 32 that fill, of 8 MiB together.
  * Thread:  the delivery loop's.
  * Uses:    spool, encode, sinks, model, base.
  */
@@ -41,6 +41,7 @@ int	send_open(struct send **ret, const struct send_world *, const struct conf *i
 int	send_start(struct send *, struct err *);	/* opens the cursor and begins */
 void	send_close(struct send *);			/* NULL is fine */
 void	send_more(struct send *);			/* there are new durable entries */
+void	send_settle(struct send *);			/* offers nothing more; what is out is still waited for */
 void	send_drain(struct send *);			/* do not wait for fuller batches any more */
 bool	send_done(const struct send *, uint64_t seq);	/* everything up to seq is acknowledged */
 void	send_reopen(struct send *);

@@ -22,6 +22,7 @@
 #include "spool/spool.h"
 
 #define ENTRIES_A_TURN	20000
+#define MADE_BYTES	(64u << 20)
 
 /* ---- which events -------------------------------------------------------- */
 
@@ -105,20 +106,6 @@ const struct conf_key send_keys[] = {
 
 /* ---- filling a flight ---------------------------------------------------- */
 
-struct flight *
-send_flight(struct send *s, size_t i)
-{
-	return &s->flights[(s->head + i) % s->limit];
-}
-
-struct flight *
-send_filling(struct send *s)
-{
-	struct flight *f = s->n > 0 ? send_flight(s, s->n - 1) : NULL;
-
-	return f != NULL && f->state == FILLING ? f : NULL;
-}
-
 void
 send_batch_begin(struct send *s, struct batch *b)
 {
@@ -128,36 +115,67 @@ send_batch_begin(struct send *s, struct batch *b)
 	buf_puts(&b->bytes, s->sink.kind->open_bytes);
 }
 
+void
+send_free_flight(struct flight *f)
+{
+	if (f == NULL)
+		return;
+	free(f->batch.v);
+	buf_fini(&f->batch.bytes);
+	free(f->part.v);
+	buf_fini(&f->part.bytes);
+	buf_fini(&f->made);
+	free(f);
+}
+
 static struct flight *
-begin_flight(struct send *s)
+make_flight(const struct send *s)
+{
+	struct flight *f = calloc(1, sizeof(*f));
+
+	if (f == NULL)
+		return NULL;
+	buf_init(&f->batch.bytes, s->sink.kind->max_bytes);
+	buf_init(&f->part.bytes, s->max_bytes + 64);
+	buf_init(&f->made, MADE_BYTES);
+	return f;
+}
+
+static size_t
+windows(const struct send *s)
+{
+	return s->sink.max_span_ms > 0 ? WINDOWS : 1;
+}
+
+/* 1 begun; 0 there are enough of them until answers come; -1 not now. */
+static int
+begin_flight(struct send *s, struct flight **ret, struct err *err)
 {
 	struct flight *f;
 
-	if (s->n == s->limit)
-		return NULL;
-	f = send_flight(s, s->n++);
+	if (s->n == s->sink.kind->max_in_flight + windows(s))
+		return 0;
+	f = s->nspare > 0 ? s->spare[--s->nspare] : make_flight(s);
+	if (f == NULL)
+		return err_set(err, ERR_AGAIN, "no memory for a batch");
+	s->flights[s->n++] = f;
 	f->state = FILLING;
 	f->nranges = 0;
 	f->offered = NULL;
-	f->last_seq = f->done_seq = 0;
+	f->first_seq = UINT64_MAX;
 	f->began_ms = 0;
 	buf_reset(&f->made);
 	buf_reset(&f->batch.bytes);
 	f->batch.n = 0;
-	return f;
+	*ret = f;
+	return 1;
 }
 
 int
 send_close_flight(struct send *s, struct flight *f, struct err *err)
 {
-	const uint64_t open_seq = s->summary != NULL ? summary_first_seq(s->summary) : 0;
 	struct buf *b = &f->batch.bytes;
 
-	f->done_seq = open_seq != 0 && open_seq <= f->last_seq ? open_seq - 1 : f->last_seq;
-	if (f->batch.n == 0) {
-		f->state = DONE;
-		return 0;
-	}
 	buf_puts(b, s->sink.kind->close_bytes);
 	if (b->failed) {
 		b->failed = b->starved = false;
@@ -167,6 +185,66 @@ send_close_flight(struct send *s, struct flight *f, struct err *err)
 	f->nranges = 1;
 	f->state = READY;
 	return 0;
+}
+
+/* ---- windows of time ------------------------------------------------------- */
+
+static bool
+fits_window(const struct send *s, const struct flight *f, int64_t when)
+{
+	const int64_t first = f->first_time_ms < when ? f->first_time_ms : when, last = f->last_time_ms > when ? f->last_time_ms : when;
+
+	return f->batch.n == 0 || s->sink.max_span_ms == 0 || last - first <= s->sink.max_span_ms;
+}
+
+static size_t
+bytes_waiting(const struct send *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		n += s->flights[i]->state == FILLING || s->flights[i]->state == READY ? s->flights[i]->batch.bytes.n : 0;
+	return n;
+}
+
+/* Whoever has waited longest for company gives way; when all together are too much, all do. */
+static int
+make_way(struct send *s, size_t filling, bool full, struct err *err)
+{
+	struct flight *least = NULL;
+
+	for (size_t i = 0; i < s->n; i++) {
+		struct flight *f = s->flights[i];
+
+		if (f->state != FILLING || f->batch.n == 0)
+			continue;
+		if (full && send_close_flight(s, f, err) != 0)
+			return -1;
+		if (f->state == FILLING && (least == NULL || f->used < least->used))
+			least = f;
+	}
+	return filling >= windows(s) && least != NULL ? send_close_flight(s, least, err) : 0;
+}
+
+/* The flight in which an event of this time has its place: 1, 0 none now, -1 not now. */
+static int
+flight_for(struct send *s, int64_t when, struct flight **ret, struct err *err)
+{
+	const bool full = s->sink.max_span_ms > 0 && bytes_waiting(s) > WINDOWS_BYTES;
+	size_t filling = 0;
+
+	for (size_t i = 0; i < s->n && !full; i++) {
+		if (s->flights[i]->state != FILLING)
+			continue;
+		filling++;
+		if (fits_window(s, s->flights[i], when)) {
+			*ret = s->flights[i];
+			return 1;
+		}
+	}
+	if (make_way(s, filling, full, err) != 0)
+		return -1;
+	return full ? 0 : begin_flight(s, ret, err);
 }
 
 struct batch_entry *
@@ -204,7 +282,7 @@ int
 send_set_aside_as(struct send *s, uint8_t kind, struct slice bytes, const char *reason, struct err *err)
 {
 	const struct dead_letter letter = {
-		.when_ms = (int64_t)clock_wall_ms(), .kind = kind, .from = slice_of(s->name),
+		.when_ms = (int64_t)clock_wall_ms(), .kind = kind, .share = DEAD_OF_SINKS, .from = slice_of(s->name),
 		.reason = slice_of(reason), .bytes = bytes,
 	};
 
@@ -227,22 +305,19 @@ take_back(struct batch *b, size_t at, struct err *err)
 	return starved ? err_set(err, ERR_AGAIN, "no memory for a batch") : 0;
 }
 
-/* The event into the flight: 1 taken, 0 no room in this flight, -1 not now. One alone may be as large as the sink takes, whatever batch.max_bytes asks for. */
+/* The event into the flight: 1 taken, 0 no room in it, -1 not now. One alone may be as large as the sink takes, whatever batch.max_bytes asks for. */
 static int
-take_event(struct send *s, struct flight *f, struct event *e, struct err *err)
+add_event(struct send *s, struct flight *f, struct event *e, uint64_t seq, struct err *err)
 {
 	struct batch *b = &f->batch;
 	struct batch_entry *entry = send_add_entry(b);
 	size_t at = b->n > 0 ? b->bytes.n : 0, most = b->n > 0 ? s->max_bytes : s->sink.kind->max_bytes;
 	int64_t when = event_number(e, F_TimeGenerated, 0);
-	int64_t first = b->n > 0 && f->first_time_ms < when ? f->first_time_ms : when;
-	int64_t last = b->n > 0 && f->last_time_ms > when ? f->last_time_ms : when;
 	struct slice id = event_text(e, F_EventId);
 
 	if (entry == NULL)
 		return err_set(err, ERR_AGAIN, "no memory for a batch");
-	if (b->n >= s->sink.kind->max_entries ||
-	    (b->n > 0 && s->sink.max_span_ms > 0 && last - first > s->sink.max_span_ms))
+	if (b->n >= s->sink.kind->max_entries)
 		return 0;
 	if (b->n > 0)
 		buf_puts(&b->bytes, s->sink.kind->between_bytes);
@@ -260,16 +335,45 @@ take_event(struct send *s, struct flight *f, struct event *e, struct err *err)
 	entry->made = 0;
 	entry->level = (uint8_t)(event_severity(e) > 0 ? event_severity(e) : 0);
 	snprintf(entry->id, sizeof(entry->id), "%.*s", (int)(id.n < 32 ? id.n : 32), id.n > 0 ? id.p : "");
-	f->first_time_ms = first;
-	f->last_time_ms = last;
+	f->first_time_ms = b->n > 0 && f->first_time_ms < when ? f->first_time_ms : when;
+	f->last_time_ms = b->n > 0 && f->last_time_ms > when ? f->last_time_ms : when;
+	f->first_seq = b->n > 0 && f->first_seq < seq ? f->first_seq : seq;
+	f->used = ++s->uses;
 	if (b->n++ == 0)
 		f->began_ms = clock_mono_ms();
 	return 1;
 }
 
+/*
+ * The event into the flight where it has its place; until it is delivered the cursor stays before seq. 1 taken, 0 no room now, -1 not
+ * now, 2 it is more than the sink takes.
+ */
+static int
+take_event(struct send *s, struct event *e, uint64_t seq, struct flight **ret, struct err *err)
+{
+	const int64_t when = event_number(e, F_TimeGenerated, 0);
+
+	for (;;) {
+		int got = flight_for(s, when, ret, err);
+
+		if (got == 1)
+			got = add_event(s, *ret, e, seq, err);
+		else
+			return got;
+		if (got != 0)
+			return got;
+		if ((*ret)->batch.n == 0)
+			return 2;
+		if (send_close_flight(s, *ret, err) != 0)
+			return -1;
+	}
+}
+
 static void
 sign(const struct send *s, struct event *e)
 {
+	if (event_has(e, F_AgentId))		/* another agent's event */
+		return;
 	event_set_text(e, F_AgentId, slice_of(s->world.agent_id));
 	event_set_text(e, F_AgentVersion, slice_of(s->world.agent_version));
 	event_set_text(e, F_DvcHostname, slice_of(s->world.hostname));
@@ -277,66 +381,76 @@ sign(const struct send *s, struct event *e)
 
 /* ---- summaries ------------------------------------------------------------- */
 
+static const char too_large[] = "the encoded event is larger than this sink takes";
+
+/* The wire form behind f->made, for when it is refused. */
 static int
-keep_wire(struct flight *f, const struct event *e, uint32_t *ret_made, struct err *err)
+keep_wire(struct flight *f, struct slice wire, struct err *err)
 {
 	const size_t at = f->made.n;
-	char n[4] = { 0 };
+	char n[4];
 
+	put_le32(n, (uint32_t)wire.n);
 	buf_put(&f->made, n, sizeof(n));
-	if (f->made.failed || wire_put(e, &f->made, err) != 0) {
+	buf_put_slice(&f->made, wire);
+	if (f->made.failed) {
 		f->made.n = at;
 		f->made.failed = false;
 		return err_set(err, ERR_AGAIN, "no memory for a summary");
 	}
-	put_le32(f->made.p + at, (uint32_t)(f->made.n - at - sizeof(n)));
-	*ret_made = (uint32_t)at + 1;
+	f->batch.v[f->batch.n - 1].made = (uint32_t)at + 1;
 	return 0;
 }
 
-static int
-place_summary(struct send *s, struct flight *f, struct err *err)
+/* The event that was added last is taken out again. */
+static void
+drop_last(const struct send *s, struct flight *f)
 {
-	struct event e;
-	uint32_t made = 0;
-	int taken;
+	struct batch *b = &f->batch;
 
+	b->n--;
+	b->bytes.n = b->n > 0 ? b->v[b->n].at - strlen(s->sink.kind->between_bytes) : 0;
+}
+
+static int
+place_summary(struct send *s, struct buf *wire, struct err *err)
+{
+	struct flight *f;
+	struct event e;
+	int got;
+
+	buf_reset(wire);
 	if (summary_event(s->summary, s->summary_at, &e, err) != 0)
 		return -1;
 	sign(s, &e);
-	if (keep_wire(f, &e, &made, err) != 0)
-		return -1;
-	taken = take_event(s, f, &e, err);
-	if (taken == 1) {
-		f->batch.v[f->batch.n - 1].made = made;
+	if (wire_put(&e, wire, err) != 0)
+		return err_set(err, ERR_AGAIN, "no memory for a summary");
+	got = take_event(s, &e, summary_first_seq(s->summary), &f, err);
+	if (got == 2)
+		return send_set_aside_as(s, DEAD_EVENT, buf_slice(wire), too_large, err) == 0 ? 1 : -1;
+	if (got == 1) {
 		f->batch.v[f->batch.n - 1].seq = s->placed_seq;
-	} else {
-		f->made.n = made - 1;
+		if (keep_wire(f, buf_slice(wire), err) != 0) {
+			drop_last(s, f);
+			return -1;
+		}
 	}
-	if (taken == 0 && f->batch.n == 0)
-		taken = send_set_aside_as(s, DEAD_EVENT, slice_make(f->made.p + made + 3, get_le32(f->made.p + made - 1)),
-		    "the encoded event is larger than this sink takes", err) == 0 ? 1 : -1;
-	return taken;
+	return got;
 }
 
 int
 send_close_summary(struct send *s, struct err *err)
 {
-	s->closing = true;
-	while (s->summary_at < summary_series(s->summary)) {
-		struct flight *f = send_filling(s);
-		int got;
+	struct buf wire;
+	int got = 1;
 
-		if (f == NULL && (f = begin_flight(s)) == NULL)
-			return 0;
-		f->last_seq = s->placed_seq;
-		got = place_summary(s, f, err);
-		if (got == -1)
-			return -1;
-		if (got == 0 && send_close_flight(s, f, err) != 0)
-			return -1;
-		s->summary_at += got == 1;
-	}
+	s->closing = true;
+	buf_init(&wire, WIRE_MAX_BYTES);
+	for (; got == 1 && s->summary_at < summary_series(s->summary); s->summary_at += got == 1)
+		got = place_summary(s, &wire, err);
+	buf_fini(&wire);
+	if (got != 1)
+		return got;
 	summary_clear(s->summary);
 	s->summary_at = 0;
 	s->closing = false;
@@ -360,43 +474,33 @@ send_wire_of(struct send *s, struct flight *f, const struct batch_entry *entry, 
 	return got == -1 ? -1 : err_set(err, got == 1 ? ERR_LOST : ERR_AGAIN, "entry %llu cannot be read again", (unsigned long long)entry->seq);
 }
 
-/* Puts s->entry into the flight: 1 done with it, 0 the flight is full, 2 the open epoch must be closed first, -1 not now. */
+/* Finds s->entry its place: 1 done with it, 0 no room now, 2 the open epoch must be closed first, -1 not now. */
 static int
-place_entry(struct send *s, struct flight *f, struct err *err)
+place_entry(struct send *s, struct err *err)
 {
+	struct flight *f;
 	struct event e;
-	int taken;
+	int got;
 
-	if (wire_get(s->entry, &e, err) != 0) {
-		if (send_set_aside_as(s, DEAD_EVENT, s->entry, err->text, err) != 0)
-			return -1;
-		f->last_seq = s->entry_seq;
-		return 1;
-	}
+	if (wire_get(s->entry, &e, err) != 0)
+		return send_set_aside_as(s, DEAD_EVENT, s->entry, err->text, err) == 0 ? 1 : -1;
 	if ((s->classes & class_bit(event_text(&e, F_EventClass))) == 0) {
 		stat_add(s->sink.stats, STAT_SINK_FILTERED, 1);
-		f->last_seq = s->entry_seq;
 		return 1;
 	}
 	if (s->summary != NULL && slice_eq(event_text(&e, F_EventClass), SLICE("activity"))) {
 		if (summary_add(s->summary, &e, s->entry_seq) == 1) {
 			stat_add(s->sink.stats, STAT_SINK_SUMMARIZED, 1);
-			f->last_seq = s->entry_seq;
 			return 1;
 		}
 		if (summary_first_seq(s->summary) != 0)
 			return 2;
 	}
 	sign(s, &e);
-	taken = take_event(s, f, &e, err);
-	if (taken == 0 && f->batch.n == 0) {
-		if (send_set_aside_as(s, DEAD_EVENT, s->entry, "the encoded event is larger than this sink takes", err) != 0)
-			return -1;
-		taken = 1;
-	}
-	if (taken == 1)
-		f->last_seq = s->entry_seq;
-	return taken;
+	got = take_event(s, &e, s->entry_seq, &f, err);
+	if (got == 2)
+		return send_set_aside_as(s, DEAD_EVENT, s->entry, too_large, err) == 0 ? 1 : -1;
+	return got;
 }
 
 /* Reads the next entry into s->entry: 1, 0 none, -1 not now. */
@@ -423,26 +527,18 @@ int
 send_fill(struct send *s, struct err *err)
 {
 	for (unsigned i = 0; i < ENTRIES_A_TURN; i++) {
-		struct flight *f;
 		int got;
 
 		if (s->closing && (got = send_close_summary(s, err)) != 1)
 			return got;
 		got = read_entry(s, err);
-		if (got != 1)
-			return got;
-		f = send_filling(s);
-		if (f == NULL && (f = begin_flight(s)) == NULL)
-			return 0;
-		got = place_entry(s, f, err);
-		if (got == -1)
-			return -1;
-		if (got == 2) {
+		if (got == 1)
+			got = place_entry(s, err);
+		if (got == 2)
 			s->closing = true;
-		} else if (got == 0) {
-			if (send_close_flight(s, f, err) != 0)
-				return -1;
-		} else {
+		else if (got != 1)
+			return got;
+		if (got == 1) {
 			s->placed_seq = s->entry_seq;
 			s->entry = SLICE_NONE;
 		}

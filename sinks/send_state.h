@@ -11,7 +11,10 @@
 #include "sinks/send_summary.h"
 #include "sinks/sink.h"
 
-#define MAX_FLIGHTS	8
+#define MAX_OUT		7		/* batches that a sink may have without an answer */
+#define WINDOWS		32		/* batches that fill at once where a batch may span only so much time */
+#define WINDOWS_BYTES	(8u << 20)	/* and what they hold together */
+#define MAX_FLIGHTS	(MAX_OUT + WINDOWS)
 #define RANGES		40		/* halving 2^32 entries needs 33 */
 
 enum flight_state { FILLING, READY, OUT, DONE };
@@ -28,9 +31,9 @@ struct flight {
 	struct range		 ranges[RANGES];
 	size_t			 nranges;
 	struct buf		 made;		/* wire forms of summaries: entry.made - 1 is where one begins, u32 length first */
-	uint64_t		 last_seq;	/* everything up to here is in it, left out on purpose, or counted in an open summary */
-	uint64_t		 done_seq;	/* and up to here nothing is open: the cursor may go there when it is delivered */
-	uint64_t		 began_ms;
+	uint64_t		 first_seq;	/* no entry before it is in it, nor counted in a summary of it */
+	uint64_t		 began_ms, offered_ms;
+	uint64_t		 used;		/* when it last took an event, by send.uses */
 	int64_t			 first_time_ms, last_time_ms;	/* span of TimeGenerated */
 };
 
@@ -45,8 +48,11 @@ struct send {
 	uint64_t		 not_before_ms;
 	uint64_t		 max_wait_ms;
 	size_t			 max_bytes;
-	struct flight		 flights[MAX_FLIGHTS];
-	size_t			 head, n, limit;	/* ring of flights */
+	struct flight		*flights[MAX_FLIGHTS];	/* in the order in which they were begun */
+	size_t			 n;
+	struct flight		*spare[MAX_FLIGHTS];
+	size_t			 nspare;
+	uint64_t		 uses;
 	struct slice		 entry;		/* read, and not yet in a flight */
 	uint64_t		 entry_seq;
 	uint64_t		 placed_seq;	/* newest entry that a flight has, or was left out */
@@ -57,7 +63,7 @@ struct send {
 	uint64_t		 set_aside;
 	unsigned		 refused_in_row;
 	bool			 knocked;	/* held for it, and tried again since */
-	bool			 drain, pumping, again, started;
+	bool			 drain, settling, pumping, again, started;
 	char			 name[65];
 };
 
@@ -65,10 +71,8 @@ struct send {
 
 /* Reads entries into flights until there are none, or no room. -1: come again later. */
 int	send_fill(struct send *, struct err *);
-/* The newest flight while it is still being filled, or NULL. */
-struct flight *send_filling(struct send *);
-struct flight *send_flight(struct send *, size_t i);	/* 0: the oldest */
 int	send_close_flight(struct send *, struct flight *, struct err *);	/* -1: it stays as it is, come again later */
+void	send_free_flight(struct flight *);		/* NULL is fine */
 void	send_batch_begin(struct send *, struct batch *);
 struct batch_entry *send_add_entry(struct batch *);	/* room for one more, not yet counted; NULL: no memory */
 /* Places what is in the open epoch: 1 all of it, 0 no room in flights now, -1 not now. */

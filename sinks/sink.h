@@ -66,16 +66,26 @@ struct sink {
 	void	(*answer)(struct sink *, const struct batch *, enum sink_verdict, uint64_t wait_ms,
 		    const struct err *why);
 	void	(*say)(struct sink *, const char *text);	/* a warning for the log; no record content */
+	void	(*debug)(struct sink *, const char *text);	/* what happened in detail, for log_level debug; or NULL */
 	/* EventId (32 digits or empty) of the entry `seq`: 1; 0: the spool ends before it; -1: it cannot be read any more. */
 	int	(*event_id)(struct sink *, uint64_t seq, char ret[33]);
 };
 
-/* Called by a sink, once per put(). `why` may be NULL with SINK_DELIVERED. */
+/* Called by a sink, once per put(). `why` may be NULL with SINK_DELIVERED; else it says what the far side answered. */
 static inline void
 sink_answer(struct sink *s, const struct batch *b, enum sink_verdict verdict, uint64_t wait_ms,
     const struct err *why)
 {
 	s->answer(s, b, verdict, wait_ms, why);
+}
+
+static inline void
+sink_debug(void *sink, const char *text)
+{
+	struct sink *s = sink;
+
+	if (s->debug != NULL)
+		s->debug(s, text);
 }
 
 #define SINK(kind)	extern const struct sink_kind sink_kind_##kind;

@@ -4,8 +4,11 @@
 Builds once per variant (below), then runs suites side by side, as many as there are processors. A suite is a row: a name and
 a command; it reports by TAP on standard output (unit tests, lint, fuzz) or by a JUnit file (pytest). Its whole
 output is in build/check/NAME.log, and is shown when something fails. LONG=1 adds the long ones.
+
+`check.py python` only prints which Python has the packages that the suites need, having made it if need be.
 """
 import concurrent.futures
+import contextlib
 import os
 import pathlib
 import re
@@ -157,7 +160,7 @@ def unit_suites(variant):
 def driver_suites(variant):
     """Scenarios with each compiler; torture only with sanitizers, which see what it does."""
     tests = BUILD / variant / "tests"
-    rows = [("scenario", 300)] + ([("torture", 14400 if LONG else 600)] if variant == "san" else [])
+    rows = [("scenario", 300)] + ([("torture", 14400 if LONG else 1200)] if variant == "san" else [])
     env = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
     return [Suite(f"{name}[{variant}]", [str(tests / name / name), str(TOP / "tests" / "scenario")], env=env, timeout=limit)
             for name, limit in rows if (tests / name / name).exists()]
@@ -229,5 +232,13 @@ def main():
     return 1 if total.failed else 0
 
 
+def print_python():
+    OUT.mkdir(parents=True, exist_ok=True)
+    with contextlib.redirect_stdout(sys.stderr):
+        python = python_env()
+    print(python or f"no-python-see-{OUT / 'pip.log'}")
+    return 0 if python else 1
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(print_python() if sys.argv[1:] == ["python"] else main())

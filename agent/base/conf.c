@@ -11,6 +11,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/conf_value.h"
@@ -422,4 +424,56 @@ out:
 		explicit_bzero(secret.p, secret.cap);
 	buf_fini(&secret);
 	return rc;
+}
+
+/* A warning about the file of a secret, which is not opened. */
+static void
+look_at_file(const struct conf *c, const struct conf_value *v, const char *path, struct problems *problems)
+{
+	char text[512] = "", key[160];
+	struct stat st;
+
+	if (stat(path, &st) != 0 || access(path, R_OK) != 0)
+		snprintf(text, sizeof(text), "%.300s: %s; the agent's user must be able to read it", path, strerror(errno));
+	else if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
+		snprintf(text, sizeof(text), "%.300s is no file", path);
+	else if ((st.st_mode & (S_IROTH | S_IWOTH)) != 0 && (v->key->flags & CONF_FILE) == 0)
+		snprintf(text, sizeof(text), "everyone on this machine may %s %.300s; chmod o-rwx", (st.st_mode & S_IROTH) != 0 ? "read" : "change", path);
+	snprintf(key, sizeof(key), "%s%s%s", c->path, c->path[0] != '\0' ? "." : "", v->key->name);
+	if (text[0] != '\0')
+		problem_warn(problems, v->at->file, v->at->line, key, "%s", text);
+}
+
+static void
+look_at_secret(const struct conf *c, const struct conf_value *v, struct problems *problems)
+{
+	char path[4096], key[160];
+
+	snprintf(key, sizeof(key), "%s%s%s", c->path, c->path[0] != '\0' ? "." : "", v->key->name);
+	if (strcmp(v->names[0], "env") == 0) {
+		if (getenv(v->texts[0]) == NULL)
+			problem_warn(problems, v->at->file, v->at->line, key, "the environment of this command has no %s; the agent's must", v->texts[0]);
+	} else if (strcmp(v->names[0], "credential") == 0 && getenv("CREDENTIALS_DIRECTORY") == NULL) {
+		return;					/* only the service manager knows */
+	} else if (secret_path("", v->names[0], v->texts[0], path, sizeof(path), NULL) == 0) {
+		look_at_file(c, v, path, problems);
+	}
+}
+
+void
+conf_look_at_secrets(const struct conf *c, struct problems *problems)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		const struct conf_value *v = &c->values[i];
+
+		if (v->key->type == CONF_BLOCK || v->key->type == CONF_BLOCKS || v->blocks != NULL) {
+			for (size_t k = 0; v->blocks != NULL && k < v->n; k++)
+				if (v->blocks[k] != NULL)
+					conf_look_at_secrets(v->blocks[k], problems);
+		} else if (v->at != NULL && v->key->type == CONF_SECRET && v->n > 0) {
+			look_at_secret(c, v, problems);
+		} else if (v->at != NULL && (v->key->flags & (CONF_FILE | CONF_PRIVATE)) != 0 && v->text != NULL) {
+			look_at_file(c, v, v->text, problems);
+		}
+	}
 }

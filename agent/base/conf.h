@@ -33,7 +33,7 @@ enum conf_type {
 	CONF_BLOCKS,	/* list of such */
 };
 
-enum { CONF_REQUIRED = 1, CONF_ADVANCED = 2 };
+enum { CONF_REQUIRED = 1, CONF_ADVANCED = 2, CONF_FILE = 4, CONF_PRIVATE = 8 };	/* a CONF_TEXT that names a file that must be there; with a secret in it */
 
 struct conf_key {
 	const char		*name;
@@ -85,6 +85,8 @@ const struct conf *conf_block_at(const struct conf *, const char *name, size_t i
 
 /* Appends the secret (final newline cut); ERR_CONFIG names the place and the source, never the value. */
 int	conf_secret(const struct conf *, const char *name, struct buf *out, struct err *);
+/* Warns of each secret (and CONF_FILE, CONF_PRIVATE) that is not there or cannot be read, or that everyone can; they are not opened. */
+void	conf_look_at_secrets(const struct conf *, struct problems *);
 /* "agent.yaml:12" of a value, else of its block. */
 const char *conf_file(const struct conf *, const char *name);
 unsigned conf_line(const struct conf *, const char *name);

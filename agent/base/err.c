@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/slice.h"
+
 __attribute__((format(printf, 4, 0)))
 static void
 fill(struct err *err, enum err_kind kind, int sys_errno, const char *fmt, va_list ap)
@@ -15,6 +17,7 @@ fill(struct err *err, enum err_kind kind, int sys_errno, const char *fmt, va_lis
 	if (err == NULL)
 		return;
 	vsnprintf(text, sizeof(text), fmt, ap);
+	utf8_make_plain(text, strlen(text));
 	memcpy(err->text, text, sizeof(text));
 	err->kind = kind;
 	err->sys = sys_errno;

@@ -22,7 +22,7 @@ enum err_kind {
 struct err {
 	enum err_kind	kind;
 	int		sys;		/* errno, or 0 */
-	char		text[320];	/* for a person; never parsed */
+	char		text[320];	/* for a person; never parsed. What a terminal would obey is made harmless */
 };
 
 /* Both always return -1; err may be NULL. */

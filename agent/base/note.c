@@ -75,17 +75,16 @@ put_value(struct line *l, struct slice s)
 
 		for (; i < end; i++) {
 			unsigned char c = (unsigned char)s.p[i];
+			unsigned code;
+			size_t odd = good > 0 ? utf8_odd(slice_make(s.p + i, end - i), &code) : 1;
 			char hex[5];
 
-			/* C1 controls (U+0080 to U+009F) are two bytes, the first 0xc2 */
-			if (c < 0x20 || c == 0x7f || good == 0 ||
-			    (c == 0xc2 && i + 1 < end && (unsigned char)s.p[i + 1] < 0xa0)) {
-				snprintf(hex, sizeof(hex), "\\x%02x", c);
-				put(l, hex, 4);
-				if (c == 0xc2 && good > 0) {
-					snprintf(hex, sizeof(hex), "\\x%02x", (unsigned char)s.p[++i]);
+			if (odd > 0 || c < 0x20) {
+				for (size_t last = i + (odd > 0 ? odd : 1); i < last; i++) {
+					snprintf(hex, sizeof(hex), "\\x%02x", (unsigned char)s.p[i]);
 					put(l, hex, 4);
 				}
+				i--;
 			} else if (c == '"' || c == '\\') {
 				put(l, "\\", 1);
 				put(l, &s.p[i], 1);
@@ -132,6 +131,8 @@ write_line(enum note_id id, const struct note_arg *args, unsigned withheld)
 	struct line l = { .n = 0 };
 	char prefix[4] = { '<', (char)('0' + rows[id].level), '>', '\0' };
 
+	if (isatty(out_fd) == 1)
+		put(&l, "\r\033[K", 4);		/* how far long work is may stand on this line */
 	if (getenv("JOURNAL_STREAM") != NULL)
 		put(&l, prefix, 3);
 	else

@@ -211,12 +211,17 @@ utf8_broken(struct slice s)
 void
 utf8_make_plain(char *p, size_t n)
 {
-	for (size_t i = 0, odd; i < n; i += odd > 0 ? odd : 1) {
+	size_t good = 0, width;
+
+	for (size_t i = 0; i < n; i += width) {
 		unsigned code;
 
-		odd = utf8_odd(slice_make(p + i, n - i), &code);
-		if (odd == 0 && (unsigned char)p[i] < 0x20)
-			odd = 1;
-		memset(p + i, '?', odd);
+		if (i >= good)
+			good = i + utf8_valid_prefix(slice_make(p + i, n - i));
+		width = i < good ? utf8_odd(slice_make(p + i, n - i), &code) : 1;
+		if (width > 0 || (unsigned char)p[i] < 0x20)
+			memset(p + i, '?', width > 0 ? width : 1);
+		if (width == 0)
+			width = 1;
 	}
 }

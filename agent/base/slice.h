@@ -66,7 +66,7 @@ size_t	utf8_cut(struct slice s, size_t max);
 size_t	utf8_broken(struct slice s);
 /*
  * Characters behind the blank that are no harm in a text but to who shows it: they end a line, command a terminal or turn what is read. DEL,
- * U+0080 to U+009F, U+2028 to U+202E, U+2066 to U+2069. How many bytes the one at the start of s (n > 0) has, and which it is; or 0.
+ * U+0080 to U+009F, U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069. How many bytes the one at the start of s (n > 0) has, and which it is; or 0.
  */
 static inline size_t
 utf8_odd(struct slice s, unsigned *ret_code)
@@ -81,12 +81,13 @@ utf8_odd(struct slice s, unsigned *ret_code)
 		*ret_code = p[1];
 		return 2;
 	}
-	if (p[0] != 0xe2 || s.n < 3 || !((p[1] == 0x80 && p[2] >= 0xa8 && p[2] <= 0xae) || (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9)))
+	if (p[0] != 0xe2 || s.n < 3 || !((p[1] == 0x80 && ((p[2] >= 0xa8 && p[2] <= 0xae) || (p[2] | 1) == 0x8f)) ||
+	    (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9)))
 		return 0;
 	*ret_code = 0x2000u | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu);
 	return 3;
 }
-/* For who is shown it: each byte of those, and of what is below the blank, becomes '?'. */
+/* For a terminal: control characters, what utf8_odd names and what is no UTF-8 become question marks, a byte each. */
 void	utf8_make_plain(char *p, size_t n);
 
 #endif

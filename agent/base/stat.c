@@ -17,12 +17,19 @@ static const struct stat_row rows[STAT_COUNT] = {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct stat_block *blocks;
+static struct stat_block agent = { .scope = STAT_AGENT, .name = "agent", .type = "agent" };
+static struct stat_block *blocks = &agent;
 
 const struct stat_row *
 stat_row(enum stat_id id)
 {
 	return &rows[id];
+}
+
+struct stat_block *
+stat_agent(void)
+{
+	return &agent;
 }
 
 struct stat_block *

@@ -1,7 +1,7 @@
 /*
  * stat.h - what the agent counts. A counter is a row of stats.tbl; a component has a block of them.
  *
- * Threads: any thread may add or read; relaxed atomics. Blocks are made and dropped by run/ alone.
+ * Threads: any thread may add or read; relaxed atomics. Blocks are made and dropped by run/ alone. The process itself has one that is always there.
  */
 #ifndef BASE_STAT_H
 #define BASE_STAT_H
@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum stat_scope { STAT_AGENT, STAT_SOURCE, STAT_DETECTOR, STAT_SPOOL, STAT_SINK, STAT_SCOPES };
+enum stat_scope { STAT_AGENT, STAT_SOURCE, STAT_DETECTOR, STAT_SPOOL, STAT_SINK, STAT_CLASS, STAT_SCOPES };
 enum stat_kind { STAT_COUNTER, STAT_GAUGE };
 
 enum stat_id {
@@ -26,7 +26,7 @@ const struct stat_row *stat_row(enum stat_id);
 /* One component's figures. Only the rows of its scope mean anything. */
 struct stat_block {
 	enum stat_scope		 scope;
-	char			 name[64], type[24];	/* "hub", "kafka" */
+	char			 name[64], type[24];	/* "hub", "kafka"; of STAT_CLASS the class and the severity */
 	_Atomic uint64_t	 value[STAT_COUNT];
 	char			 said[320];	/* the last thing worth telling a person; by stat_say and stat_said alone */
 	struct stat_block	*next;
@@ -35,6 +35,7 @@ struct stat_block {
 /* Linked into one list until stat_drop, which leaves its counters to another block of the same scope, name and type (a reload). NULL when memory is short. */
 struct stat_block *stat_make(enum stat_scope, const char *name, const char *type);
 void	stat_drop(struct stat_block *);		/* NULL is fine */
+struct stat_block *stat_agent(void);		/* scope STAT_AGENT: of this process */
 void	stat_each(void (*see)(void *arg, struct stat_block *), void *arg);	/* under the list's lock */
 void	stat_say(struct stat_block *, const char *text);
 void	stat_said(struct stat_block *, char ret[320]);

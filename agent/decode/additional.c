@@ -76,18 +76,25 @@ put_withheld(struct decode_ctx *c, const struct withheld *w, struct buf *out)
 {
 	for (uint32_t i = 0; i < w->nrefs; i++) {
 		uint32_t at = walk_get(c, w->refs[i].node);
-		size_t before;
+		size_t before, value;
 		struct slice s;
 
 		if (at == 0)
 			continue;
 		before = open_member(out, w->json_name);
-		if (!w->released)
+		value = out->n;
+		if (!w->released && w->show.n > 0)
+			render_shown(c, at, &w->show, out);
+		else if (!w->released)
 			render_hidden(c, at, out);
 		else if (value_text(c, at, &s) && s.n <= JSON_MAX_BYTES)
 			buf_put_json(out, s);
 		else
 			render_json(c, at, out);
+		if (out->n == value + 2) {		/* [] or {} */
+			out->n = before;
+			continue;
+		}
 		close_member(c, out, before, w->json_name);
 		if (c->why != NULL)
 			why_withheld(c, w, &w->refs[i], at);

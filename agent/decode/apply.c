@@ -59,9 +59,8 @@ fit_time(struct val *v)
 	return true;
 }
 
-/* Makes the value one of the column's type, if it can be. */
-static bool
-fit(struct decode_ctx *c, const struct rule *r, struct val *v)
+bool
+apply_fit(struct decode_ctx *c, const struct rule *r, struct val *v)
 {
 	struct slice text;
 
@@ -88,7 +87,7 @@ fit(struct decode_ctx *c, const struct rule *r, struct val *v)
 static bool
 fit_literal(struct decode_ctx *c, const struct rule *r, struct val *v)
 {
-	return r->field < 0 || field_rows[r->field].type == FIELD_TEXT || fit(c, r, v);
+	return r->field < 0 || field_rows[r->field].type == FIELD_TEXT || apply_fit(c, r, v);
 }
 
 static struct slice
@@ -181,7 +180,7 @@ from_ref(struct decode_ctx *c, const struct event *e, const struct rule *r, cons
 		return false;
 	if (b->table != NULL && !look_up(c, b->table, ret))
 		return false;
-	if (b->table != NULL ? !fit_literal(c, r, ret) : !fit(c, r, ret))
+	if (b->table != NULL ? !fit_literal(c, r, ret) : !apply_fit(c, r, ret))
 		return false;
 	c->why_ref = ref;
 	if (c->why != NULL && in.has_value)
@@ -308,7 +307,7 @@ apply_block(struct decode_ctx *c, const struct event *e, const struct rule *r, c
 		found = from_all(c, e, r, b, ret);
 		break;
 	case FROM_SAY:
-		found = say_compose(c, e, b, ret) && fit(c, r, ret);
+		found = say_compose(c, e, b, ret) && apply_fit(c, r, ret);
 		break;
 	default:
 		found = literal(c, r, b->value, b->value_kind, ret);

@@ -136,28 +136,10 @@ convert_last_segment(struct decode_ctx *c, const struct in *in, struct val *ret)
 	return convert_part(c, in, ret, last_segment);
 }
 
-static struct slice
-guid(struct slice s)
-{
-	s = slice_trim(s);
-	if (s.n == 38 && s.p[0] == '{' && s.p[37] == '}')
-		s = slice_make(s.p + 1, 36);
-	if (s.n != 36)
-		return SLICE_NONE;
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char b = ascii_lower((unsigned char)s.p[i]);
-		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-
-		if (dash ? b != '-' : !((b >= '0' && b <= '9') || (b >= 'a' && b <= 'f')))
-			return SLICE_NONE;
-	}
-	return s;
-}
-
 static bool
 convert_guid(struct decode_ctx *c, const struct in *in, struct val *ret)
 {
-	return convert_part(c, in, ret, guid);
+	return convert_part(c, in, ret, guid_of);
 }
 
 static bool
@@ -187,6 +169,15 @@ parse_id(struct decode_ctx *c, struct slice s)
 	return memo->is_id ? &memo->id : NULL;
 }
 
+/* Of an id that a service wrote in capitals, which Event Hubs get, a name's own spelling is lost: it is given in lower case. */
+static bool
+give_name(struct decode_ctx *c, struct slice id, struct slice name, bool lasting, struct val *ret)
+{
+	if (id.n > 15 && memcmp(id.p, "/SUBSCRIPTIONS/", 15) == 0)
+		return text_lower(c, name, &name) && give_text(name, true, ret);
+	return give_text(name, lasting, ret);
+}
+
 static bool
 convert_azure_subscription(struct decode_ctx *c, const struct in *in, struct val *ret)
 {
@@ -204,7 +195,7 @@ convert_azure_group(struct decode_ctx *c, const struct in *in, struct val *ret)
 	struct slice s;
 	bool lasting;
 
-	return in_text(c, in, &s, &lasting) && (id = parse_id(c, s)) != NULL && give_text(id->group, lasting, ret);
+	return in_text(c, in, &s, &lasting) && (id = parse_id(c, s)) != NULL && give_name(c, s, id->group, lasting, ret);
 }
 
 static bool
@@ -214,7 +205,7 @@ convert_azure_name(struct decode_ctx *c, const struct in *in, struct val *ret)
 	struct slice s;
 	bool lasting;
 
-	return in_text(c, in, &s, &lasting) && (id = parse_id(c, s)) != NULL && give_text(id->name, lasting, ret);
+	return in_text(c, in, &s, &lasting) && (id = parse_id(c, s)) != NULL && give_name(c, s, id->name, lasting, ret);
 }
 
 /* The first resource behind the provider: the account, whatever of it the id names further down. */
@@ -235,7 +226,7 @@ convert_azure_top(struct decode_ctx *c, const struct in *in, struct val *ret)
 	}
 	if (name.n > 0 && memchr(name.p, '/', name.n) != NULL)
 		name.n = (size_t)((const char *)memchr(name.p, '/', name.n) - name.p);
-	return give_text(name.n > 0 ? name : id->name, lasting, ret);
+	return give_name(c, s, name.n > 0 ? name : id->name, lasting, ret);
 }
 
 /* A model's deployment, of a resource id or an address; not one of resources by a template. */
@@ -243,17 +234,18 @@ static bool
 convert_azure_deployment(struct decode_ctx *c, const struct in *in, struct val *ret)
 {
 	const struct azure_id *id;
-	struct slice s;
+	struct slice s, of;
 	bool lasting;
 
 	if (!in_text(c, in, &s, &lasting))
 		return false;
+	of = s;
 	id = parse_id(c, s);
 	if (id != NULL && slice_eq_nocase(id->provider, SLICE("microsoft.resources")))
 		return false;
 	if (id != NULL && id->path.n > 0)
 		s = id->path;
-	return give_text(azure_id_part(s, SLICE("deployments")), lasting, ret);
+	return give_name(c, of, azure_id_part(s, SLICE("deployments")), lasting, ret);
 }
 
 static struct slice

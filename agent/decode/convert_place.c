@@ -1,4 +1,4 @@
-/* convert_place.c - converters that say where: web addresses without what may be secret in them, scopes of Azure ids. */
+/* convert_place.c - who and where in one spelling; web addresses without what may be secret in them, scopes of Azure ids. */
 #include "decode/plan.h"
 
 #include <string.h>
@@ -92,4 +92,88 @@ convert_azure_scope(struct decode_ctx *c, const struct in *in, struct val *ret)
 		return true;
 	}
 	return false;
+}
+
+/* ---- one spelling ---------------------------------------------------------------------------- */
+
+/* Lower case, a copy only if need be. */
+bool
+text_lower(struct decode_ctx *c, struct slice s, struct slice *ret)
+{
+	char *p;
+	size_t i;
+
+	for (i = 0; i < s.n && (unsigned char)s.p[i] == ascii_lower((unsigned char)s.p[i]);)
+		i++;
+	*ret = s;
+	if (i == s.n)
+		return true;
+	p = ctx_alloc(c, s.n);
+	if (p == NULL)
+		return false;
+	for (i = 0; i < s.n; i++)
+		p[i] = (char)ascii_lower((unsigned char)s.p[i]);
+	*ret = slice_make(p, s.n);
+	return true;
+}
+
+struct slice
+guid_of(struct slice s)
+{
+	s = slice_trim(s);
+	if (s.n == 38 && s.p[0] == '{' && s.p[37] == '}')
+		s = slice_make(s.p + 1, 36);
+	if (s.n != 36)
+		return SLICE_NONE;
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char b = ascii_lower((unsigned char)s.p[i]);
+		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+		if (dash ? b != '-' : !((b >= '0' && b <= '9') || (b >= 'a' && b <= 'f')))
+			return SLICE_NONE;
+	}
+	return s;
+}
+
+/* "West Europe" is westeurope, as Azure's own records have it; what has two letters is a country. */
+static bool
+region(struct decode_ctx *c, struct slice s, struct slice *ret)
+{
+	char *p;
+	size_t n = 0;
+
+	if (s.n <= 2 || memchr(s.p, ' ', s.n) == NULL)
+		return s.n <= 2 || text_lower(c, s, ret);
+	p = ctx_alloc(c, s.n);
+	if (p == NULL)
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] != ' ')
+			p[n++] = (char)ascii_lower((unsigned char)s.p[i]);
+	*ret = slice_make(p, n);
+	return true;
+}
+
+void
+column_spell(struct decode_ctx *c, enum field f, struct val *v)
+{
+	struct slice s = v->text;
+	bool done;
+
+	switch (f) {
+	case F_CloudAccountId:
+	case F_ActorUserId:
+	case F_ActingAppId:
+		done = s.n == 36 && guid_of(s).n == 36 && text_lower(c, s, &s);
+		break;
+	case F_CloudRegion:
+		done = s.n <= 64 && region(c, s, &s);
+		break;
+	default:
+		return;
+	}
+	if (!done || s.n == 0 || s.p == v->text.p)
+		return;
+	v->text = s;
+	v->lasting = true;
 }

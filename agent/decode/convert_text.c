@@ -184,9 +184,9 @@ convert_ip(struct decode_ctx *c, const struct in *in, struct val *ret)
 	s = address(s, &v6, &mapped);
 	if (s.p == NULL)
 		return false;
-	if (mapped) {
-		p = ctx_alloc(c, INET_ADDRSTRLEN);
-		if (p == NULL || inet_ntop(AF_INET, v6.s6_addr + 12, p, INET_ADDRSTRLEN) == NULL)
+	if (memchr(s.p, ':', s.n) != NULL) {		/* of many spellings RFC 5952's */
+		p = ctx_alloc(c, INET6_ADDRSTRLEN);
+		if (p == NULL || inet_ntop(mapped ? AF_INET : AF_INET6, v6.s6_addr + (mapped ? 12 : 0), p, INET6_ADDRSTRLEN) == NULL)
 			return false;
 		s = slice_of(p);
 		lasting = true;

@@ -45,7 +45,7 @@ struct decode_count {
 
 /*
  * Appends the events of one record to `out`. Texts live in out->arena, the record or the decoder. Sets all
- * columns but AgentId, AgentVersion, DvcHostname, GovernanceZone, SlaDueTime. On failure `out` is as before.
+ * columns but GovernanceZone, SlaDueTime, and AgentId, AgentVersion, DvcHostname unless another agent's event has them. On failure `out` is as before.
  */
 int	decode(const struct decoder *, struct decode_ctx *, const struct record *,
 	    struct event_list *out, struct decode_count *ret, struct err *);

@@ -5,7 +5,7 @@
 
 #include "base/err.h"
 
-#define FAMILY_KEYS	"family|help|order|match|each|each_when|id|tables|fields|additional|withheld|redact|prompt_like"
+#define FAMILY_KEYS	"family|help|order|match|relay|each|each_when|id|tables|fields|additional|withheld|redact|prompt_like"
 #define ORDER_DEFAULT	1000
 
 static int
@@ -260,6 +260,25 @@ named_twice(const struct family *f, struct slice name)
 	return false;
 }
 
+/* A path, a list of them, or {from: of these, show: keys}. */
+static int
+withheld_rule(struct compiler *c, const struct yaml_node *n, struct withheld *w)
+{
+	const struct yaml_node *from = n, *show = NULL;
+
+	if (n->kind == YAML_MAP) {
+		from = yaml_get(n, "from");
+		show = yaml_get(n, "show");
+		if (plan_keys(c, n, "from|show") != 0)
+			return -1;
+		if (from == NULL)
+			return wrong(c, n, "a path, a list of paths, or {from: paths, show: keys}");
+	}
+	if (show != NULL && plan_words(c, show, &w->show) != 0)
+		return -1;
+	return plan_refs(c, from, false, &w->refs, &w->nrefs);
+}
+
 static int
 withheld(struct compiler *c, const struct yaml_node *map, struct family *f)
 {
@@ -276,7 +295,7 @@ withheld(struct compiler *c, const struct yaml_node *map, struct family *f)
 		c->key = plan_key(n);
 		w->name = slice_of(plan_key(n));
 		w->line = n->line;
-		if (plan_member(c, n, &w->json_name) != 0 || plan_refs(c, n, false, &w->refs, &w->nrefs) != 0)
+		if (plan_member(c, n, &w->json_name) != 0 || withheld_rule(c, n, w) != 0)
 			rc = -1;
 		else if (named_twice(f, w->name))
 			rc = wrong(c, n, "stands under `additional`, too");
@@ -312,6 +331,7 @@ ids(struct compiler *c, const struct yaml_node *n, struct family *f)
 	int rc;
 
 	c->key = "id";
+	f->ids_line = n->line;
 	rc = plan_refs(c, n, true, &f->ids, &f->nids);
 	for (uint32_t i = 0; rc == 0 && i < f->nids; i++)
 		if (f->ids[i].kind == REF_ARRIVAL)
@@ -348,6 +368,22 @@ check_unknown(struct compiler *c, const struct family *f)
 			rc = wrong(c, n, "not for the family unknown: it takes each record that no other knows, whole");
 	}
 	return rc;
+}
+
+/* Another agent's event is taken whole: nothing is left to say about it. */
+static int
+relay(struct compiler *c, const struct yaml_node *n, struct family *f)
+{
+	static const char *const not_here[] = { "each", "each_when", "id", "tables", "fields", "additional", "withheld", "redact" };
+	int rc = 0;
+
+	if (n->kind != YAML_SCALAR || !slice_eq(yaml_slice(n), SLICE("true")) || slice_eq(f->name, SLICE("unknown")))
+		return wrong(c, n, "true, of a family with match: its records are events of another agent");
+	for (size_t i = 0; i < sizeof(not_here) / sizeof(not_here[0]); i++)
+		if ((n = yaml_get(f->yaml, not_here[i])) != NULL)
+			rc = wrong(c, n, "not with relay: such a record is an event, and goes on as it is");
+	f->relay = true;
+	return rc == 0 ? relay_compile(c, f) : rc;
 }
 
 static int
@@ -389,6 +425,8 @@ family_compile(struct compiler *c, struct family *f)
 	rc |= plan_keys(c, f->yaml, FAMILY_KEYS);
 	rc |= order(c, f);
 	rc |= recognition(c, f);
+	if ((n = yaml_get(f->yaml, "relay")) != NULL)
+		rc |= relay(c, n, f);
 	if ((n = yaml_get(f->yaml, "tables")) != NULL)
 		rc |= tables(c, n, f);
 	if ((n = yaml_get(f->yaml, "fields")) != NULL)

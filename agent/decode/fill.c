@@ -147,8 +147,8 @@ fill_tests(struct decode_ctx *c, const struct event *e, const struct test *t, ui
 
 /* ---- an event ---------------------------------------------------------------------------------- */
 
-static void
-set_column(struct decode_ctx *c, struct event *e, enum field f, const struct val *v)
+void
+fill_column(struct decode_ctx *c, struct event *e, enum field f, const struct val *v)
 {
 	struct slice s = v->text;
 
@@ -252,11 +252,21 @@ fill_id(struct decode_ctx *c, struct event *e, uint32_t index)
 }
 
 static void
+tell_id(struct decode_ctx *c, const struct event *e)
+{
+	bool found[PLAN_MAX_ITEMS];
+
+	for (uint32_t i = 0; i < c->family->nids; i++)
+		found[i] = has_part(c, e, &c->family->ids[i]);
+	why_id(c, e, found);
+}
+
+static void
 fill_defaults(struct decode_ctx *c, struct event *e)
 {
 	if (!event_has(e, F_TimeGenerated))
 		event_set_number(e, F_TimeGenerated, (int64_t)c->record->arrived_ms);
-	else if (!event_has(e, F_EventStartTime))	/* the service replaces an old TimeGenerated */
+	else if (!event_has(e, F_EventStartTime) && !c->family->relay)	/* the service replaces an old TimeGenerated */
 		event_set_number(e, F_EventStartTime, e->v[F_TimeGenerated].number);
 	if (!event_has(e, F_EventCount))
 		event_set_number(e, F_EventCount, 1);
@@ -269,13 +279,30 @@ fill_defaults(struct decode_ctx *c, struct event *e)
 	event_set_text(e, F_EventSchemaVersion, SLICE(EVENT_SCHEMA_VERSION));
 }
 
+static void
+fill_by_rules(struct decode_ctx *c, struct event *e, uint32_t index)
+{
+	const struct rule *r;
+	uint32_t at = 0;
+	struct val v;
+
+	needs_start(c);
+	while ((r = needs_next(c, e, &at, c->family->nfield_trials, &v)) != NULL) {
+		column_spell(c, (enum field)r->field, &v);
+		fill_column(c, e, (enum field)r->field, &v);
+		if (c->why != NULL)
+			why_column(c, e, r, &v);
+	}
+	additional_fill(c, e);
+	fill_id(c, e, index);		/* before an arrival stands in for a time */
+	if (c->why != NULL)
+		tell_id(c, e);
+}
+
 struct event *
 fill_event(struct decode_ctx *c, uint32_t index)
 {
-	const struct rule *r;
 	struct event *e;
-	uint32_t at = 0;
-	struct val v;
 
 	if (c->count.events >= c->max_events) {
 		c->too_many = true;
@@ -287,14 +314,10 @@ fill_event(struct decode_ctx *c, uint32_t index)
 		return NULL;
 	}
 	c->count.events++;
-	needs_start(c);
-	while ((r = needs_next(c, e, &at, c->family->nfield_trials, &v)) != NULL) {
-		set_column(c, e, (enum field)r->field, &v);
-		if (c->why != NULL)
-			why_column(c, e, r, &v);
-	}
-	additional_fill(c, e);
-	fill_id(c, e, index);		/* before an arrival stands in for a time */
+	if (c->family->relay)
+		relay_fill(c, e);
+	else
+		fill_by_rules(c, e, index);
 	fill_defaults(c, e);
 	return e;
 }
@@ -340,7 +363,7 @@ fill_record(struct decode_ctx *c)
 
 	for (uint64_t maybe = c->maybe; maybe != 0; maybe &= maybe - 1) {
 		f = c->plan->families[__builtin_ctzll(maybe)];
-		if (!shapes_fit(c, f->shapes, f->nshapes, &shape))
+		if (!shapes_fit(c, f->shapes, f->nshapes, &shape) || (f->relay && !relay_fits(c)))
 			continue;
 		c->family = f;
 		elements.shape = shape;

@@ -376,6 +376,7 @@ plan_words(struct compiler *c, const struct yaml_node *list, struct words *ret)
 			return plan_wrong(c, n, "a key word has letters");
 		w.v[w.n++] = slice_make(p, len);
 	}
+	words_index(&w);
 	*ret = w;
 	return 0;
 }

@@ -209,15 +209,20 @@ struct trial {
 };
 struct need { uint32_t family, trial; };
 
+struct words {				/* lower-cased key words */
+	struct slice	*v;
+	uint32_t	 n;
+	uint16_t	 from[28];	/* by what they begin with: those of class k are v[from[k]] up to v[from[k + 1]] */
+};
+
 struct withheld {
 	struct slice	 name, json_name;
 	struct ref	*refs;
 	uint32_t	 nrefs;
+	struct words	 show;		/* of what stays the keys whose texts leave all the same */
 	unsigned	 line;
 	bool		 released;
 };
-
-struct words { struct slice *v; uint32_t n; };		/* lower-cased key words */
 
 struct spine {				/* one list of `each` */
 	uint32_t	 node;		/* of the elements: a child by [] */
@@ -241,6 +246,7 @@ struct family {
 	uint32_t	 neach_when;
 	struct ref	*ids;
 	uint32_t	 nids;
+	unsigned	 ids_line;
 	struct table	*tables;
 	struct rule	*rules;
 	uint32_t	 nrules;
@@ -249,6 +255,8 @@ struct family {
 	struct withheld	*withheld;
 	uint32_t	 nwithheld;
 	struct words	 redact, prompt_like;
+	bool		 relay;		/* its records are events of another agent */
+	struct rule	*columns;	/* relay: one a column, whose one block has its converter */
 	uint32_t	 number;	/* its place in the decoder; of `unknown` behind the last */
 	struct trial	*trials;	/* those of columns first */
 	uint32_t	 nfield_trials, ntrials;
@@ -438,11 +446,14 @@ bool	fill_tests(struct decode_ctx *, const struct event *, const struct test *, 
 /* A rule's value, fit for its column. */
 /* apply.c: one block of a rule; false: it yields nothing that fits. */
 bool	apply_block(struct decode_ctx *, const struct event *, const struct rule *, const struct block *, struct val *ret);
+/* Makes the value one of the rule's column, if it can be. */
+bool	apply_fit(struct decode_ctx *, const struct rule *, struct val *);
 void	additional_fill(struct decode_ctx *, struct event *);	/* additional.c */
 /* The events of the record at ctx->at, by ctx->family. */
 void	fill_record(struct decode_ctx *);
 /* One event by ctx->family with the slots as they are; `index` is its place in the record. */
 struct event *fill_event(struct decode_ctx *, uint32_t index);
+void	fill_column(struct decode_ctx *, struct event *, enum field, const struct val *);
 /* A text that outlives the record's doc: borrowed where it can be. */
 struct slice ctx_keep(struct decode_ctx *, struct slice);
 /* A string's text without escapes, a number's or literal's own; false for containers. */
@@ -450,6 +461,14 @@ bool	value_text(struct decode_ctx *, uint32_t at, struct slice *ret);
 void	*ctx_alloc(struct decode_ctx *, size_t n);	/* in out->arena; NULL: short_of_memory is set */
 const char *field_words(int field);			/* "a|b|c" or NULL: any text */
 bool	word_among(const char *words, struct slice);
+
+/* ---- relay.c: events of another agent ----------------------------------------------------- */
+
+int	relay_compile(struct compiler *, struct family *);
+/* Is the record at ctx->at one, by its EventId and EventClass? */
+bool	relay_fits(const struct decode_ctx *);
+/* All of its columns, EventId with them. */
+void	relay_fill(struct decode_ctx *, struct event *);
 
 /* ---- needs.c -------------------------------------------------------------------------- */
 
@@ -482,6 +501,10 @@ bool	convert_html_text(struct decode_ctx *, const struct in *, struct val *ret);
 bool	convert_url(struct decode_ctx *, const struct in *, struct val *ret);
 bool	convert_url_host(struct decode_ctx *, const struct in *, struct val *ret);
 bool	convert_azure_scope(struct decode_ctx *, const struct in *, struct val *ret);
+bool	text_lower(struct decode_ctx *, struct slice, struct slice *ret);	/* a copy only where it differs */
+struct slice guid_of(struct slice);	/* without blanks and braces around it, or .p NULL */
+/* Who and where have one spelling in all families (schemas/README.md): accounts and ids that are GUIDs, regions. */
+void	column_spell(struct decode_ctx *, enum field, struct val *);
 bool	time_parse(struct slice, int64_t *ret_ms);
 bool	time_from_number(double value, int64_t whole, bool is_whole, int64_t *ret_ms);
 /* Vendors' words, or .p NULL. Literals. */
@@ -493,6 +516,8 @@ int	http_status(struct slice);		/* 0: none */
 
 /* Compact JSON with secrets redacted, JSON in texts read; at most JSON_MAX_BYTES, else length and hash. */
 void	render_json(struct decode_ctx *, uint32_t at, struct buf *out);
+/* Compact JSON and nothing else done to it; past `most` bytes length and hash. */
+void	render_as_is(struct decode_ctx *, uint32_t at, struct buf *out, size_t most);
 /* {"length":N,"sha256":"..."} of a value's text, or of a container's bytes. */
 void	render_hidden(struct decode_ctx *, uint32_t at, struct buf *out);
 void	render_hidden_bytes(struct decode_ctx *, struct slice, struct buf *out);
@@ -501,6 +526,7 @@ struct slice value_bytes(struct decode_ctx *, uint32_t at);
 bool	key_is_secret(const struct words *more, struct slice key, const struct json_value *value);
 bool	text_is_secret(struct slice);	/* a connection string, a signed address */
 bool	words_hit(const struct words *, struct slice key);	/* any of them in the key, without case */
+void	words_index(struct words *);		/* orders them for words_hit, once all are there */
 
 /* ---- envelope.c ------------------------------------------------------------------------------ */
 
@@ -517,13 +543,17 @@ void	unknown_record(struct decode_ctx *);		/* at ctx->at */
 int	unknown_complete(struct compiler *);		/* makes the family where no mapping was given */
 /* What may leave of the record at `at`, as members behind what is in `out`. */
 void	unknown_members(struct decode_ctx *, uint32_t at, struct buf *out);
+/* Of withheld content its numbers and the short texts of these keys, all else as length and hash; whole as these where there is too much. */
+void	render_shown(struct decode_ctx *, uint32_t at, const struct words *show, struct buf *out);
 
 /* ---- why.c ---------------------------------------------------------------------------------------- */
 
 void	why_start(struct decode_ctx *);			/* a new inner record */
 void	why_event(struct decode_ctx *, uint32_t index, const struct shape *);
 void	why_passed(struct decode_ctx *, uint32_t index);
+void	why_relayed(struct decode_ctx *, const struct rule *, const struct val *, uint32_t at);
 void	why_column(struct decode_ctx *, const struct event *, const struct rule *, const struct val *);
+void	why_id(struct decode_ctx *, const struct event *, const bool *found);	/* one for each of the family's ids */
 void	why_withheld(struct decode_ctx *, const struct withheld *, const struct ref *, uint32_t at);
 void	why_envelope(struct decode_ctx *, const struct envelope *);
 void	why_outer(struct decode_ctx *, const struct envelope *, const struct withheld *, const struct ref *, uint32_t at);

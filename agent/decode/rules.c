@@ -9,12 +9,18 @@
 
 #include "base/err.h"
 
+/* Of the classes those that mappings make, behind the first. */
+#define BAR(word, by)	BAR_##by(word)
+#define BAR_MAPPING(word)	"|" #word
+#define BAR_DETECTOR(word)
+#define BAR_AGENT(word)
+
 const char *
 field_words(int field)
 {
 	switch (field) {
 	case F_EventClass:	/* findings and the agent's own are made elsewhere */
-		return "alert|recommendation|attack_path|inventory|activity|control";
+		return EVENT_CLASS_LIST(EVENT_CLASS_WORD, BAR);
 	case F_EventSeverity:
 		return "Informational|Low|Medium|High|Critical";
 	case F_EventResult:

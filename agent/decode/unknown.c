@@ -1,6 +1,6 @@
 /*
  * unknown.c - a record that no mapping knows: it goes on as an activity with known keys, numbers and short texts whose
- * key is not prompt-like; everything else as length and SHA-256.
+ * key is not prompt-like; everything else as length and SHA-256. And of withheld content what a mapping shows.
  */
 #include "decode/plan.h"
 
@@ -11,6 +11,7 @@
 
 #define UNKNOWN_TEXT_BYTES	256u
 #define UNKNOWN_KEY_BYTES	64u
+#define SHOWN_KEY_BYTES		40u	/* of content that stays: longer ones are sentences */
 #define UNKNOWN_DEPTH		8u
 #define UNKNOWN_VALUES		512u
 #define UNKNOWN_BYTES		32768u
@@ -44,6 +45,7 @@ unknown_complete(struct compiler *c)
 	for (size_t i = 0; i < n; i++)
 		f->prompt_like.v[i] = slice_of(prompt_like[i]);
 	f->prompt_like.n = (uint32_t)n;
+	words_index(&f->prompt_like);
 	return 0;
 }
 
@@ -59,15 +61,21 @@ unknown_record(struct decode_ctx *c)
 
 /* ---- what may leave ----------------------------------------------------------------------------- */
 
+/* Of the texts at hand: they leave; they do not; nor does any below them, whatever its key. */
+enum leave { LEAVES, STAYS, STAYS_BELOW };
+
 struct walk {
 	struct decode_ctx	*c;
 	struct buf		*out;
+	const struct words	*show;		/* the only keys whose texts leave, or NULL: all but those below prompt-like ones */
 	size_t			 limit;
 	uint32_t		 left;		/* values */
 	uint32_t		 skipped;
+	uint32_t		 nkeys;		/* keys of the open objects that were put, the innermost's last */
+	uint32_t		 keys[UNKNOWN_VALUES];
 };
 
-static void put(struct walk *, uint32_t at, bool prompt, unsigned depth);
+static void put(struct walk *, uint32_t at, enum leave, unsigned depth);
 
 static bool
 room(struct walk *w)
@@ -94,13 +102,30 @@ key_is_plain(struct slice key)
 	return true;
 }
 
+static bool
+key_is_shown(const struct words *show, struct slice key)
+{
+	char space[UNKNOWN_KEY_BYTES];
+	size_t n = 0;
+
+	if (key.n > sizeof(space))
+		return false;
+	for (size_t i = 0; i < key.n; i++)		/* without the signs that plan_words takes out */
+		if (key.p[i] == '\0' || strchr("_-. ", key.p[i]) == NULL)
+			space[n++] = key.p[i];
+	for (uint32_t i = 0; i < show->n; i++)
+		if (slice_glob_nocase(show->v[i], slice_make(space, n)))
+			return true;
+	return false;
+}
+
 /* A key is a stranger's text as well. */
 static void
 put_key(struct walk *w, struct slice key)
 {
 	unsigned char digest[SHA256_BYTES];
 
-	if (key_is_plain(key)) {
+	if (key_is_plain(key) && (w->show == NULL || key.n <= SHOWN_KEY_BYTES || key_is_shown(w->show, key))) {
 		buf_putc(w->out, '"');
 		buf_put_slice(w->out, key);
 	} else {
@@ -121,17 +146,17 @@ begins_like_json(struct slice s)
 }
 
 static void
-put_text(struct walk *w, uint32_t at, bool prompt, unsigned depth)
+put_text(struct walk *w, uint32_t at, enum leave leave, unsigned depth)
 {
 	uint32_t root = walk_nested(w->c, at);
 	struct slice s;
 
 	if (root != 0) {
-		put(w, root, prompt, depth);
+		put(w, root, leave, depth);
 		return;
 	}
 	s = value_bytes(w->c, at);
-	if (prompt || s.n >= UNKNOWN_TEXT_BYTES || begins_like_json(s))
+	if (leave != LEAVES || s.n >= UNKNOWN_TEXT_BYTES || begins_like_json(s))
 		render_hidden_bytes(w->c, s, w->out);
 	else if (text_is_secret(s))
 		buf_puts(w->out, "\"(redacted)\"");
@@ -139,11 +164,12 @@ put_text(struct walk *w, uint32_t at, bool prompt, unsigned depth)
 		buf_put_json(w->out, s);
 }
 
+/* Of equal keys the first that says something counts. */
 static bool
-seen_before(struct walk *w, uint32_t object, uint32_t at, struct slice key)
+put_before(const struct walk *w, uint32_t from, struct slice key)
 {
-	for (uint32_t i = object + 1; i < at; i = w->c->doc.v[i + 1].next)
-		if (slice_eq(json_raw(&w->c->doc.v[i]), key))
+	for (uint32_t i = from; i < w->nkeys; i++)
+		if (slice_eq(json_raw(&w->c->doc.v[w->keys[i]]), key))
 			return true;
 	return false;
 }
@@ -159,30 +185,44 @@ is_additional(const struct walk *w, struct slice key)
 	return false;
 }
 
+static enum leave
+leave_of(const struct walk *w, struct slice key, enum leave above)
+{
+	if (above == STAYS_BELOW)
+		return STAYS_BELOW;
+	if (w->show != NULL && key_is_shown(w->show, key))
+		return LEAVES;
+	if (words_hit(&w->c->plan->unknown->prompt_like, key))
+		return STAYS_BELOW;
+	return w->show != NULL ? STAYS : above;
+}
+
 static void
-put_members(struct walk *w, uint32_t object, bool prompt, unsigned depth, bool first)
+put_members(struct walk *w, uint32_t object, enum leave leave, unsigned depth, bool first)
 {
 	const struct family *f = w->c->family;
+	uint32_t mine = w->nkeys;
 
 	for (uint32_t i = object + 1; i < w->c->doc.v[object].next; i = w->c->doc.v[i + 1].next) {
 		struct slice key = SLICE("");
-		bool like_prompt;
 
 		if (value_is_nothing(&w->c->doc, i + 1) || !room(w))
 			continue;
 		(void)value_text(w->c, i, &key);
-		if (seen_before(w, object, i, key) || (depth == 0 && is_additional(w, key)))
+		if (put_before(w, mine, key) || (w->show == NULL && depth == 0 && is_additional(w, key)) ||
+		    (w->show != NULL && key.n > 0 && key.p[0] == '$'))
 			continue;
+		w->keys[w->nkeys++] = i;
 		if (!first)
 			buf_putc(w->out, ',');
 		first = false;
 		put_key(w, key);
-		like_prompt = prompt || words_hit(&f->prompt_like, key);
 		if (key_is_secret(&f->redact, key, &w->c->doc.v[i + 1]))
 			buf_puts(w->out, "\"(redacted)\"");
 		else
-			put(w, i + 1, like_prompt, depth + 1);
+			put(w, i + 1, leave_of(w, key, leave), depth + 1);
 	}
+	w->nkeys = mine;
 }
 
 /* Token numbers and embeddings are text in another dress. */
@@ -196,28 +236,34 @@ holds_numbers(const struct walk *w, uint32_t at)
 }
 
 static void
-put_list(struct walk *w, uint32_t at, bool prompt, unsigned depth)
+put_list(struct walk *w, uint32_t at, enum leave leave, unsigned depth)
 {
 	bool first = true;
 
-	if (prompt && holds_numbers(w, at)) {
+	if (leave != LEAVES && holds_numbers(w, at)) {
 		render_hidden(w->c, at, w->out);
 		return;
 	}
 	buf_putc(w->out, '[');
 	for (uint32_t i = at + 1; i < w->c->doc.v[at].next; i = w->c->doc.v[i].next) {
+		size_t before = w->out->n, value;
+
 		if (!room(w))
 			continue;
 		if (!first)
 			buf_putc(w->out, ',');
-		first = false;
-		put(w, i, prompt, depth + 1);
+		value = w->out->n;
+		put(w, i, leave, depth + 1);
+		if (w->show != NULL && w->out->n == value + 2 && memcmp(w->out->p + value, "{}", 2) == 0)
+			w->out->n = before;		/* {"$ref": "5"} says nothing */
+		else
+			first = false;
 	}
 	buf_putc(w->out, ']');
 }
 
 static void
-put(struct walk *w, uint32_t at, bool prompt, unsigned depth)
+put(struct walk *w, uint32_t at, enum leave leave, unsigned depth)
 {
 	const struct json_value *v = &w->c->doc.v[at];
 
@@ -228,14 +274,14 @@ put(struct walk *w, uint32_t at, bool prompt, unsigned depth)
 	switch (v->type) {
 	case JSON_OBJECT:
 		buf_putc(w->out, '{');
-		put_members(w, at, prompt, depth, true);
+		put_members(w, at, leave, depth, true);
 		buf_putc(w->out, '}');
 		break;
 	case JSON_ARRAY:
-		put_list(w, at, prompt, depth);
+		put_list(w, at, leave, depth);
 		break;
 	case JSON_STRING:
-		put_text(w, at, prompt, depth);
+		put_text(w, at, leave, depth);
 		break;
 	case JSON_NUMBER:
 		if (v->n > UNKNOWN_NUMBER_BYTES) {
@@ -255,7 +301,7 @@ unknown_members(struct decode_ctx *c, uint32_t at, struct buf *out)
 	bool first = out->n <= 1;
 
 	if (c->doc.v[at].type == JSON_OBJECT) {
-		put_members(&w, at, false, 0, first);
+		put_members(&w, at, LEAVES, 0, first);
 	} else {		/* its members, without the braces */
 		buf_reset(&c->json);
 		render_hidden(c, at, &c->json);
@@ -269,4 +315,17 @@ unknown_members(struct decode_ctx *c, uint32_t at, struct buf *out)
 		buf_putc(out, ',');
 	buf_puts(out, "\"NotShown\":");
 	buf_put_u64(out, w.skipped);
+}
+
+void
+render_shown(struct decode_ctx *c, uint32_t at, const struct words *show, struct buf *out)
+{
+	struct walk w = { .c = c, .out = out, .show = show, .limit = out->n + UNKNOWN_BYTES, .left = UNKNOWN_VALUES };
+	size_t before = out->n;
+
+	put(&w, at, STAYS, 0);
+	if (w.skipped == 0)
+		return;
+	out->n = before;
+	render_hidden(c, at, out);
 }

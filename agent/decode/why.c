@@ -120,10 +120,44 @@ why_column(struct decode_ctx *c, const struct event *e, const struct rule *r, co
 }
 
 void
+why_relayed(struct decode_ctx *c, const struct rule *r, const struct val *v, uint32_t at)
+{
+	struct slice s;
+
+	buf_printf(c->why, "  %-24.*s <- %-40.*s %s:%u  ", SLICE_ARG(r->name), SLICE_ARG(r->name), c->family->file, c->family->line);
+	if (val_text(c, v, &s))
+		put_shown(c, s);
+	buf_puts(c->why, "\n");
+	why_use(c, at);
+}
+
+void
+why_id(struct decode_ctx *c, const struct event *e, const bool *found)
+{
+	const struct family *f = c->family;
+	bool any = false;
+
+	buf_printf(c->why, "  %-24s <- ", "EventId");
+	for (uint32_t i = 0; i < f->nids; i++) {
+		if (!found[i])
+			continue;
+		buf_printf(c->why, "%s%.*s", any ? ", " : "id: ", SLICE_ARG(f->ids[i].text));
+		any = true;
+	}
+	if (any)
+		buf_printf(c->why, "  %s:%u", f->file, f->ids_line);
+	else
+		buf_puts(c->why, "(the record's bytes)");
+	buf_puts(c->why, "  ");
+	put_shown(c, event_text(e, F_EventId));
+	buf_puts(c->why, "\n");
+}
+
+void
 why_withheld(struct decode_ctx *c, const struct withheld *w, const struct ref *ref, uint32_t at)
 {
 	buf_printf(c->why, "  %-24.*s <- %-40.*s %s:%u  %s, %zu bytes\n", SLICE_ARG(w->name), SLICE_ARG(ref->text),
-	    c->family->file, w->line, w->released ? "released" : "withheld", value_bytes(c, at).n);
+	    c->family->file, w->line, w->released ? "released" : w->show.n > 0 ? "shown in part" : "withheld", value_bytes(c, at).n);
 	why_use(c, at);
 }
 

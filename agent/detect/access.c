@@ -20,6 +20,8 @@
 #define FACTS		65536
 #define RESOURCES_MAX	16384
 #define LATE_MIN	60
+#define FAR_MIN		60
+#define DAY_MIN		1440
 
 static bool
 of_interest(const struct sight *s)
@@ -58,10 +60,11 @@ see_source(struct rules *x)
 	x->c = named;
 }
 
+/* A change whose body is not told may be one. */
 static bool
 is_weakening(const struct sight *s)
 {
-	return (s->op == OP_WEAKEN || (s->op == OP_CHANGE && (s->signals & SIGNAL_WEAK))) && !s->denied &&
+	return (s->op == OP_WEAKEN || (s->op == OP_CHANGE && (s->signals & (SIGNAL_WEAK | SIGNAL_HIDDEN)))) && !s->denied &&
 	    !slice_eq(event_text(s->e, F_EventResult), SLICE("Failure"));
 }
 
@@ -93,10 +96,24 @@ judge(struct rules *x)
 		rule_doors(x);
 	}
 	rule_blocks(x);
+	if (!s->repeated && !s->length_again) {
+		rule_extraction(x);
+		rule_size(x);
+	}
 	if (is_weakening(s) && x->r != NULL)
 		access_mark(x->r->marks, MARK_WEAKENED, s->min, s->e);
 	if (!s->again)
 		see_source(x);
+}
+
+/* How the sight stands to event time, which one lying record does not move. */
+static void
+take_near(const struct access *a, struct sight *s)
+{
+	uint32_t now = (uint32_t)(a->time.now_ms / 60000), least = now > DAY_MIN ? now - DAY_MIN : 0;
+
+	s->near = s->min <= now + FAR_MIN && s->min + 2 * DAY_MIN > now;
+	s->since_min = s->min < least ? least : s->min;
 }
 
 static int
@@ -111,8 +128,9 @@ see(void *state, const struct event *e, struct event_list *say, struct err *err)
 	if (!access_sight(a, e, &s))
 		return 0;
 	event_time_see(&a->time, (int64_t)s.sec * 1000);
+	take_near(a, &s);
 	a->seen++;
-	if (a->first_min == 0 || (s.min < a->first_min && a->first_min - s.min < 1440))
+	if (a->first_min == 0 || (s.min < a->first_min && (a->first_min - s.min < 1440 || s.near)))
 		a->first_min = s.min;
 	a->late += (int64_t)s.min + LATE_MIN < a->time.now_ms / 60000;
 	x.s = &s;
@@ -135,7 +153,7 @@ close_access(void *state)
 	lru_close(&a->callers);
 	lru_close(&a->facts);
 	lru_close(&a->resources);
-	free(a->calls);
+	calls_close(&a->calls);
 	free(a->ops);
 	free(a->agents);
 	free(a);
@@ -153,10 +171,9 @@ open_access(void **ret, const struct conf *conf, struct err *err)
 	a->dormant_min = (uint32_t)(conf_ms(conf, "dormant") / 60000);
 	a->loud = conf_real(conf, "sensitivity");
 	random_bytes(a->key, sizeof(a->key));
-	a->calls = calloc(CALLS_SEEN, sizeof(*a->calls));
 	a->ops = calloc(OPS_SEEN, sizeof(*a->ops));
 	a->agents = calloc(AGENTS_SEEN, sizeof(*a->agents));
-	if (a->calls == NULL || a->ops == NULL || a->agents == NULL ||
+	if (!calls_open(&a->calls, CALLS_SEEN) || a->ops == NULL || a->agents == NULL ||
 	    !lru_open(&a->callers, sizeof(struct caller), (uint32_t)conf_count(conf, "max_callers")) ||
 	    !lru_open(&a->facts, sizeof(struct fact), FACTS) || !lru_open(&a->resources, sizeof(struct resource), RESOURCES_MAX)) {
 		close_access(a);
@@ -194,13 +211,13 @@ const struct conf_key access_keys[] = {
 	  .help = "a list `network,country,asn,latitude,longitude,label` of networks; a label `trusted` marks one's own, any other (tor, vpn) "
 	  "is a finding. Without it networks are told apart by their prefix" },
 	{ .name = "max_callers", .type = CONF_COUNT, .fallback = "20000", .least = 100, .most = 1000000,
-	  .help = "callers in memory, about 1.9 KiB each; the ones quiet for longest are forgotten, new ones first" },
+	  .help = "callers in memory, about 2 KiB each; the ones quiet for longest are forgotten, new ones first" },
 	CONF_END
 };
 
 const struct detector_kind detector_kind_access = {
 	.name = "access",
-	.state_version = 2,
+	.state_version = 3,
 	.open = open_access,
 	.close = close_access,
 	.see = see,

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/slice.h"
+#include "detect/calls.h"
 #include "detect/extra.h"
 #include "detect/lru.h"
 #include "model/event.h"
@@ -30,10 +31,14 @@ enum op_class { OP_OTHER, OP_INVOKE, OP_RECON, OP_SECRET, OP_CHANGE, OP_WEAKEN, 
 enum agent_kind { AGENT_NONE, AGENT_APP, AGENT_TOOL, AGENT_HTTP, AGENT_BROWSER, AGENT_CLI, AGENT_SDK, AGENT_CLOUD };
 enum auth_kind { AUTH_UNKNOWN, AUTH_TOKEN, AUTH_KEY, AUTH_LONG_KEY };
 enum signal { SIGNAL_DENIED = 1, SIGNAL_INVALID = 2, SIGNAL_FILTERED = 4, SIGNAL_KEY = 8, SIGNAL_LONG_KEY = 16, SIGNAL_TOKEN = 32,
-	SIGNAL_GUARDED = 64, SIGNAL_WEAK = 128 };
+	SIGNAL_GUARDED = 64, SIGNAL_WEAK = 128,
+	SIGNAL_HIDDEN = 256 };
 
 /* What callers are known by. */
 enum dim { D_NET, D_AREA, D_COUNTRY, D_AGENT, D_AUTH, D_REGION, D_MODEL, D_OPERATION, D_RESOURCE, DIMS };
+
+/* How long calls are: prompts in tokens and in bytes, completions in tokens. */
+enum size { SIZE_PROMPT, SIZE_BYTES, SIZE_COMPLETION, SIZES };
 
 #define JACK_SET	14		/* operations of the LLMjacking set */
 #define EVIDENCE	8
@@ -52,8 +57,9 @@ struct sight {
 	const struct event	*e;
 	uint32_t		 sec, min;
 	uint16_t		 day;
+	uint32_t		 since_min;	/* what is first seen now is known from here on: its own time, but not a day before event time */
 	uint8_t			 hour;
-	uint64_t		 caller, source, resource, call;	/* keyed; 0: not told */
+	uint64_t		 caller, source, resource;	/* keyed; 0: not told */
 	enum caller_kind	 kind;		/* KEY and SOURCE; of a named caller access_kind tells */
 	bool			 unnamed;	/* no actor: the keys of a resource, or an address alone */
 	char			 who[256];	/* what makes the caller's key, for series names */
@@ -70,8 +76,12 @@ struct sight {
 	struct place		 place;
 	uint64_t		 dim[DIMS];	/* keyed; 0: not told */
 	bool			 success, denied, invalid, filtered;
+	bool			 near;		/* its time is about event time: what lies ahead of it is a lie */
 	bool			 again, block_again;	/* another record of a call already counted */
 	double			 length;	/* of the prompt, in tokens or bytes; < 0: not told */
+	double			 size[SIZES];	/* the same, each apart; < 0: not told */
+	uint64_t		 prompt;	/* keyed hash of its digest; 0: not told */
+	bool			 repeated, length_again;	/* this record came before; another record of the call told how long it was */
 };
 
 /* ---- what is known ------------------------------------------------------------------- */
@@ -93,10 +103,15 @@ struct known { uint32_t hash, last_min; uint16_t first_day, days; };
 struct ring { uint32_t sec[RING_SLOTS]; uint8_t next; };
 
 /* Which usual peak was learnt on which day. */
-enum peak { PEAK_MODELS, PEAK_REGIONS, PEAK_NETS, PEAK_DENIED, PEAK_BLOCKS, PEAKS };
+enum peak { PEAK_MODELS, PEAK_REGIONS, PEAK_NETS, PEAK_DENIED, PEAK_BLOCKS, PEAK_SAME, PEAKS };
 
 /* Calls of one model in half an hour, and how many are about as long as `length`, the length that most have. */
 struct lengths { uint32_t begin_min, n, others, alike, unlike; uint64_t model; float length; };
+
+/* Calls of ten minutes, and how many are the same as most are. */
+struct same { uint32_t begin_min, hash; uint16_t n, others; };
+
+struct size_of { float median, most; uint32_t n; };
 
 /* A finding, for chains, and the record that told it; or what is none of ours. */
 struct mark { uint32_t min; uint8_t behaviour; unsigned char id[16]; };
@@ -115,7 +130,7 @@ struct caller {
 	uint32_t	odd_min, gap_end_min;	/* when a long silence ended */
 	uint8_t		gap_calls, gaps;
 	/* usual peaks of the days before, learnt slowly: an attack does not become ordinary at once */
-	uint16_t	models_peak, regions_peak, nets_peak, denied_peak, blocks_peak;
+	uint16_t	models_peak, regions_peak, nets_peak, denied_peak, blocks_peak, same_peak;
 	uint32_t	hour_peak;		/* calls of one model in an hour */
 	uint16_t	peak_day[PEAKS], peak_today[PEAKS];
 	uint16_t	new_areas;		/* after it was grown: how often it moved */
@@ -125,6 +140,8 @@ struct caller {
 	uint32_t	recon[6], recon_min[6];
 	uint32_t	jack_min[JACK_SET];
 	struct lengths	half[2];		/* now and the half hour before */
+	struct same	same;
+	struct size_of	sizes[SIZES];
 	uint32_t	guarded, unguarded, guard_log;	/* calls with and without a guardrail, by the log that tells it */
 	float		latitude, longitude;
 	uint32_t	place_min;
@@ -177,7 +194,7 @@ struct access {
 	uint32_t	first_min;		/* of the estate */
 	struct lru	callers, facts, resources;
 	struct rate	rates[CALLER_SOURCE + 1];
-	uint64_t	*calls;			/* ids of calls counted lately */
+	struct calls	calls;			/* which records tell of one */
 	struct op_seen	*ops;			/* caches of access_operations.tbl and access_agents.tbl; not saved */
 	struct agent_seen *agents;
 	uint64_t	seen, findings, late;
@@ -223,6 +240,10 @@ struct resource *learn_resource(struct access *, const struct sight *);
 void	learn_sight(struct access *, struct caller *, struct resource *, const struct sight *);
 /* Learns a peak when its day is over: as it was while young, slowly later. */
 void	learn_peak(const struct access *, struct caller *, uint16_t *peak, enum peak, unsigned n, uint16_t day);
+/* What other records, of times that have not come, have left in a caller and in what a sight is about: back to the sight's own time. */
+void	heal_caller(struct caller *, const struct sight *);
+void	heal_resource(struct resource *, const struct sight *);
+void	heal_fact(struct fact *, const struct sight *);
 void	keep_evidence(struct caller *, const struct sight *);
 
 /* ---- rules ------------------------------------------------------------------------------------ */
@@ -259,6 +280,9 @@ void	rule_source(struct rules *, struct caller *source);
 /* access_use.c: breadth, extraction, guardrails; after learn_sight. */
 void	rule_use(struct rules *);
 void	rule_blocks(struct rules *);
+/* access_size.c: the same again and again, one beyond all before; of calls whose length no other record told. */
+void	rule_size(struct rules *);
+void	rule_extraction(struct rules *);
 void	rule_secrets(struct rules *);		/* before learn_sight */
 
 /* So many, or more than `times` its usual peak; at other sensitivities less or more. */

@@ -39,6 +39,9 @@ note_grant(struct rules *x, struct slice to)
 		r = lru_add(&x->a->resources, key);
 		r->first_day = x->s->day;
 	}
+	heal_resource(r, x->s);
+	if (x->s->min < r->secret_min)
+		return;
 	r->last_day = x->s->day;
 	r->secret_min = x->s->min;
 	memset(r->secret_by, 0, sizeof(r->secret_by));

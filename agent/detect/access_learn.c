@@ -73,7 +73,7 @@ know(struct known *v, unsigned n, uint64_t hash, const struct sight *s)
 		if (v[i].last_min < k->last_min)
 			k = &v[i];
 	}
-	*k = (struct known){ .hash = (uint32_t)hash, .last_min = s->min, .first_day = s->day, .days = 1 };
+	*k = (struct known){ .hash = (uint32_t)hash, .last_min = s->min, .first_day = (uint16_t)(s->since_min / DAY_MINUTES), .days = 1 };
 }
 
 bool
@@ -187,7 +187,8 @@ learn_fact(struct access *a, enum dim d, const struct sight *s)
 
 	if (s->dim[d] == 0)
 		return;
-	f = fact_of(a, d, s->dim[d], s->day);
+	f = fact_of(a, d, s->dim[d], (uint16_t)(s->since_min / DAY_MINUTES));
+	heal_fact(f, s);
 	if (s->day > f->last_day)
 		f->last_day = s->day;
 	for (unsigned i = 0; i < f->n; i++)
@@ -217,10 +218,11 @@ learn_caller(struct access *a, const struct sight *s)
 
 	if (c == NULL) {
 		c = lru_add(&a->callers, s->caller);
-		c->first_min = c->last_min = s->min;
-		c->first_day = c->last_day = s->day;
+		c->first_min = c->last_min = s->since_min;
+		c->first_day = c->last_day = (uint16_t)(s->since_min / DAY_MINUTES);
 		c->kind = (uint8_t)s->kind;
 	}
+	heal_caller(c, s);
 	if (c->kind == CALLER_UNKNOWN && c->calls < KIND_CALLS)
 		c->kind = (uint8_t)access_kind(s->e);
 	return c;
@@ -244,8 +246,9 @@ learn_resource(struct access *a, const struct sight *s)
 	r = lru_find(&a->resources, s->resource);
 	if (r == NULL) {
 		r = lru_add(&a->resources, s->resource);
-		r->first_day = s->day;
+		r->first_day = (uint16_t)(s->since_min / DAY_MINUTES);
 	}
+	heal_resource(r, s);
 	if (s->day > r->last_day)
 		r->last_day = s->day;
 	return r;
@@ -295,9 +298,7 @@ learn_time(struct access *a, struct caller *c, const struct sight *s)
 	}
 	if (s->min > c->last_min)
 		c->last_min = s->min;
-	else if (c->last_min - s->min > DAY_MINUTES && s->min + 2 * DAY_MINUTES > (uint32_t)(a->time.now_ms / 60000))
-		c->last_min = s->min;		/* one lying record had taken it into the future */
-	if (s->day > c->last_day || c->last_day > c->last_min / DAY_MINUTES)
+	if (s->day > c->last_day)
 		c->last_day = s->day;
 	if (s->min < c->first_min && c->first_min - s->min < DAY_MINUTES)
 		c->first_min = s->min;
@@ -332,6 +333,129 @@ learn_sight(struct access *a, struct caller *c, struct resource *r, const struct
 	}
 	if (c->active_days >= 2 && c->calls >= 5)
 		lru_promote(&a->callers, c, caller_is_stale, &day);
+}
+
+/* ---- times that have not come ----------------------------------------------------------- */
+
+static void
+back_to(uint32_t *t, uint32_t now)
+{
+	if (*t > now)
+		*t = now;
+}
+
+static void
+not_ahead(uint32_t *t, uint32_t now)
+{
+	if (*t > now)
+		*t = 0;
+}
+
+static void
+heal_known(struct known *v, unsigned n, const struct sight *s)
+{
+	for (unsigned i = 0; i < n; i++) {
+		back_to(&v[i].last_min, s->min);
+		if (v[i].first_day > s->day)
+			v[i].first_day = s->day;
+	}
+}
+
+static void
+heal_marks(struct mark marks[MARKS], uint32_t min)
+{
+	for (int i = 0; i < MARKS; i++)
+		back_to(&marks[i].min, min);
+}
+
+static void
+heal_ring(struct ring *r, uint32_t sec)
+{
+	for (int i = 0; i < RING_SLOTS; i++)
+		not_ahead(&r->sec[i], sec);
+}
+
+void
+heal_caller(struct caller *c, const struct sight *s)
+{
+	uint32_t hour = s->sec / 3600;
+
+	if (!s->near || c->last_min <= s->min + DAY_MINUTES)
+		return;
+	c->last_min = s->min;
+	c->last_day = s->day;
+	back_to(&c->first_min, s->min);
+	if (c->first_day > s->day)
+		c->first_day = s->day;
+	heal_known(c->known, KNOWN_ALL, s);
+	if (c->mask_hour > hour) {
+		c->hours_mask = 0;
+		c->mask_hour = hour;
+	}
+	not_ahead(&c->odd_min, s->min);
+	if (c->gap_end_min > s->min) {
+		c->gap_end_min = 0;
+		c->gaps -= c->gaps > 0;
+	}
+	for (int i = 0; i < PEAKS; i++)
+		if (c->peak_day[i] > s->day) {
+			c->peak_day[i] = s->day;
+			c->peak_today[i] = 0;
+		}
+	heal_ring(&c->denied, s->sec);
+	heal_ring(&c->invalid, s->sec);
+	heal_ring(&c->blocks, s->sec);
+	not_ahead(&c->denied_end_min, s->min);
+	for (size_t i = 0; i < sizeof(c->recon_min) / sizeof(c->recon_min[0]); i++)
+		not_ahead(&c->recon_min[i], s->min);
+	for (int i = 0; i < JACK_SET; i++)
+		not_ahead(&c->jack_min[i], s->min);
+	for (int i = 0; i < 2; i++)
+		if (c->half[i].begin_min > s->min)
+			c->half[i] = (struct lengths){ .begin_min = 0 };
+	if (c->same.begin_min > s->min)
+		c->same.begin_min = 0;
+	not_ahead(&c->place_min, s->min);
+	not_ahead(&c->novel_min, s->min);
+	for (int i = 0; i < BEHAVIOURS; i++)
+		not_ahead(&c->said_min[i], s->min);
+	heal_marks(c->marks, s->min);
+	for (int i = 0; i < EVIDENCE; i++)
+		back_to(&c->evidence[i].min, s->min);
+}
+
+void
+heal_resource(struct resource *r, const struct sight *s)
+{
+	if (!s->near)
+		return;
+	if (r->first_day > s->day)
+		r->first_day = s->day;
+	if (r->last_day > s->day + 1)
+		r->last_day = s->day;
+	if (r->secret_min > s->min + DAY_MINUTES)
+		r->secret_min = s->min;
+	for (int i = 0; i < NETS; i++)
+		if (r->key_net[i].last_min > s->min + DAY_MINUTES)
+			r->key_net[i].last_min = s->min;
+	for (int i = 0; i < MARKS; i++)
+		if (r->marks[i].min > s->min + DAY_MINUTES)
+			r->marks[i].min = s->min;
+}
+
+void
+heal_fact(struct fact *f, const struct sight *s)
+{
+	if (!s->near)
+		return;
+	if (f->first_day > s->day)
+		f->first_day = s->day;
+	if (f->last_day > s->day + 1)
+		f->last_day = s->day;
+	if (f->taint_day > s->day + 1)
+		f->taint_day = s->day;
+	if (f->mover_min > s->min + DAY_MINUTES)
+		f->mover_min = s->min;
 }
 
 void

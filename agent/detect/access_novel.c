@@ -495,6 +495,8 @@ rule_travel(struct rules *x)
 		    p->country[0] != '\0' ? " in " : "", p->country);
 		access_hit(x, &h);
 	}
+	if (x->s->min < c->place_min)		/* where it was before says nothing of where it is */
+		return;
 	c->latitude = p->latitude;
 	c->longitude = p->longitude;
 	c->place_min = x->s->min;

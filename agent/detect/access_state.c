@@ -36,7 +36,7 @@ put_table(struct buf *out, const struct lru *t)
 	for (int p = 0; p < LRU_PARTS; p++) {
 		buf_put(out, &t->parts[p].n, sizeof(t->parts[p].n));
 		for (const void *item = lru_oldest(t, (enum lru_part)p); item != NULL; item = lru_newer(t, item))
-			buf_put(out, item, t->item_bytes);
+			saved_put_sparse(out, item, t->item_bytes);
 	}
 }
 
@@ -47,18 +47,19 @@ take_table(struct slice *in, struct lru *t, bool (*whole)(const void *item))
 	for (int p = 0; p < LRU_PARTS; p++) {
 		uint32_t n;
 
-		if (!saved_take(in, &n, sizeof(n)) || n > in->n / t->item_bytes)
+		if (!saved_take(in, &n, sizeof(n)))
 			return false;
 		for (uint32_t i = 0; i < n; i++) {
-			struct slice raw = slice_make(in->p, t->item_bytes);
+			char raw[SAVED_WORDS * 4];
 			struct lru_node node, *item;
 
-			*in = slice_make(in->p + t->item_bytes, in->n - t->item_bytes);
-			memcpy(&node, raw.p, sizeof(node));
+			if (!saved_take_sparse(in, raw, t->item_bytes))
+				return false;
+			memcpy(&node, raw, sizeof(node));
 			if (node.key == 0 || lru_peek(t, node.key) != NULL)
 				return false;
 			item = lru_add(t, node.key);
-			memcpy((char *)item + sizeof(node), raw.p + sizeof(node), t->item_bytes - sizeof(node));
+			memcpy((char *)item + sizeof(node), raw + sizeof(node), t->item_bytes - sizeof(node));
 			if (!whole(item))
 				return false;
 			if (p == LRU_ESTABLISHED)
@@ -124,7 +125,7 @@ access_save(void *state, struct buf *out, struct err *err)
 	f.evicted[2] = a->resources.evicted;
 	buf_put(out, &layout, sizeof(layout));
 	buf_put(out, &f, sizeof(f));
-	buf_put(out, a->calls, CALLS_SEEN * sizeof(*a->calls));
+	calls_save(&a->calls, out);
 	put_table(out, &a->callers);
 	put_table(out, &a->facts);
 	put_table(out, &a->resources);
@@ -137,7 +138,7 @@ forget(struct access *a)
 	empty(&a->callers);
 	empty(&a->facts);
 	empty(&a->resources);
-	memset(a->calls, 0, CALLS_SEEN * sizeof(*a->calls));
+	calls_forget(&a->calls);
 	memset(a->ops, 0, OPS_SEEN * sizeof(*a->ops));
 	memset(a->agents, 0, AGENTS_SEEN * sizeof(*a->agents));
 }
@@ -153,7 +154,7 @@ access_restore(void *state, struct slice saved, struct err *err)
 	if (!saved_take(&in, &there, sizeof(there)) || memcmp(&here, &there, sizeof(here)) != 0)
 		return err_set(err, ERR_LOST, "the saved state of detector access is of another build");
 	forget(a);
-	if (!saved_take(&in, &f, sizeof(f)) || !saved_take(&in, a->calls, CALLS_SEEN * sizeof(*a->calls)) ||
+	if (!saved_take(&in, &f, sizeof(f)) || !calls_restore(&a->calls, &in) ||
 	    !take_table(&in, &a->callers, caller_is_whole) || !take_table(&in, &a->facts, fact_is_whole) ||
 	    !take_table(&in, &a->resources, resource_is_whole) || in.n != 0) {
 		forget(a);		/* nothing half */

@@ -191,7 +191,7 @@ share_alike(const struct lengths *a, const struct lengths *b)
 	return agree ? ((double)a->alike + b->alike) / ((double)a->n + b->n) : (double)a->alike / ((double)a->n + b->n);
 }
 
-static void
+void
 rule_extraction(struct rules *x)
 {
 	struct hit h = { .behaviour = B_EXTRACTION };
@@ -248,6 +248,8 @@ note_secret(struct resource *r, const struct sight *s)
 	const struct event *e = s->e;
 	struct slice by = event_has(e, F_ActorUsername) ? event_text(e, F_ActorUsername) : event_text(e, F_ActorUserId);
 
+	if (s->min < r->secret_min)		/* a later reading is known */
+		return;
 	r->secret_min = s->min;
 	memset(r->secret_by, 0, sizeof(r->secret_by));
 	by.n = utf8_cut(by, sizeof(r->secret_by) - 1);
@@ -353,6 +355,5 @@ rule_use(struct rules *x)
 		rule_breadth(x, &regions, &x->c->regions_peak);
 	rule_sources(x);
 	rule_guardrail(x);
-	rule_extraction(x);
 	rule_bound(x);
 }

@@ -37,21 +37,10 @@ static const struct { const char *key; size_t key_n; const char *pattern; enum s
 
 #define ROWS(table)	(sizeof(table) / sizeof((table)[0]))
 
-/* Lower case, so that an id in capitals is the same one. */
 uint64_t
 access_hash(const struct access *a, const char *what, struct slice s)
 {
-	char text[512];
-	size_t n = strlen(what) + 1, more = s.n < sizeof(text) - n ? s.n : sizeof(text) - n;
-	uint64_t h;
-
-	if (s.n == 0)
-		return 0;
-	memcpy(text, what, n);
-	for (size_t i = 0; i < more; i++)
-		text[n + i] = (char)ascii_lower((unsigned char)s.p[i]);
-	h = siphash24(a->key, text, n + more);
-	return h != 0 ? h : 1;
+	return named_hash(a->key, what, s);
 }
 
 /* ---- who --------------------------------------------------------------------------- */
@@ -295,16 +284,19 @@ struct more {
 };
 
 static void
-take_signals(struct sight *s, const struct extra *x)
+take_signals(const struct access *a, struct sight *s, const struct extra *x)
 {
 	for (size_t i = 0; i < ROWS(signals); i++)
 		if (signals[i].key_n == x->key.n && memcmp(signals[i].key, x->key.p, x->key.n) == 0 &&
-		    slice_glob_nocase(slice_of(signals[i].pattern), x->value))
+		    slice_glob_nocase(slice_of(signals[i].pattern), x->value)) {
 			s->signals |= signals[i].signal;
+			if (signals[i].signal == SIGNAL_HIDDEN && s->prompt == 0)
+				s->prompt = access_hash(a, "prompt", x->value);
+		}
 }
 
 static void
-take_more(struct sight *s, struct more *m)
+take_more(const struct access *a, struct sight *s, struct more *m)
 {
 	struct extra x;
 	double d;
@@ -312,7 +304,7 @@ take_more(struct sight *s, struct more *m)
 	*m = (struct more){ .bytes = -1 };
 	extra_begin(&x, event_text(s->e, F_AdditionalFields));
 	while (extra_next(&x)) {
-		take_signals(s, &x);
+		take_signals(a, s, &x);
 		if (slice_eq(x.key, SLICE("RequestId")))
 			m->request_id = x.value;
 		else if (slice_eq(x.key, SLICE("CallerIpMasked")) || slice_eq(x.key, SLICE("CallerIpAddress")))
@@ -390,28 +382,33 @@ take_dims(struct access *a, struct sight *s)
 	}
 }
 
-static bool
-seen_before(struct access *a, uint64_t id)
-{
-	uint64_t *at = &a->calls[id % CALLS_SEEN];
-	bool seen = *at == id;
-
-	*at = id;
-	return seen;
-}
-
-/* Whether this call was counted with another of its records, or this record came twice; that it was blocked, only one of them may tell. */
+/*
+ * Whether this record came before, or another one told of this call; that it was blocked, only one of them may tell. Records of one call agree in
+ * the account and in how it went.
+ */
 static void
 take_again(struct access *a, struct sight *s, struct slice request_id)
 {
-	struct slice id = s->op != OP_INVOKE ? event_text(s->e, F_EventId) :
-	    request_id.n > 0 ? request_id : event_text(s->e, F_EventOriginalUid);
+	uint64_t record = access_hash(a, "record", event_text(s->e, F_EventId)), of[3];
+	struct slice product = event_text(s->e, F_EventProduct), type = event_text(s->e, F_EventOriginalType);
+	uint64_t kind[3] = { access_hash(a, "product", product), access_hash(a, "type", type), event_number(s->e, F_RequestCount, 0) > 0 };
+	struct call *c;
+	uint32_t log;
 
-	if (id.n == 0)
+	if (record != 0 && calls_repeated(&a->calls, record)) {
+		s->repeated = s->again = s->block_again = true;
 		return;
-	s->call = access_hash(a, "call", id);
-	s->again = seen_before(a, s->call);
-	s->block_again = s->filtered && seen_before(a, access_hash(a, "block", id));
+	}
+	of[0] = access_hash(a, "call", request_id.n > 0 ? request_id : event_text(s->e, F_EventOriginalUid));
+	if (s->op != OP_INVOKE || of[0] == 0)
+		return;
+	of[1] = access_hash(a, "account", event_text(s->e, F_CloudAccountId));
+	of[2] = (uint64_t)s->denied | (uint64_t)s->invalid << 1;
+	log = (uint32_t)siphash24(a->key, kind, sizeof(kind)) | 1;
+	c = calls_find(&a->calls, siphash24(a->key, of, sizeof(of)) | 1, log, s->sec);
+	s->again = call_take(c, log, 0, 1) < 1;
+	s->block_again = s->filtered && call_take(c, log, 1, 1) < 1;
+	s->length_again = (s->length >= 0 || s->prompt != 0) && call_take(c, log, 2, 1) < 1;
 }
 
 /* A jailbreak told by the product itself is an alert, and a call as well. */
@@ -426,7 +423,7 @@ of_class(const struct event *e)
 bool
 access_sight(struct access *a, const struct event *e, struct sight *s)
 {
-	int64_t t_ms = event_number(e, F_TimeGenerated, -1), bytes;
+	int64_t t_ms = event_number(e, F_TimeGenerated, -1);
 	struct slice address = event_text(e, F_SrcIpAddr);
 	struct more more;
 
@@ -438,7 +435,7 @@ access_sight(struct access *a, const struct event *e, struct sight *s)
 	s->day = (uint16_t)(s->sec / DAY_SECONDS);
 	s->hour = (uint8_t)(s->sec / 3600 % 24);
 	take_operation(a, s);
-	take_more(s, &more);
+	take_more(a, s, &more);
 	if (!access_place(a->networks, address.n > 0 ? address : more.masked_ip, &s->place) && !event_has(e, F_ActorUserId) &&
 	    !event_has(e, F_ActorUsername) && !event_has(e, F_ActingAppId))
 		return false;		/* it names nobody and no place: a usage record, a log line of the service itself */
@@ -450,8 +447,10 @@ access_sight(struct access *a, const struct event *e, struct sight *s)
 	take_agent(a, s);
 	take_dims(a, s);
 	s->policies = count_texts(more.guardrail_policies);
-	bytes = event_number(e, F_PromptTokens, -1);
-	s->length = bytes >= 0 ? (double)bytes : more.bytes;
+	s->size[SIZE_PROMPT] = (double)event_number(e, F_PromptTokens, -1);
+	s->size[SIZE_COMPLETION] = (double)event_number(e, F_CompletionTokens, -1);
+	s->size[SIZE_BYTES] = more.bytes;
+	s->length = s->size[SIZE_PROMPT] >= 0 ? s->size[SIZE_PROMPT] : more.bytes;
 	take_again(a, s, more.request_id);
 	return true;
 }

@@ -56,7 +56,7 @@ chart_row(struct volume *v, uint32_t slot, int64_t window, double observed, cons
 static void
 name_of(const struct volume *v, const struct entity *e, char *ret, size_t n)
 {
-	const struct slice resource = entity_who(e, W_RESOURCE_NAME), deployment = entity_who(e, W_DEPLOYMENT);
+	const struct slice resource = entity_who(v, e, W_RESOURCE_NAME), deployment = entity_who(v, e, W_DEPLOYMENT);
 
 	(void)v;
 	if (e->kind == E_TOTAL)

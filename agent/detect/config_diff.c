@@ -25,9 +25,21 @@ const char *const severity_words[5] = { "Informational", "Low", "Medium", "High"
 static const struct value_row { const char *kind, *path, *value; enum direction direction; const char *severity, *code, *words; bool scale; } rows[] = {
 #define VALUE(kind, path, value, direction, severity, code, words)	{ kind, path, value, direction, severity, code, words, false },
 #define SCALE(kind, path, steps, direction, severity, code, words)	{ kind, path, steps, direction, severity, code, words, true },
+#define PLAUSIBLE(kind, code)
 #include "detect/config_values.tbl"
 #undef VALUE
 #undef SCALE
+#undef PLAUSIBLE
+};
+
+static const struct { const char *kind, *code; } plausible[] = {
+#define VALUE(kind, path, value, direction, severity, code, words)
+#define SCALE(kind, path, steps, direction, severity, code, words)
+#define PLAUSIBLE(kind, code)	{ kind, code },
+#include "detect/config_values.tbl"
+#undef VALUE
+#undef SCALE
+#undef PLAUSIBLE
 };
 
 struct comparer {
@@ -82,6 +94,33 @@ comparer_free(struct comparer *c)
 	buf_fini(&c->after_text);
 	buf_fini(&c->other_text);
 	free(c);
+}
+
+static bool
+is_plausible(const char *kind, const struct value_row *r)
+{
+	if (strcmp(r->kind, kind) == 0)
+		return true;
+	for (size_t i = 0; strcmp(r->kind, "*") == 0 && i < sizeof(plausible) / sizeof(plausible[0]); i++)
+		if (strcmp(plausible[i].kind, kind) == 0 && strcmp(plausible[i].code, r->code) == 0)
+			return true;
+	return false;
+}
+
+int
+worst_of(const char *kind, const char **ret_code)
+{
+	int worst = -1;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int severity = severity_of(rows[i].severity);
+
+		if (rows[i].direction == STRONG || severity <= worst || !is_plausible(kind, &rows[i]))
+			continue;
+		worst = severity;
+		*ret_code = rows[i].code;
+	}
+	return worst;
 }
 
 /* ---- leaves ------------------------------------------------------------------------ */
@@ -175,7 +214,7 @@ flatten_list(struct comparer *c, struct leaves *l, uint32_t list, unsigned depth
 	size_t n = c->path.n;
 	unsigned index = 0;
 
-	for (uint32_t i = list + 1; i < d->v[list].next && l->n < LEAVES; i = d->v[i].next, index++) {
+	for (uint32_t i = list + 1; i < d->v[list].next && (l->n < LEAVES || !l->cut); i = d->v[i].next, index++) {
 		buf_putc(&c->path, '[');
 		if (d->v[i].type == JSON_OBJECT)
 			put_name(c, i, index);
@@ -199,7 +238,7 @@ flatten(struct comparer *c, struct leaves *l, uint32_t at, unsigned depth)
 	if (d->v[at].type == JSON_ARRAY && depth < DEEP) {
 		flatten_list(c, l, at, depth);
 	} else if (d->v[at].type == JSON_OBJECT && depth < DEEP) {
-		for (uint32_t i = at + 1; i < d->v[at].next && l->n < LEAVES; i = d->v[i + 1].next) {
+		for (uint32_t i = at + 1; i < d->v[at].next && (l->n < LEAVES || !l->cut); i = d->v[i + 1].next) {
 			if (n > 0)
 				buf_putc(&c->path, '.');
 			put_lower(&c->path, &d->v[i], 96);
@@ -373,6 +412,7 @@ compare(struct comparer *c, const char *kind, struct slice before, struct slice 
 	memset(ret, 0, sizeof(*ret));
 	ret->severity = -1;
 	ret->unread = !told;
+	ret->cut = after.n > 0 && (!told || c->after.cut);
 	for (uint32_t i = 0; i < c->after.n; i++) {
 		const struct leaf *f = &c->after.v[i], *old = known ? find(&c->before, &c->after, f) : NULL;
 		struct slice value = text_of(&c->after, f), was = old != NULL ? text_of(&c->before, old) : SLICE_NONE;

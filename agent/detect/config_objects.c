@@ -10,16 +10,34 @@
 #include "detect/config_parts.h"
 #include "model/resource.h"
 
-#define STATES_BYTES	(64u << 20)	/* of all objects together */
+#define STATES_BYTES	(24u << 20)	/* of all objects together */
 #define DAY_MS		86400000
 #define STALE_MS	(INT64_C(180) * DAY_MS)
+
+/* Whether there is room for n bytes more, once objects unchanged for longest are forgotten; not the one that `but` is of. */
+static bool
+has_room(struct config *c, size_t n, char **but)
+{
+	for (int p = 0; p < LRU_PARTS; p++)
+		for (struct object *o = lru_oldest(&c->objects, (enum lru_part)p), *next; o != NULL && c->state_bytes + n > STATES_BYTES; o = next) {
+			next = lru_newer(&c->objects, o);
+			if (&o->state == but || &o->prev == but)
+				continue;
+			object_drop(c, o);
+			lru_remove(&c->objects, o);
+			c->objects.evicted++;
+		}
+	return c->state_bytes + n <= STATES_BYTES;
+}
 
 static void
 set(struct config *c, char **to, uint32_t *to_n, struct slice s)
 {
 	char *copy = NULL;
 
-	if (s.n > 0 && s.n <= STATE_BYTES && c->state_bytes + s.n <= STATES_BYTES)
+	if (s.n > STATE_BYTES)
+		return;
+	if (s.n > 0 && has_room(c, s.n, to))
 		copy = malloc(s.n);
 	if (copy != NULL)
 		memcpy(copy, s.p, s.n);
@@ -71,7 +89,7 @@ objects_see(struct config *c, uint64_t object, struct slice state)
 	struct object *o = objects_of(c, object);
 	struct buf merged;
 
-	buf_init(&merged, STATE_BYTES);
+	buf_init(&merged, 2 * STATE_BYTES);		/* too long to keep: the last one stays */
 	if (merge_bodies(c->compare, slice_make(o->state, o->state_n), state, &merged))
 		set(c, &o->state, &o->state_n, buf_slice(&merged));
 	else
@@ -122,6 +140,13 @@ look(struct config *c, uint64_t key, int64_t t_ms, const char *but, struct chain
 	}
 }
 
+/* How long a step is worth its place: an empty one is none, nor one of a time that has not come. */
+static int64_t
+worth(const struct step *s, int64_t now_ms)
+{
+	return s->code[0] == '\0' ? INT64_MIN : s->ms > now_ms + DAY_MS ? INT64_MIN + 1 : s->ms;
+}
+
 static void
 put(struct config *c, uint64_t key, const struct step *s)
 {
@@ -137,7 +162,7 @@ put(struct config *c, uint64_t key, const struct step *s)
 			at = i;
 			break;
 		}
-		if (m->v[i].code[0] == '\0' ? m->v[at].code[0] != '\0' : m->v[at].code[0] != '\0' && m->v[i].ms < m->v[at].ms)
+		if (worth(&m->v[i], s->ms) < worth(&m->v[at], s->ms))
 			at = i;
 	}
 	m->v[at] = *s;
@@ -152,7 +177,7 @@ top_key(const struct config *c, const struct event *e)
 
 	if (azure_id_parse(id, &parts) && parts.subscription.n > 0 && name.n > 0)
 		return config_hash(c, "top", name);
-	return id.n > 0 ? config_hash(c, "top", id) : 0;
+	return config_hash(c, "top", id);
 }
 
 static uint64_t
@@ -160,7 +185,7 @@ actor_key(const struct config *c, const struct event *e)
 {
 	struct slice actor = event_has(e, F_ActorUserId) ? event_text(e, F_ActorUserId) : event_text(e, F_ActorUsername);
 
-	return actor.n > 0 ? config_hash(c, "actor", actor) : 0;
+	return config_hash(c, "actor", actor);
 }
 
 /* A content filter by its account and name, as a deployment names it. */

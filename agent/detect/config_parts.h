@@ -25,8 +25,8 @@ enum where { WHERE_ANY, WHERE_AI };
 struct change_row { const char *pattern; enum where where; const char *kind; enum effect effect; const char *severity, *code, *object; };
 
 #define BODY_BYTES	32768		/* as: json of the mappings keeps no more */
-#define STATE_BYTES	16384		/* remembered of one object */
-#define LEAVES		512
+#define STATE_BYTES	BODY_BYTES	/* remembered of one object */
+#define LEAVES		2048
 #define PATH_BYTES	192
 #define EVENT_BYTES	65536		/* of the first record of an operation, kept until it ends */
 #define EVIDENCE_IDS	6
@@ -54,10 +54,13 @@ struct difference {
 	uint32_t	neffects;
 	int		severity;	/* of what is weakened; -1: nothing is */
 	bool		weaker, stronger, changed, unread;	/* unread: no body that says anything */
+	bool		cut;		/* what was asked for could not be compared, or not all of it */
 	const char	*code;		/* of the gravest */
 };
 /* What `after` changes of `before` (empty: unknown). Only paths that `after` names count, and elements of lists that it holds. */
 void	compare(struct comparer *, const char *kind, struct slice before, struct slice after, struct difference *ret);
+/* The gravest that a body of this kind could hold, by the tables; -1: nothing. */
+int	worst_of(const char *kind, const char **ret_code);
 /* All paths in which two bodies both speak say the same. */
 bool	same_where_both_speak(struct comparer *, struct slice a, struct slice b);
 /* A body over a remembered state: members of both, the body's where both speak; lists are the body's. False: as the body alone. */
@@ -80,6 +83,7 @@ struct change {				/* one event that tells of a change */
 	uint64_t		 op, object;	/* keyed */
 	char			 series[384];	/* operation, object and group: what makes the id */
 	struct slice		 body;		/* JSON, or empty */
+	struct slice		 hidden;	/* what stands for a body that was asked for and is not told, or empty */
 	bool			 ended, failed;
 };
 
@@ -87,6 +91,7 @@ struct op {
 	struct lru_node	node;
 	int64_t		first_ms, touched_ms;
 	uint8_t		said;			/* 1: it was told */
+	uint8_t		hidden;			/* 1: `body` stands for one that is not told */
 	char		*event;			/* wire bytes of its first record */
 	uint32_t	event_n;
 	char		*body;
@@ -100,6 +105,7 @@ struct object {
 	int64_t		changed_ms;		/* 0: only seen */
 	char		*state, *prev;		/* as it is, and before the last change; NULL: unknown or absent */
 	uint32_t	state_n, prev_n;
+	uint64_t	hidden;			/* keyed hash of what stood for the last body that was not told; 0: it was told */
 	uint8_t		removed, made;		/* 1: the last change removed it, or made it where none was */
 	char		finding[33];		/* that told the last change */
 };
@@ -111,7 +117,7 @@ struct config {
 	unsigned char	key[16];
 	struct event_time time;
 	struct lru	ops, objects, tops, routines;	/* tops: marks of whole resources, actors, filters */
-	size_t		state_bytes;
+	size_t		state_bytes, ops_bytes;
 	struct comparer	*compare;
 	uint64_t	seen, findings;
 	/* while one event is seen */
@@ -163,7 +169,7 @@ bool	config_inventory_of(struct config *, const struct event *, uint64_t *ret_ob
 struct object *objects_of(struct config *, uint64_t object);
 /* What inventory shows: the state, without a change. */
 void	objects_see(struct config *, uint64_t object, struct slice state);
-/* Keeps a copy (longer than STATE_BYTES: nothing) in *to. */
+/* Keeps a copy in *to; of what is longer than STATE_BYTES nothing, and the last one stays. Other objects, unchanged for longest, give way. */
 void	object_keep(struct config *, char **to, uint32_t *to_n, struct slice);
 void	object_drop(void *config, void *object);
 /* Other weakenings of the same resource or by the same actor within a day; of a deployment that names a content filter, of that filter alone. */
@@ -191,7 +197,10 @@ bool	config_is_about_ai(const struct event *);
 void	ops_take(struct config *, const struct change *);
 /* Says what never ended, as far as event time is. */
 void	ops_expire(struct config *);
+/* Frees what it keeps. */
 void	op_drop(void *config, void *op);
+/* The op keeps this text now in place of another one: it counts. */
+void	op_keep(struct config *, char **to, uint32_t *to_n, char *text, uint32_t n);
 
 /* ---- config_say.c ----------------------------------------------------------------------------------- */
 /* `op` may be NULL: an operation of one record. Learns the object's new state. */

@@ -94,6 +94,15 @@ begin(struct routine *r, int64_t t_ms, uint64_t net)
 	r->nets[0] = net;
 }
 
+/* What was last said bore a time that has not come: nothing is kept back for it. */
+static bool
+is_ahead(const struct config *c, const struct routine *r, const struct change *change)
+{
+	int64_t most = c->time.now_ms + EVENT_FAR_MS;
+
+	return change->t_ms <= most && (r->last_ms > most || r->said_ms > most);
+}
+
 static enum habit_kind
 once_more(struct routine *r, const struct change *change, uint64_t net, bool linked)
 {
@@ -127,7 +136,7 @@ routine_see(struct config *c, const struct change *change, const char *effect, b
 	if (key == 0)
 		return;
 	net = ret->net[0] != '\0' ? config_hash(c, "net", slice_of(ret->net)) : 0;
-	if (r == NULL || change->t_ms > r->last_ms + FORGET_MS) {
+	if (r == NULL || change->t_ms > r->last_ms + FORGET_MS || is_ahead(c, r, change)) {
 		if (r == NULL)
 			r = lru_add(&c->routines, key);
 		begin(r, change->t_ms, net);

@@ -14,6 +14,7 @@
 #include "model/wire.h"
 
 #define TEXT_BYTES	(256u << 10)
+#define GROUP_BYTES	512		/* of a CorrelationId that is told again */
 
 static const struct { const char *code, *effect, *tactics, *techniques; } techniques[] = {
 #define TECHNIQUE(code, effect, tactics, techniques)	{ code, effect, tactics, techniques },
@@ -36,7 +37,7 @@ effect_word(const struct change *c, const struct difference *d)
 	case EFFECT_REMOVE:
 		return "removed";
 	default:
-		return d->weaker ? "weakened" : d->stronger ? "strengthened" : "changed";
+		return d->weaker ? "weakened" : d->stronger && !d->cut ? "strengthened" : "changed";
 	}
 }
 
@@ -58,9 +59,34 @@ is_undone(struct config *config, const struct change *c, const struct object *o)
 	    same_where_both_speak(config->compare, slice_make(o->prev, o->prev_n), c->body);
 }
 
+/* What was asked for is not told, and stands by the same digest as the last time. */
+static bool
+is_as_before(const struct config *config, const struct change *c, const struct object *o)
+{
+	return c->hidden.n > 0 && o->hidden != 0 && o->hidden == config_hash(config, "hidden", c->hidden);
+}
+
+/* Padding a body, or sending none that can be read, makes nothing smaller: it weighs as the worst that it may hold. */
+static void
+judge_unseen(const struct change *c, struct verdict *v)
+{
+	const char *code = v->code;
+	int worst = worst_of(c->row->kind, &code), row = severity_of(c->row->severity);
+
+	v->diff.cut = true;
+	if (row > v->severity)
+		v->severity = row;
+	if (worst > v->severity) {
+		v->severity = worst;
+		v->code = code;
+	}
+}
+
 static void
 judge(struct config *config, const struct change *c, const struct object *o, struct verdict *v)
 {
+	bool same = false;
+
 	memset(v, 0, sizeof(*v));
 	v->undoes = is_undone(config, c, o);
 	v->undone_ms = c->t_ms - o->changed_ms;
@@ -84,12 +110,16 @@ judge(struct config *config, const struct change *c, const struct object *o, str
 		v->code = v->diff.code;
 	} else if (v->diff.stronger && v->severity > 1) {
 		v->severity = 1;
-	} else if (c->row->effect == EFFECT_MAKE && v->before.n > 0 && !v->diff.unread && !v->diff.changed) {
-		v->severity = 0;
 	}
-	v->effect = c->row->effect == EFFECT_MAKE && v->before.n > 0 && !v->diff.unread && !v->diff.changed ? "unchanged" :
-	    effect_word(c, &v->diff);
-	if (v->undoes && v->severity > 1 && !v->diff.weaker && c->row->effect == EFFECT_MAKE)
+	if (c->row->effect == EFFECT_MAKE) {
+		same = is_as_before(config, c, o) || (v->before.n > 0 && !v->diff.unread && !v->diff.changed && !v->diff.cut && c->hidden.n == 0);
+		if (same)
+			v->severity = v->diff.cut = 0;
+		else if (v->diff.cut || c->hidden.n > 0)
+			judge_unseen(c, v);
+	}
+	v->effect = same ? "unchanged" : effect_word(c, &v->diff);
+	if (v->undoes && v->severity > 1 && !v->diff.weaker && !v->diff.cut && c->row->effect == EFFECT_MAKE)
 		v->severity = 1;
 	if (c->failed && v->severity > 0)
 		v->severity--;
@@ -101,7 +131,7 @@ is_step(const struct change *c, const struct verdict *v)
 {
 	if (v->severity < 2 || v->habit.is == HABIT_SUMMARY)
 		return false;
-	return v->diff.weaker || (c->row->effect == EFFECT_REMOVE && v->severity >= 3) || strcmp(v->code, "C4") == 0;
+	return v->diff.weaker || (v->diff.cut && v->severity >= 3) || (c->row->effect == EFFECT_REMOVE && v->severity >= 3) || strcmp(v->code, "C4") == 0;
 }
 
 /* Granted roles, deletions and deployments begin no chain, and go on with one. */
@@ -233,13 +263,15 @@ put_additional(struct buf *b, const struct change *c, const struct op *op, const
 		}
 		buf_putc(b, ']');
 	}
+	if (v->diff.cut)
+		buf_puts(b, ",\"comparable\":false");
 	if (v->diff.n > 0)
 		put_changes(b, &v->diff);
 	if (v->undoes)
 		buf_printf(b, ",\"undoes\":\"%s\",\"undone_after_s\":%lld", v->undone, (long long)(v->undone_ms / 1000));
 	put_chain(b, &v->chain);
 	put_habit(b, &v->habit);
-	if (group.n > 0) {
+	if (group.n > 0 && group.n <= GROUP_BYTES) {
 		buf_puts(b, ",\"CorrelationId\":\"");	/* escaped as it stands */
 		buf_put_slice(b, group);
 		buf_putc(b, '"');
@@ -249,14 +281,6 @@ put_additional(struct buf *b, const struct change *c, const struct op *op, const
 }
 
 /* ---- the event ------------------------------------------------------------------------------------ */
-
-static void
-copy_columns(struct event *f, const struct event *e, struct arena *arena)
-{
-	detect_copy_columns(f, e, arena);
-	if (!event_has(f, F_EventUrl))
-		event_set_text(f, F_EventUrl, arena_dup(arena, event_text(e, F_EventUrl)));
-}
 
 /* What an attacker would do so, and did. */
 static bool
@@ -315,7 +339,7 @@ set_texts(struct event *f, struct config *config, const struct change *c, const 
 	words_reason(b, config, c, v);
 	event_set_text(f, F_DetectorReason, event_list_keep(say, b));
 	event_set_text(f, F_OldValue, arena_dup(say->arena, v->before));
-	event_set_text(f, F_NewValue, arena_dup(say->arena, v->after));
+	event_set_text(f, F_NewValue, arena_dup(say->arena, v->after.n > 0 ? v->after : c->hidden));
 	put_additional(b, c, op, v);
 	event_set_text(f, F_AdditionalFields, event_list_keep(say, b));
 }
@@ -328,7 +352,7 @@ fill_from_first(struct event *f, const struct op *op, struct arena *arena)
 	struct err err = { 0 };
 
 	if (op != NULL && op->event != NULL && wire_get(slice_make(op->event, op->event_n), &first, &err) == 0)
-		copy_columns(f, &first, arena);
+		detect_copy_columns(f, &first, arena);
 }
 
 static int
@@ -348,7 +372,7 @@ say(struct config *config, const struct change *c, const struct op *op, const st
 	kept = arena_dup(list->arena, slice_make(id, 32));
 	event_set_text(&f, F_EventId, kept);
 	event_set_text(&f, F_EventOriginalUid, kept);
-	copy_columns(&f, c->e, list->arena);
+	detect_copy_columns(&f, c->e, list->arena);
 	fill_from_first(&f, op, list->arena);
 	set_texts(&f, config, c, op, v, &b);
 	at = event_list_add(list);
@@ -384,10 +408,11 @@ learn(struct config *config, const struct change *c, struct object *o, const cha
 	}
 	o->made = o->state == NULL && !o->removed && is_creation(c);
 	o->removed = false;
+	o->hidden = config_hash(config, "hidden", c->hidden);		/* of a body that is told: 0 */
 	if (c->body.n == 0)
 		return;
 	object_keep(config, &o->prev, &o->prev_n, slice_make(o->state, o->state_n));
-	buf_init(&merged, STATE_BYTES);
+	buf_init(&merged, 2 * STATE_BYTES);		/* too long to keep: the last one stays */
 	if (merge_bodies(config->compare, slice_make(o->state, o->state_n), c->body, &merged))
 		object_keep(config, &o->state, &o->state_n, buf_slice(&merged));
 	else

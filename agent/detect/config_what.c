@@ -31,15 +31,7 @@ static const struct { const char *type, *kind; } inventory[] = {
 uint64_t
 config_hash(const struct config *c, const char *what, struct slice s)
 {
-	char text[640];
-	size_t n = strlen(what) + 1, more = s.n < sizeof(text) - n ? s.n : sizeof(text) - n;
-	uint64_t h;
-
-	memcpy(text, what, n);
-	for (size_t i = 0; i < more; i++)
-		text[n + i] = (char)ascii_lower((unsigned char)s.p[i]);
-	h = siphash24(c->key, text, n + more);
-	return h != 0 ? h : 1;
+	return named_hash(c->key, what, s);
 }
 
 /* ---- which operation -------------------------------------------------------------------- */
@@ -161,22 +153,40 @@ id_of(const struct event *e, struct slice extra)
 
 /* ---- which record ----------------------------------------------------------------------------- */
 
+/*
+ * {"length":N,"sha256":"…"}, to the letter, stands for what was too long or is not told. Who sends a body of just this form gains nothing: it says nothing
+ * that could be compared either. One with anything more is a body.
+ */
 static bool
-is_digest(struct slice body)		/* {"length":N,"sha256":"…"} stands for what was too long */
+is_stand_in(struct slice body)
 {
-	return slice_starts_nocase(body, SLICE("{\"length\":")) && slice_find_nocase(body, SLICE("\"sha256\""), 0) > 0 && body.n < 120;
+	const struct slice begin = SLICE("{\"length\":"), middle = SLICE(",\"sha256\":\"");
+	size_t i = begin.n, digits, hex;
+
+	if (body.n < begin.n || memcmp(body.p, begin.p, begin.n) != 0)
+		return false;
+	for (digits = i; i < body.n && body.p[i] >= '0' && body.p[i] <= '9'; i++)
+		;
+	if (i == digits || body.n - i < middle.n || memcmp(body.p + i, middle.p, middle.n) != 0)
+		return false;
+	i += middle.n;
+	for (hex = i; i < body.n && memchr("0123456789abcdef", body.p[i], 16) != NULL; i++)
+		;
+	return i - hex == 2 * SHA256_BYTES && body.n - i == 2 && memcmp(body.p + i, "\"}", 2) == 0;
 }
 
-static struct slice
-body_of(struct slice extra)
+/* What was asked for; where it is not told, the answer may still say what is now. */
+static void
+take_body(struct slice extra, struct change *c)
 {
-	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]) && c->body.n == 0; i++) {
 		struct slice body = extra_get_json(extra, bodies[i]);
 
-		if (body.n > 2 && body.n <= BODY_BYTES && !is_digest(body))
-			return body;
+		if (body.n > BODY_BYTES || is_stand_in(body))
+			c->hidden = body;
+		else if (body.n > 2)
+			c->body = body;
 	}
-	return SLICE_NONE;
 }
 
 /* All records of one operation have this in common; empty: it has one record. */
@@ -226,7 +236,7 @@ config_change_of(struct config *config, const struct event *e, struct change *c)
 	put_series(c, group, name, id);
 	c->op = config_hash(config, "op", slice_of(c->series));
 	c->object = object_of(config, e, c->row->kind, id);
-	c->body = body_of(extra);
+	take_body(extra, c);
 	c->failed = slice_eq(result, SLICE("Failure"));
 	c->ended = group.n == 0 || !slice_eq(result, SLICE("NA"));
 	return true;
@@ -246,7 +256,7 @@ config_inventory_of(struct config *config, const struct event *e, uint64_t *ret_
 	if (kind == NULL)
 		return false;
 	body = extra_get_json(extra, "Configuration");
-	if (body.n > 2 && body.p[0] == '{' && !is_digest(body)) {
+	if (body.n > 2 && body.p[0] == '{' && !is_stand_in(body)) {
 		buf_puts(out, "{\"properties\":");
 		buf_put_slice(out, body);
 		v = extra_get(extra, "Capacity");

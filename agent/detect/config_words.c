@@ -48,7 +48,7 @@ verb(const struct change *c, const struct verdict *v)
 			return tried ? "tried to create" : "created";
 		if (v->diff.weaker)
 			return tried ? "tried to weaken" : "weakened";
-		if (v->diff.stronger)
+		if (v->diff.stronger && !v->diff.cut)
 			return tried ? "tried to strengthen" : "strengthened";
 		return v->before.n > 0 ? tried ? "tried to change" : "changed" : tried ? "tried to set" : "set";
 	}
@@ -69,7 +69,8 @@ words_end(const struct change *c, const struct verdict *v)
 	default:
 		if (is_creation(c))
 			return "created";
-		return v->diff.weaker ? "weakened" : v->diff.stronger ? "strengthened" : v->before.n > 0 ? "changed" : "set";
+		return v->diff.weaker ? "weakened" : v->diff.cut ? "changed, content not comparable" : v->diff.stronger ? "strengthened" :
+		    v->before.n > 0 ? "changed" : "set";
 	}
 }
 
@@ -297,6 +298,8 @@ put_rest(struct list *l, struct config *config, const struct change *c, const st
 		if (v->diff.effects[i].direction != STRONG || !v->diff.weaker)
 			buf_puts(part(l, i == 0 ? "; " : ", "), v->diff.effects[i].words);
 	put_changes(l, &v->diff);
+	if (v->diff.cut)
+		buf_puts(part(l, "; "), "its content could not be compared, so it is weighed as the worst that it may be");
 	if (strcmp(v->effect, "unchanged") == 0)
 		buf_puts(part(l, "; "), "it is as it was");
 	else if (l->b->n == l->begin && c->row->effect == EFFECT_MAKE && !is_creation(c) && !grant)

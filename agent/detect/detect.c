@@ -276,17 +276,41 @@ detect_finding_id(const char *detector, struct slice series, int64_t episode_sta
 }
 
 void
+detect_mark_cut(struct event *f, enum field column, struct arena *arena)
+{
+	struct slice before = event_text(f, F_TruncatedFields);
+	const struct field_row *row = &field_rows[column];
+	char names[1024];
+
+	if (before.n + row->name_n + 1 > sizeof(names))
+		return;
+	if (before.n > 0) {
+		memcpy(names, before.p, before.n);
+		names[before.n++] = ',';
+	}
+	memcpy(names + before.n, row->name, row->name_n);
+	event_set_text(f, F_TruncatedFields, arena_dup(arena, slice_make(names, before.n + row->name_n)));
+}
+
+void
 detect_copy_columns(struct event *f, const struct event *e, struct arena *arena)
 {
 	static const enum field columns[] = {
 		F_CloudProvider, F_CloudAccountId, F_CloudRegion, F_TargetResourceId, F_TargetResourceName, F_TargetResourceType,
 		F_AiModelName, F_AiModelVersion, F_AiDeployment, F_ActorUserId, F_ActorUsername, F_ActorUserType, F_ActingAppId, F_SrcIpAddr,
-		F_HttpUserAgent, F_Operation,
+		F_HttpUserAgent, F_Operation, F_EventUrl,
 	};
 
-	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
-		if (!event_has(f, columns[i]))
-			event_set_text(f, columns[i], arena_dup(arena, event_text(e, columns[i])));
+	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
+		struct slice s = event_text(e, columns[i]);
+		size_t n = utf8_cut(s, DETECT_COLUMN_BYTES);
+
+		if (event_has(f, columns[i]) || n == 0)
+			continue;
+		event_set_text(f, columns[i], arena_dup(arena, slice_make(s.p, n)));
+		if (n < s.n)
+			detect_mark_cut(f, columns[i], arena);
+	}
 	if (event_has(e, F_HttpStatusCode) && !event_has(f, F_HttpStatusCode))
 		event_set_number(f, F_HttpStatusCode, event_number(e, F_HttpStatusCode, 0));
 }

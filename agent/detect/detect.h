@@ -70,7 +70,13 @@ extern const struct conf_key detect_keys[];	/* the `detectors` block */
 /* EventId of a finding: 32 hex digits into ret (33 bytes); -1 ERR_AGAIN when memory is short. */
 int	detect_finding_id(const char *detector, struct slice series, int64_t episode_start_ms,
 	    const char *phase, char ret[33], struct err *);
-/* Cloud, resource, model, actor, address and operation of the event that a finding is about, where the finding has none yet; kept in the arena. */
+/*
+ * Cloud, resource, model, actor, address, operation and link of the event that a finding is about, where the finding has none yet; kept in the arena.
+ * What strangers write may be 64 KB a column: a finding has at most DETECT_COLUMN_BYTES of each, on a character, and TruncatedFields names what was cut.
+ */
+#define DETECT_COLUMN_BYTES	2048
 void	detect_copy_columns(struct event *finding, const struct event *, struct arena *);
+/* TruncatedFields names this column too. */
+void	detect_mark_cut(struct event *finding, enum field, struct arena *);
 
 #endif

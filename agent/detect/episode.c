@@ -23,6 +23,7 @@
 #define OWN_RISE	0.5		/* a caller's own episode beside an open one: the resource rose by so much of his excess */
 #define OWN_TIMES	2		/* and he is so far above the range that is usual for him */
 #define SAME_WINDOWS	2		/* who begins within so many of an episode's first belongs to it */
+#define LONGEST_MS	86400000	/* what goes on for longer is the usual */
 #define ROOT_EPISODES	4		/* open at once, of one resource */
 
 static uint32_t
@@ -125,13 +126,69 @@ note_callers(const struct volume *v, struct episode *p, int64_t window)
 
 /* ---- episodes ----------------------------------------------------------------------- */
 
+static void
+drop(struct volume *v, uint32_t i)
+{
+	v->entities[v->episodes[i].root].episodes--;
+	v->entities[v->episodes[i].entity].episodes--;
+	v->nepisodes--;
+	memmove(&v->episodes[i], &v->episodes[i + 1], (v->nepisodes - i) * sizeof(v->episodes[0]));
+}
+
+static int
+end(struct volume *v, uint32_t i, enum over why, struct event_list *say, struct err *err)
+{
+	struct episode *p = &v->episodes[i];
+	int rc;
+
+	p->over = why;
+	rc = finding_spike(v, p, "end", "end", p->peak, say, err);
+	drop(v, i);
+	return rc;
+}
+
+/* Calls beyond the expected. */
+static double
+gravity(enum metric m, double observed, double expected)
+{
+	return (observed - expected) / (m == M_REQUESTS || m == M_REFUSED ? 1 : TOKENS_A_CALL);
+}
+
+/*
+ * When all places are taken: of those as usual again for longest the one with fewest calls beyond its usual gives way, and is said to; one that goes
+ * on does so only to what is graver. -1: no room.
+ */
+static int
+make_room(struct volume *v, const struct surprise *s, struct event_list *say, struct err *err)
+{
+	struct episode *least = &v->episodes[0];
+	double least_gravity = 0;
+
+	if (v->nepisodes < MAX_EPISODES)
+		return 0;
+	for (uint32_t i = 0; i < v->nepisodes; i++) {
+		struct episode *p = &v->episodes[i];
+		double g = gravity(p->metric, p->peak, p->expected);
+
+		if (i == 0 || p->quiet > least->quiet || (p->quiet == least->quiet && g < least_gravity)) {
+			least = p;
+			least_gravity = g;
+		}
+	}
+	v->dropped++;
+	if (least->quiet == 0 && least_gravity >= gravity(s->metric, s->observed, s->says.expected))
+		return -1;
+	(void)end(v, (uint32_t)(least - v->episodes), OVER_ROOM, say, err);
+	return 0;
+}
+
 static int
 begin(struct volume *v, const struct surprise *s, int64_t window, struct event_list *say, struct err *err)
 {
 	uint32_t root = root_of(v, s);
 	struct episode *p;
 
-	if (v->nepisodes == MAX_EPISODES)
+	if (make_room(v, s, say, err) != 0)
 		return 0;
 	p = &v->episodes[v->nepisodes++];
 	memset(p, 0, sizeof(*p));
@@ -166,15 +223,6 @@ update(struct volume *v, struct episode *p, double observed, int64_t window, str
 	p->last_said_window = window;
 	snprintf(phase, sizeof(phase), "update%u", ++p->updates);
 	return finding_spike(v, p, "update", phase, observed, say, err);
-}
-
-static void
-drop(struct volume *v, uint32_t i)
-{
-	v->entities[v->episodes[i].root].episodes--;
-	v->entities[v->episodes[i].entity].episodes--;
-	v->nepisodes--;
-	memmove(&v->episodes[i], &v->episodes[i + 1], (v->nepisodes - i) * sizeof(v->episodes[0]));
 }
 
 void
@@ -223,16 +271,15 @@ go_on(struct volume *v, int64_t window, struct event_list *say, struct err *err)
 		struct episode *p = &v->episodes[i];
 		double observed = still(v, p, window);
 
-		if (observed > 0) {
-			if (update(v, p, observed, window, say, err) != 0)
-				rc = -1;
-		} else if (++p->quiet >= QUIET_WINDOWS) {
-			if (finding_spike(v, p, "end", "end", p->peak, say, err) != 0)
-				rc = -1;
-			drop(v, i);
+		if (observed > 0 && update(v, p, observed, window, say, err) != 0)
+			rc = -1;
+		p->quiet += observed <= 0;
+		if (p->quiet < QUIET_WINDOWS && (window + 1 - p->start_window) * v->window_ms <= LONGEST_MS) {
+			i++;
 			continue;
 		}
-		i++;
+		if (end(v, i, p->quiet < QUIET_WINDOWS ? OVER_LONG : OVER_USUAL, say, err) != 0)
+			rc = -1;
 	}
 	return rc;
 }

@@ -5,9 +5,11 @@
 
 #include "detect/extra.h"
 
-#include "base/buf.h"
+#include <assert.h>
 
-#define FAR_MS		3600000
+#include "base/buf.h"
+#include "base/hash.h"
+
 #define DAY_MS		86400000
 #define BACK_AFTER	16
 
@@ -126,6 +128,26 @@ extra_get_json(struct slice json, const char *key)
 	return SLICE_NONE;
 }
 
+uint64_t
+named_hash(const unsigned char key[16], const char *what, struct slice s)
+{
+	char text[512];
+	size_t n = strlen(what) + 1;
+	uint64_t h = 0;
+
+	if (s.n == 0)
+		return 0;
+	memcpy(text, what, n);
+	for (size_t i = 0; i < s.n;) {
+		while (i < s.n && n < sizeof(text))
+			text[n++] = (char)ascii_lower((unsigned char)s.p[i++]);
+		h = siphash24(key, text, n);
+		memcpy(text, &h, sizeof(h));		/* the next piece is hashed behind this one */
+		n = sizeof(h);
+	}
+	return h != 0 ? h : 1;
+}
+
 bool
 id_bytes(struct slice id, unsigned char ret[16])
 {
@@ -151,6 +173,41 @@ saved_take(struct slice *in, void *to, size_t n)
 	if (n > 0)
 		memcpy(to, in->p, n);
 	*in = slice_make(in->p + n, in->n - n);
+	return true;
+}
+
+void
+saved_put_sparse(struct buf *out, const void *item, size_t n)
+{
+	uint32_t words[SAVED_WORDS], some[SAVED_WORDS];
+	unsigned char marks[SAVED_WORDS / 8] = { 0 };
+	size_t nwords = n / 4, nsome = 0;
+
+	assert(n % 4 == 0 && nwords <= SAVED_WORDS);
+	memcpy(words, item, n);
+	for (size_t i = 0; i < nwords; i++) {
+		marks[i / 8] |= (unsigned char)((words[i] != 0) << (i % 8));
+		some[nsome] = words[i];
+		nsome += words[i] != 0;
+	}
+	buf_put(out, marks, (nwords + 7) / 8);
+	buf_put(out, some, nsome * sizeof(some[0]));
+}
+
+bool
+saved_take_sparse(struct slice *in, void *item, size_t n)
+{
+	uint32_t words[SAVED_WORDS] = { 0 };
+	unsigned char marks[SAVED_WORDS / 8];
+	size_t nwords = n / 4;
+
+	assert(n % 4 == 0 && nwords <= SAVED_WORDS);
+	if (!saved_take(in, marks, (nwords + 7) / 8))
+		return false;
+	for (size_t i = 0; i < nwords; i++)
+		if (marks[i / 8] >> (i % 8) & 1 && !saved_take(in, &words[i], 4))
+			return false;
+	memcpy(item, words, n);
 	return true;
 }
 
@@ -181,14 +238,14 @@ event_time_see(struct event_time *t, int64_t t_ms)
 {
 	if (t->now_ms == 0) {
 		t->now_ms = t_ms;
-	} else if (t_ms - t->now_ms > FAR_MS) {
-		bool agrees = t->ahead_ms != 0 && t_ms >= t->ahead_ms - FAR_MS;
+	} else if (t_ms - t->now_ms > EVENT_FAR_MS) {
+		bool agrees = t->ahead_ms != 0 && t_ms >= t->ahead_ms - EVENT_FAR_MS;
 
 		/* The nearer of the two: a liar with one honest witness gets no further than that. */
 		if (agrees)
 			t->now_ms = t_ms < t->ahead_ms ? t_ms : t->ahead_ms;
 		t->ahead_ms = agrees && t_ms <= t->ahead_ms ? 0 : t_ms;
-		t->behind = 0;
+		t->behind -= agrees && t->behind > 0;
 		return;
 	} else if (t->now_ms - t_ms > DAY_MS) {
 		if (t->behind == 0 || t_ms > t->behind_ms)
@@ -201,8 +258,8 @@ event_time_see(struct event_time *t, int64_t t_ms)
 	} else if (t_ms > t->now_ms) {
 		t->now_ms = t_ms;
 	}
-	t->behind = 0;
-	if (t->ahead_ms != 0 && t->ahead_ms - t->now_ms <= FAR_MS)
+	t->behind -= t->behind > 0;		/* who keeps it ahead needs as many as would bring it back */
+	if (t->ahead_ms != 0 && t->ahead_ms - t->now_ms <= EVENT_FAR_MS)
 		t->ahead_ms = 0;
 }
 

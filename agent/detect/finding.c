@@ -58,13 +58,13 @@ metric_words(enum metric m)
 }
 
 static struct slice
-caller_name(const struct entity *e)
+caller_name(const struct volume *v, const struct entity *e)
 {
 	static const enum who names[] = { W_ACTOR_NAME, W_ACTOR_ID, W_APP, W_ADDRESS };
 
 	for (size_t i = 0; i < 4; i++)
-		if (entity_who(e, names[i]).n > 0)
-			return entity_who(e, names[i]);
+		if (entity_who(v, e, names[i]).n > 0)
+			return entity_who(v, e, names[i]);
 	return SLICE("unknown");
 }
 
@@ -78,23 +78,23 @@ main_caller(const struct volume *v, const struct episode *p)
 }
 
 static void
-put_where(struct buf *b, const struct entity *e)
+put_where(struct buf *b, const struct volume *v, const struct entity *e)
 {
-	struct slice resource = entity_who(e, W_RESOURCE_NAME);
+	struct slice resource = entity_who(v, e, W_RESOURCE_NAME);
 
 	if (e->kind == E_TOTAL) {
 		buf_puts(b, " over all resources");
 		return;
 	}
 	if (resource.n == 0)
-		resource = entity_who(e, W_RESOURCE);
+		resource = entity_who(v, e, W_RESOURCE);
 	if (e->kind == E_DEPLOYMENT) {
 		buf_puts(b, " on deployment ");
-		buf_put_slice(b, entity_who(e, W_DEPLOYMENT));
+		buf_put_slice(b, entity_who(v, e, W_DEPLOYMENT));
 		buf_puts(b, " of ");
 	} else if (e->kind == E_CALLER) {
 		buf_puts(b, " by caller ");
-		buf_put_slice(b, caller_name(e));
+		buf_put_slice(b, caller_name(v, e));
 		buf_puts(b, " on ");
 	} else {
 		buf_puts(b, " on ");
@@ -128,8 +128,9 @@ put_message(struct buf *b, const struct volume *v, const struct episode *p, cons
 	if (strcmp(phase, "end") == 0) {
 		buf_puts(b, "The spike of ");
 		buf_puts(b, metric_words(p->metric));
-		put_where(b, e);
-		buf_puts(b, " is over after ");
+		put_where(b, v, e);
+		buf_puts(b, p->over == OVER_USUAL ? " is over after " : p->over == OVER_LONG ? " is taken for usual after " :
+		    " is followed no longer, since graver ones needed its place, after ");
 		put_duration(b, (uint64_t)(p->last_window + 1 - p->start_window) * v->window_ms);
 		buf_puts(b, ": ");
 		put_amount(b, p->total);
@@ -137,7 +138,7 @@ put_message(struct buf *b, const struct volume *v, const struct episode *p, cons
 		return;
 	}
 	buf_init(&where, TEXT_BYTES);
-	put_where(&where, e);
+	put_where(&where, v, e);
 	buf_putc(&where, '\0');
 	if (where.failed)
 		b->failed = true;
@@ -146,7 +147,7 @@ put_message(struct buf *b, const struct volume *v, const struct episode *p, cons
 	buf_fini(&where);
 	if (caller != NULL) {
 		buf_puts(b, "; mostly by caller ");
-		buf_put_slice(b, caller_name(caller));
+		buf_put_slice(b, caller_name(v, caller));
 		buf_puts(b, ", ");
 		put_amount(b, p->caller[0].observed);
 		if (p->peak > observed)
@@ -158,7 +159,9 @@ put_message(struct buf *b, const struct volume *v, const struct episode *p, cons
 static void
 put_over(struct buf *b, const struct volume *v, const struct episode *p)
 {
-	buf_puts(b, "Over: as usual again; the most were ");
+	static const char *const why[] = { "as usual again", "it went on for a day and is the usual now", "graver ones needed its place" };
+
+	buf_printf(b, "Over: %s; the most were ", why[p->over]);
 	put_reason(b, v, p, "", p->peak);
 }
 
@@ -172,7 +175,7 @@ put_callers(struct buf *b, const struct volume *v, const struct episode *p)
 	for (uint32_t i = 0; i < p->ncallers; i++) {
 		buf_puts(b, i > 0 ? ",{" : "{");
 		for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++) {
-			struct slice s = entity_who(&v->entities[p->caller[i].entity], keys[k].who);
+			struct slice s = entity_who(v, &v->entities[p->caller[i].entity], keys[k].who);
 
 			if (s.n == 0)
 				continue;
@@ -252,10 +255,15 @@ static const enum field who_columns[WHO_COUNT] = {
 };
 
 static void
-copy_who(struct event *f, const struct entity *e, enum who from, struct arena *arena)
+copy_who(struct event *f, const struct volume *v, const struct entity *e, enum who from, struct arena *arena)
 {
-	for (int i = (int)from; i < WHO_COUNT; i++)
-		event_set_text(f, who_columns[i], arena_dup(arena, entity_who(e, (enum who)i)));
+	for (int i = (int)from; i < WHO_COUNT; i++) {
+		struct slice s = entity_who(v, e, (enum who)i);
+
+		event_set_text(f, who_columns[i], arena_dup(arena, s));
+		if (s.n > WHO_BYTES - 4)		/* as long as one is kept, less the rest of a character */
+			detect_mark_cut(f, who_columns[i], arena);
+	}
 }
 
 static const char *
@@ -297,7 +305,7 @@ begin(struct event *f, const struct volume *v, uint32_t slot, enum metric m, int
 	event_set_text(f, F_EventClass, SLICE("volume_spike"));
 	event_set_text(f, F_EventResult, SLICE("NA"));
 	event_set_ours(f);
-	copy_who(f, &v->entities[slot], W_PROVIDER, say->arena);
+	copy_who(f, v, &v->entities[slot], W_PROVIDER, say->arena);
 	return 0;
 }
 
@@ -335,7 +343,7 @@ finding_spike(struct volume *v, const struct episode *p, const char *phase, cons
 	if (begin(&f, v, p->entity, p->metric, p->start_window, p->last_window, id_phase, say, &b, err) != 0)
 		goto out;
 	if (caller != NULL)
-		copy_who(&f, caller, W_ACTOR_ID, say->arena);
+		copy_who(&f, v, caller, W_ACTOR_ID, say->arena);
 	event_set_text(&f, F_EventSeverity, over ? SLICE("Informational") : slice_of(severity(p)));
 	set_technique(&f, p->metric);
 	event_set_number(&f, columns[p->metric], (int64_t)llround(p->total));
@@ -366,7 +374,7 @@ static void
 put_silence(struct buf *b, const struct volume *v, const struct entity *e, bool over, int64_t windows, double missed)
 {
 	buf_puts(b, over ? "Requests are seen again" : "No request seen");
-	put_where(b, e);
+	put_where(b, v, e);
 	buf_puts(b, over ? " after " : " for ");
 	put_duration(b, (uint64_t)windows * v->window_ms);
 	buf_puts(b, over ? " of silence; usually about " : "; usually about ");

@@ -89,6 +89,12 @@ score_row(struct score *s, int64_t t_ms, uint32_t spacing_ms, double amount, dou
 }
 
 void
+score_unsaid(struct score *s)
+{
+	s->hold = 0;
+}
+
+void
 score_gap(struct score *s, int64_t t_ms, uint32_t spacing_ms, uint32_t n)
 {
 	bool fine = spacing_ms <= s->fine_ms;

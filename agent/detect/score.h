@@ -84,6 +84,8 @@ void	score_init(struct score *, uint32_t fine_ms);
 void	score_borrow(struct score *, const struct score *kin, int64_t t_ms, double x);
 /* One row: amount x in the window of spacing_ms that begins at t_ms. `strict` 1 is the default sensitivity; more is quieter. */
 struct score_says score_row(struct score *, int64_t t_ms, uint32_t spacing_ms, double x, double strict);
+/* What the last row said was not worth a word: it does not keep back what follows. */
+void	score_unsaid(struct score *);
 /* n rows of nothing up to (not including) t_ms, in one step. */
 void	score_gap(struct score *, int64_t t_ms, uint32_t spacing_ms, uint32_t n);
 /* What came at this moment of earlier weeks; 0 where nothing is known. */

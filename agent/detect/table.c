@@ -11,7 +11,7 @@
 #include "base/hash.h"
 #include "detect/volume.h"
 
-#define WHO_BYTES	256		/* of one text */
+#define WHO_USUAL	256		/* bytes of an entity's texts, in the mean: the table is full when all have more */
 #define LOOKS		64		/* slots looked at for room */
 #define ESTABLISHED_WINDOWS	60
 #define ESTABLISHED_MS	INT64_C(86400000)
@@ -54,6 +54,7 @@ free_entity(struct volume *v, struct entity *e)
 			v->nscores--;
 		free(e->score[m]);
 	}
+	v->who_bytes -= e->who_bytes;
 	free(e->who);
 	memset(e, 0, sizeof(*e));
 }
@@ -123,9 +124,9 @@ index_take(struct volume *v, uint32_t slot)
 /* ---- entities ------------------------------------------------------------------- */
 
 struct slice
-entity_who(const struct entity *e, enum who which)
+entity_who(const struct volume *v, const struct entity *e, enum who which)
 {
-	const char *p = e->who;
+	const char *p = which <= W_RESOURCE_TYPE ? v->entities[e->root].who : e->who;
 
 	if (p == NULL)
 		return SLICE_NONE;
@@ -134,8 +135,24 @@ entity_who(const struct entity *e, enum who which)
 	return slice_of(p);
 }
 
+/* What of its columns an entity keeps itself. */
+static bool
+is_own(const struct entity *e, enum who which)
+{
+	switch (e->kind) {
+	case E_RESOURCE:
+		return which <= W_RESOURCE_TYPE;
+	case E_DEPLOYMENT:
+		return which == W_DEPLOYMENT || which == W_MODEL;
+	case E_CALLER:
+		return which >= W_ACTOR_ID;
+	default:
+		return false;
+	}
+}
+
 static int
-set_who(struct entity *e, const struct event *from)
+set_who(struct volume *v, struct entity *e, const struct event *from)
 {
 	char text[WHO_COUNT * (WHO_BYTES + 1)];
 	size_t n = 0;
@@ -145,8 +162,7 @@ set_who(struct entity *e, const struct event *from)
 		struct slice s = event_text(from, who_fields[i]);
 		size_t len;
 
-		if (e->kind == E_TOTAL || (e->kind == E_RESOURCE && i >= W_DEPLOYMENT) || (e->kind == E_DEPLOYMENT && i >= W_ACTOR_ID) ||
-		    (e->kind == E_CALLER && (i == W_DEPLOYMENT || i == W_MODEL)))
+		if (!is_own(e, (enum who)i))
 			s = SLICE_NONE;
 		len = utf8_cut(s, WHO_BYTES);
 		for (size_t k = 0; k < len; k++)	/* a NUL inside would shift what follows */
@@ -160,6 +176,7 @@ set_who(struct entity *e, const struct event *from)
 	free(e->who);
 	e->who = copy;
 	e->who_bytes = (uint16_t)n;
+	v->who_bytes += n;
 	return 0;
 }
 
@@ -255,7 +272,7 @@ new_slot(struct volume *v)
 {
 	uint32_t slot;
 
-	if (v->nentities < v->max_entities)
+	if (v->nentities < v->max_entities && (v->nentities < LOOKS || v->who_bytes < (size_t)v->max_entities * WHO_USUAL))
 		return v->nentities++;
 	slot = victim(v, false);
 	if (slot == NO_SLOT)
@@ -284,7 +301,7 @@ entity_find(struct volume *v, enum entity_kind kind, uint32_t root, struct slice
 	e = &v->entities[slot];
 	*e = (struct entity){ .hash = hash, .kind = (uint8_t)kind, .root = kind == E_RESOURCE || kind == E_TOTAL ? slot : root,
 		.first_window = -1, .next_window = -1, .last_window = -1, .heard_window = -1 };
-	if (set_who(e, from) != 0) {
+	if (set_who(v, e, from) != 0) {
 		e->hash = 0;
 		return NO_SLOT;		/* the slot is lost until memory comes back and the table is restored */
 	}
@@ -337,7 +354,7 @@ void
 series_name(const struct volume *v, uint32_t slot, enum metric m, struct buf *out)
 {
 	const struct entity *e = &v->entities[slot];
-	struct slice id = entity_who(e, W_RESOURCE);
+	struct slice id = entity_who(v, e, W_RESOURCE);
 
 	buf_puts(out, entity_kinds[e->kind]);
 	if (e->kind != E_TOTAL)
@@ -346,15 +363,15 @@ series_name(const struct volume *v, uint32_t slot, enum metric m, struct buf *ou
 		buf_putc(out, (char)ascii_lower((unsigned char)id.p[i]));
 	if (e->kind == E_DEPLOYMENT) {
 		buf_puts(out, "/deployments/");
-		buf_put_slice(out, entity_who(e, W_DEPLOYMENT));
+		buf_put_slice(out, entity_who(v, e, W_DEPLOYMENT));
 	} else if (e->kind == E_CALLER) {
 		static const enum who names[] = { W_ACTOR_ID, W_ACTOR_NAME, W_APP, W_ADDRESS };
 		size_t i = 0;
 
-		while (i < 3 && entity_who(e, names[i]).n == 0)
+		while (i < 3 && entity_who(v, e, names[i]).n == 0)
 			i++;
 		buf_puts(out, "/callers/");
-		buf_put_slice(out, entity_who(e, names[i]));
+		buf_put_slice(out, entity_who(v, e, names[i]));
 	}
 	buf_putc(out, ':');
 	buf_puts(out, metric_names[m]);
@@ -362,13 +379,13 @@ series_name(const struct volume *v, uint32_t slot, enum metric m, struct buf *ou
 
 /* The hash has another key in each process: it is made again from who the entity is. */
 uint64_t
-entity_hash(const struct entity *e)
+entity_hash(const struct volume *v, const struct entity *e)
 {
 	static const enum who names[] = { W_ACTOR_ID, W_ACTOR_NAME, W_APP, W_ADDRESS };
-	struct slice key = entity_who(e, e->kind == E_RESOURCE ? W_RESOURCE : W_DEPLOYMENT);
+	struct slice key = entity_who(v, e, e->kind == E_RESOURCE ? W_RESOURCE : W_DEPLOYMENT);
 
 	for (size_t i = 0; e->kind == E_CALLER && i < 4; i++)
-		if ((key = entity_who(e, names[i])).n > 0)
+		if ((key = entity_who(v, e, names[i])).n > 0)
 			break;
 	return key_hash(e->kind, e->root, e->kind == E_TOTAL ? SLICE_NONE : key);
 }

@@ -18,6 +18,7 @@
 #include "base/hash.h"
 #include "base/stat.h"
 #include "detect/detect.h"
+#include "detect/extra.h"
 #include "detect/volume.h"
 
 #define FAR_MS		3600000		/* further ahead than this is not believed at once */
@@ -26,7 +27,6 @@
 #define BELIEVED	16		/* those that must at the start, where many come, for a step beyond any pause, and when not all agree */
 #define GAP_ROWS	30		/* a longer silence is one step */
 #define SERIES_AFTER	3		/* windows with something before an entity gets a series */
-#define TOKENS_A_CALL	250		/* tokens weigh as much less than requests */
 #define DARK_MS		600000		/* no shorter stretch without any event is dark */
 #define DARK_LOOK	10080		/* windows of one that are looked at */
 
@@ -110,8 +110,16 @@ score_entity(struct volume *v, uint32_t slot, int64_t window)
 		if (m == M_REQUESTS && e->kind != E_CALLER)
 			chart_row(v, slot, window, sum[m], s, &p.says);
 		p.share = sum[M_REQUESTS] > 0 ? sum[M_REFUSED] / sum[M_REQUESTS] : 0;
-		if (worth(v, s, &p) && v->nsurprises < MAX_SURPRISES)
+		if (!worth(v, s, &p)) {
+			if (p.says.surprise >= 1)
+				score_unsaid(s);
+			continue;
+		}
+		/* However many callers surprise, their resources are heard. */
+		if (v->nsurprises < (e->kind == E_CALLER ? MAX_SURPRISES - MAX_SURPRISES / 4 : MAX_SURPRISES))
 			v->surprises[v->nsurprises++] = p;
+		else
+			v->dropped++;
 	}
 	memcpy(e->was, sum, sizeof(e->was));
 	memset(sum, 0, sizeof(e->sum[0]));
@@ -233,20 +241,27 @@ caller_of(const struct event *e)
 	return SLICE_NONE;
 }
 
-static struct call *
-call_of(struct volume *v, const struct event *e)
+/* What the log calls the record: a call has one of each. */
+static uint32_t
+record_kind(const struct volume *v, const struct event *e)
 {
-	struct slice uid = event_text(e, F_EventOriginalUid);
-	struct call *c;
+	struct slice type = event_text(e, F_EventOriginalType);
+	uint32_t kind = (uint32_t)named_hash(v->key, event_number(e, F_RequestCount, 0) > 0 ? "request" : "usage", type.n > 0 ? type : SLICE("-"));
+
+	return kind != 0 ? kind : 1;
+}
+
+/* An id means something within its resource. */
+static uint64_t
+call_id(const struct volume *v, const struct event *e)
+{
+	uint64_t of[2] = { named_hash(v->key, "call", event_text(e, F_EventOriginalUid)), named_hash(v->key, "on", event_text(e, F_TargetResourceId)) };
 	uint64_t id;
 
-	if (uid.n == 0)
-		return NULL;
-	id = hash_stable(uid.p, uid.n);
-	c = &v->calls[id % CALLS];
-	if (c->id != id)
-		*c = (struct call){ .id = id, .caller = NO_SLOT };
-	return c;
+	if (of[0] == 0)
+		return 0;
+	id = siphash24(v->key, of, sizeof(of));
+	return id != 0 ? id : 1;
 }
 
 static bool
@@ -261,7 +276,7 @@ refused(const struct event *e)
 
 /* What of this event was not yet counted with another record of its call. */
 static bool
-amounts(const struct event *e, struct call *c, double ret[METRICS])
+amounts(const struct event *e, struct call *c, uint32_t kind, double ret[METRICS])
 {
 	bool any = false;
 
@@ -272,11 +287,8 @@ amounts(const struct event *e, struct call *c, double ret[METRICS])
 	for (int m = 0; m < METRICS; m++) {
 		if (!(ret[m] > 0) || ret[m] > 1e12)
 			ret[m] = 0;
-		if (ret[m] > 0 && c != NULL) {
-			if (c->counted & 1u << m)
-				ret[m] = 0;
-			c->counted |= 1u << m;
-		}
+		else if (c != NULL)
+			ret[m] = call_take(c, kind, (unsigned)m, ret[m]);
 		any = any || ret[m] > 0;
 	}
 	return any;
@@ -302,13 +314,13 @@ resolve(struct volume *v, const struct event *e, struct call *c, struct held *h)
 	h->slot[1] = root;
 	if (deployment.n > 0)
 		h->slot[2] = entity_find(v, E_DEPLOYMENT, root, deployment, e);
-	slot = caller.n > 0 ? entity_find(v, E_CALLER, root, caller, e) : c != NULL ? c->caller : NO_SLOT;
+	slot = caller.n > 0 ? entity_find(v, E_CALLER, root, caller, e) : c != NULL ? c->who : NO_SLOT;
 	/* A usage record names nobody; the request with the same id did. */
 	if (slot != NO_SLOT && (slot >= v->nentities || v->entities[slot].root != root || v->entities[slot].kind != E_CALLER))
 		slot = NO_SLOT;
 	h->slot[3] = slot;
 	if (c != NULL && caller.n > 0)
-		c->caller = slot;
+		c->who = slot;
 }
 
 /* ---- times far ahead ------------------------------------------------------------- */
@@ -455,7 +467,9 @@ see(void *state, const struct event *e, struct event_list *say, struct err *err)
 	struct volume *v = state;
 	struct held h = { .t_ms = event_number(e, F_TimeGenerated, -1) };
 	int64_t window = window_of(v, h.t_ms);
+	uint64_t record, id;
 	struct call *c;
+	uint32_t kind;
 	bool far;
 	int rc = 0;
 
@@ -463,6 +477,9 @@ see(void *state, const struct event *e, struct event_list *say, struct err *err)
 	    !(event_has(e, F_RequestCount) || event_has(e, F_PromptTokens) || event_has(e, F_CompletionTokens)))
 		return 0;
 	v->seen++;
+	record = named_hash(v->key, "record", event_text(e, F_EventId));
+	if (record != 0 && calls_repeated(&v->calls, record))
+		return 0;
 	far = is_far(v, window);
 	if (!far && window < v->closed) {
 		v->late++;
@@ -470,8 +487,10 @@ see(void *state, const struct event *e, struct event_list *say, struct err *err)
 	}
 	if (!far && window > v->newest)
 		rc = pass(v, window, say, err);
-	c = call_of(v, e);
-	if (amounts(e, c, h.amount)) {
+	id = call_id(v, e);
+	kind = record_kind(v, e);
+	c = id != 0 ? calls_find(&v->calls, id, kind, h.t_ms / 1000) : NULL;
+	if (amounts(e, c, kind, h.amount)) {
 		resolve(v, e, c, &h);
 		if (far)
 			hold(v, &h);
@@ -499,7 +518,7 @@ close_volume(void *state)
 	if (v == NULL)
 		return;
 	table_close(v);
-	free(v->calls);
+	calls_close(&v->calls);
 	free(v->episodes);
 	free(v->surprises);
 	free(v);
@@ -517,10 +536,10 @@ open_volume(void **ret, const struct conf *conf, struct err *err)
 	v->max_series = (uint32_t)conf_count(conf, "max_series");
 	v->min_count = (double)conf_count(conf, "min_count");
 	v->strict = score_strict(conf_real(conf, "sensitivity"));
-	v->calls = calloc(CALLS, sizeof(*v->calls));
+	random_bytes(v->key, sizeof(v->key));
 	v->episodes = calloc(MAX_EPISODES, sizeof(*v->episodes));
 	v->surprises = calloc(MAX_SURPRISES, sizeof(*v->surprises));
-	if (v->calls == NULL || v->episodes == NULL || v->surprises == NULL || table_open(v, err) != 0) {
+	if (!calls_open(&v->calls, CALLS) || v->episodes == NULL || v->surprises == NULL || table_open(v, err) != 0) {
 		close_volume(v);
 		return err_set(err, ERR_AGAIN, "no memory for detector volume");
 	}
@@ -539,6 +558,8 @@ figures(void *state, struct stat_block *stats)
 	stat_set(stats, STAT_DETECTOR_EVICTED, v->evicted);
 	stat_set(stats, STAT_DETECTOR_LATE, v->late);
 	stat_set(stats, STAT_DETECTOR_REFUSED, v->refused);
+	stat_set(stats, STAT_DETECTOR_EPISODES, v->nepisodes);
+	stat_set(stats, STAT_DETECTOR_DROPPED, v->dropped);
 }
 
 const struct conf_key volume_keys[] = {
@@ -558,7 +579,7 @@ const struct conf_key volume_keys[] = {
 
 const struct detector_kind detector_kind_volume = {
 	.name = "volume",
-	.state_version = 3,
+	.state_version = 4,
 	.open = open_volume,
 	.close = close_volume,
 	.see = see,

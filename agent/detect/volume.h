@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/slice.h"
+#include "detect/calls.h"
 #include "detect/detect.h"
 #include "detect/score.h"
 #include "model/event.h"
@@ -31,6 +32,7 @@ extern const char *const entity_kinds[4];
 /* Columns that say who an entity is, kept from its last event; each a text in one piece of memory. */
 enum who { W_PROVIDER, W_ACCOUNT, W_REGION, W_RESOURCE, W_RESOURCE_NAME, W_RESOURCE_TYPE, W_DEPLOYMENT, W_MODEL, W_ACTOR_ID,
 	W_ACTOR_NAME, W_ACTOR_TYPE, W_APP, W_ADDRESS, WHO_COUNT };
+#define WHO_BYTES	512		/* of one text */
 
 struct entity {
 	uint64_t	hash;			/* keyed; 0: free slot */
@@ -55,13 +57,7 @@ struct entity {
 	uint32_t	nevidence;
 };
 
-/* One call is told by two or three records with one correlation id: what of it was counted already, and who called. */
-struct call {
-	uint64_t	id;		/* stable: it is saved */
-	uint32_t	caller;		/* slot, or NO_SLOT */
-	uint32_t	counted;	/* bit of each metric */
-};
-#define CALLS		32768		/* correlation ids remembered */
+#define CALLS		32768		/* remembered, and as many records */
 
 /* An event far ahead of the clock, counted once the clock is believed to be there: whose series it belongs to, and what it adds. */
 struct held {
@@ -89,6 +85,9 @@ struct surprise {			/* one series of one closed window */
 #define EPISODE_ALSO	8
 #define EPISODE_CALLERS	5
 
+/* Why an episode ends: as usual again; it went on for so long that it is the usual; others needed its place. */
+enum over { OVER_USUAL, OVER_LONG, OVER_ROOM };
+
 struct episode {
 	uint32_t	root, entity;		/* whose, and which series led */
 	enum metric	metric;
@@ -96,6 +95,7 @@ struct episode {
 	double		peak, peak_said, total, expected, usual_low, usual_high, score, share;
 	double		root_sum[METRICS];	/* of the resource since the start, over root_windows */
 	uint32_t	root_windows, updates, quiet;
+	enum over	over;
 	struct { uint32_t entity; enum metric metric; double observed; } also[EPISODE_ALSO];
 	uint32_t	nalso;
 	struct { uint32_t entity; double observed; } caller[EPISODE_CALLERS];	/* of the resource in the window of the peak, most first */
@@ -134,6 +134,7 @@ struct volume {
 	/* table */
 	struct entity	*entities;
 	uint32_t	nentities, max_entities, nscores;
+	size_t		who_bytes;		/* of all entities' texts */
 	uint32_t	hand;			/* where the next search for room begins */
 	uint32_t	*roots, nroots;		/* slots of resources, as they came */
 	uint32_t	total;			/* slot of the entity of everything; NO_SLOT: none yet */
@@ -143,7 +144,8 @@ struct volume {
 	uint32_t	ntouched[OPEN_WINDOWS];
 	const uint32_t	*had;			/* while the findings of a closed window are said: who had anything in it */
 	uint32_t	nhad;
-	struct call	*calls;			/* recent correlation ids */
+	unsigned char	key[16];		/* of the hashes in `calls`, saved with them */
+	struct calls	calls;			/* which records tell of one */
 	/* findings */
 	struct episode	*episodes;
 	uint32_t	nepisodes;
@@ -151,9 +153,10 @@ struct volume {
 	uint32_t	nsurprises;
 	struct chart	charts[DETECT_CHARTS];
 	/* counts */
-	uint64_t	seen, findings, evicted, late, refused;
+	uint64_t	seen, findings, evicted, late, refused, dropped;
 };
 
+#define TOKENS_A_CALL	250		/* tokens weigh as much less than requests */
 #define MAX_EPISODES	1024
 #define MAX_SURPRISES	4096
 
@@ -173,13 +176,14 @@ uint32_t entity_find(struct volume *, enum entity_kind, uint32_t root, struct sl
 /* The series of a metric, made if need be, in the same way; a new one takes noise and rhythm of its kin. NULL: no room. */
 struct score *table_score(struct volume *, uint32_t slot, enum metric, int64_t t_ms, double x);
 bool	entity_is_established(const struct volume *, const struct entity *);
-struct slice entity_who(const struct entity *, enum who);
+/* One of an entity's texts, at most WHO_BYTES of it; of a deployment or caller its resource's where it has none of its own. */
+struct slice entity_who(const struct volume *, const struct entity *, enum who);
 void	entity_evidence(struct entity *, struct slice event_id);
 /* "deployment:RESOURCE/deployments/D:requests" into out. */
 void	series_name(const struct volume *, uint32_t slot, enum metric, struct buf *out);
 
 /* ---- inside the table, for saving ---- */
-uint64_t entity_hash(const struct entity *);
+uint64_t entity_hash(const struct volume *, const struct entity *);
 void	index_put(struct volume *, uint32_t slot);
 
 /* ---- volume_state.c: saved and restored exactly ---- */

@@ -1,8 +1,7 @@
 /*
  * volume_state.c - the volume detector's memory as bytes, and back, exactly.
  *
- * Of this machine's layout, which restore checks. Most words of a series are zero while it is young, and one head of it is always idle, so a
- * series is written as a bit for each word and the words that are not zero.
+ * Of this machine's layout, which restore checks. Most words of a series are zero while it is young, and one head of it is always idle.
  */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
@@ -15,13 +14,12 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "detect/detect.h"
+#include "detect/extra.h"
 #include "detect/volume.h"
 
-#define WHO_MOST	(WHO_COUNT * 257)
-#define SCORE_WORDS	(sizeof(struct score) / 4)
-#define MARK_BYTES	((SCORE_WORDS + 7) / 8)
+#define WHO_MOST	(WHO_COUNT * (WHO_BYTES + 1))
 
-_Static_assert(sizeof(struct score) % 4 == 0, "a score is made of words");
+_Static_assert(sizeof(struct score) % 4 == 0 && sizeof(struct entity) % 4 == 0, "they are made of words");
 
 /* What must be equal for saved bytes to mean the same here. */
 struct layout {
@@ -31,7 +29,7 @@ struct layout {
 /* All that is one value a detector. */
 struct scalars {
 	int64_t		newest, closed;
-	uint64_t	evicted, refused;
+	uint64_t	evicted, refused, dropped;
 	uint32_t	believed, nheld, nrecent, ndark, hand, total, nepisodes, nroots, nentities;
 };
 
@@ -44,23 +42,6 @@ layout_of(const struct volume *v)
 /* ---- saving ------------------------------------------------------------------------ */
 
 static void
-put_score(struct buf *out, const struct score *s)
-{
-	uint32_t words[SCORE_WORDS], some[SCORE_WORDS];
-	unsigned char marks[MARK_BYTES] = { 0 };
-	size_t n = 0;
-
-	memcpy(words, s, sizeof(words));
-	for (size_t i = 0; i < SCORE_WORDS; i++) {
-		marks[i / 8] |= (unsigned char)((words[i] != 0) << (i % 8));
-		some[n] = words[i];
-		n += words[i] != 0;
-	}
-	buf_put(out, marks, sizeof(marks));
-	buf_put(out, some, n * sizeof(some[0]));
-}
-
-static void
 put_entity(struct buf *out, const struct entity *e)
 {
 	struct entity flat = *e;
@@ -69,11 +50,11 @@ put_entity(struct buf *out, const struct entity *e)
 	flat.who = NULL;
 	for (int m = 0; m < METRICS; m++)
 		flat.score[m] = e->score[m] != NULL ? (struct score *)1 : NULL;
-	buf_put(out, &flat, sizeof(flat));
+	saved_put_sparse(out, &flat, sizeof(flat));
 	buf_put(out, e->who, e->who_bytes);
 	for (int m = 0; m < METRICS; m++)
 		if (e->score[m] != NULL)
-			put_score(out, e->score[m]);
+			saved_put_sparse(out, e->score[m], sizeof(struct score));
 }
 
 /* Grown once instead of doubled again and again; a guess is enough. */
@@ -92,7 +73,7 @@ volume_save(void *state, struct buf *out, struct err *err)
 	struct scalars s;
 
 	memset(&s, 0, sizeof(s));
-	s = (struct scalars){ v->newest, v->closed, v->evicted, v->refused, v->believed, v->nheld, v->nrecent, v->ndark, v->hand,
+	s = (struct scalars){ v->newest, v->closed, v->evicted, v->refused, v->dropped, v->believed, v->nheld, v->nrecent, v->ndark, v->hand,
 		v->total, v->nepisodes, v->nroots, v->nentities };
 	make_room(v, out);
 	buf_put(out, &layout, sizeof(layout));
@@ -100,7 +81,8 @@ volume_save(void *state, struct buf *out, struct err *err)
 	buf_put(out, v->dark, sizeof(v->dark));
 	buf_put(out, v->held, s.nheld * sizeof(v->held[0]));
 	buf_put(out, v->recent, sizeof(v->recent));
-	buf_put(out, v->calls, CALLS * sizeof(*v->calls));
+	buf_put(out, v->key, sizeof(v->key));
+	calls_save(&v->calls, out);
 	buf_put(out, v->episodes, v->nepisodes * sizeof(*v->episodes));
 	buf_put(out, v->roots, v->nroots * sizeof(*v->roots));
 	for (uint32_t i = 0; i < v->nentities; i++)
@@ -115,31 +97,9 @@ volume_save(void *state, struct buf *out, struct err *err)
 /* ---- and back ------------------------------------------------------------------------ */
 
 static bool
-take(struct slice *in, void *to, size_t n)
-{
-	if (in->n < n)
-		return false;
-	if (n > 0)
-		memcpy(to, in->p, n);
-	*in = slice_make(in->p + n, in->n - n);
-	return true;
-}
-
-static bool
 take_score(struct slice *in, struct score *s)
 {
-	uint32_t words[SCORE_WORDS];
-	unsigned char marks[MARK_BYTES];
-
-	if (!take(in, marks, sizeof(marks)))
-		return false;
-	for (size_t i = 0; i < SCORE_WORDS; i++) {
-		words[i] = 0;
-		if (marks[i / 8] >> (i % 8) & 1 && !take(in, &words[i], 4))
-			return false;
-	}
-	memcpy(s, words, sizeof(words));
-	return s->fast.alarm < UINT16_MAX && s->slow.shape_slot < 48;
+	return saved_take_sparse(in, s, sizeof(*s)) && s->fast.alarm < UINT16_MAX && s->slow.shape_slot < 48;
 }
 
 static bool
@@ -157,15 +117,16 @@ take_entity(struct volume *v, struct slice *in, uint32_t slot)
 {
 	struct entity flat, *e = &v->entities[slot];
 
-	if (!take(in, &flat, sizeof(flat)) || flat.kind > E_TOTAL || flat.root >= v->nentities || flat.who_bytes > WHO_MOST)
+	if (!saved_take_sparse(in, &flat, sizeof(flat)) || flat.kind > E_TOTAL || flat.root >= v->nentities || flat.who_bytes > WHO_MOST)
 		return false;
 	*e = flat;
 	memset(e->score, 0, sizeof(e->score));
 	e->who = NULL;
 	if (flat.hash == 0)
 		return flat.who_bytes == 0;
-	if (flat.who_bytes == 0 || (e->who = malloc(flat.who_bytes)) == NULL || !take(in, e->who, flat.who_bytes) || !who_is_whole(e))
+	if (flat.who_bytes == 0 || (e->who = malloc(flat.who_bytes)) == NULL || !saved_take(in, e->who, flat.who_bytes) || !who_is_whole(e))
 		return false;
+	v->who_bytes += flat.who_bytes;
 	for (int m = 0; m < METRICS; m++) {
 		if (flat.score[m] == NULL)
 			continue;
@@ -175,7 +136,7 @@ take_entity(struct volume *v, struct slice *in, uint32_t slot)
 		if (!take_score(in, e->score[m]))
 			return false;
 	}
-	e->hash = entity_hash(e);
+	e->hash = entity_hash(v, e);
 	return true;
 }
 
@@ -189,8 +150,8 @@ take_table(struct volume *v, struct slice *in)
 		if (v->entities[i].hash != 0)
 			index_put(v, i);
 	for (int w = 0; w < OPEN_WINDOWS; w++) {
-		if (!take(in, &v->ntouched[w], sizeof(v->ntouched[w])) || v->ntouched[w] > v->max_entities ||
-		    !take(in, v->touched[w], v->ntouched[w] * sizeof(v->touched[w][0])))
+		if (!saved_take(in, &v->ntouched[w], sizeof(v->ntouched[w])) || v->ntouched[w] > v->max_entities ||
+		    !saved_take(in, v->touched[w], v->ntouched[w] * sizeof(v->touched[w][0])))
 			return false;
 		for (uint32_t i = 0; i < v->ntouched[w]; i++)
 			if (v->touched[w][i] >= v->nentities)
@@ -240,7 +201,7 @@ references_fit(const struct volume *v)
 	for (uint32_t i = 0; i < v->nepisodes; i++) {
 		const struct episode *p = &v->episodes[i];
 
-		if (p->root >= v->nentities || p->entity >= v->nentities || (unsigned)p->metric >= METRICS || p->nalso > EPISODE_ALSO ||
+		if (p->root >= v->nentities || p->entity >= v->nentities || (unsigned)p->metric >= METRICS || (unsigned)p->over > OVER_ROOM || p->nalso > EPISODE_ALSO ||
 		    p->ncallers > EPISODE_CALLERS)
 			return false;
 		for (uint32_t k = 0; k < p->nalso; k++)
@@ -268,19 +229,20 @@ volume_restore(void *state, struct slice saved, struct err *err)
 	struct slice in = saved;
 	struct scalars s;
 
-	if (!take(&in, &there, sizeof(there)) || memcmp(&here, &there, sizeof(here)) != 0)
+	if (!saved_take(&in, &there, sizeof(there)) || memcmp(&here, &there, sizeof(here)) != 0)
 		return err_set(err, ERR_LOST, "the saved state is of another window, or another build");
-	if (!take(&in, &s, sizeof(s)) || s.nepisodes > MAX_EPISODES || s.nentities > v->max_entities || s.nroots > s.nentities ||
-	    (s.nentities > 0 && s.hand >= s.nentities) || s.ndark >= 2 * DARK_SPANS || !take(&in, v->dark, sizeof(v->dark)) ||
-	    s.nheld > HELD || !take(&in, v->held, s.nheld * sizeof(v->held[0])) ||
-	    s.nrecent >= 2 * RECENT || !take(&in, v->recent, sizeof(v->recent)) ||
-	    !take(&in, v->calls, CALLS * sizeof(*v->calls)) || !take(&in, v->episodes, s.nepisodes * sizeof(*v->episodes)) ||
-	    !take(&in, v->roots, s.nroots * sizeof(*v->roots)))
+	if (!saved_take(&in, &s, sizeof(s)) || s.nepisodes > MAX_EPISODES || s.nentities > v->max_entities || s.nroots > s.nentities ||
+	    (s.nentities > 0 && s.hand >= s.nentities) || s.ndark >= 2 * DARK_SPANS || !saved_take(&in, v->dark, sizeof(v->dark)) ||
+	    s.nheld > HELD || !saved_take(&in, v->held, s.nheld * sizeof(v->held[0])) ||
+	    s.nrecent >= 2 * RECENT || !saved_take(&in, v->recent, sizeof(v->recent)) ||
+	    !saved_take(&in, v->key, sizeof(v->key)) || !calls_restore(&v->calls, &in) || !saved_take(&in, v->episodes, s.nepisodes * sizeof(*v->episodes)) ||
+	    !saved_take(&in, v->roots, s.nroots * sizeof(*v->roots)))
 		return err_set(err, ERR_LOST, "the saved state is not whole, or does not fit this configuration");
 	v->newest = s.newest;
 	v->closed = s.closed;
 	v->evicted = s.evicted;
 	v->refused = s.refused;
+	v->dropped = s.dropped;
 	v->believed = s.believed;
 	v->nheld = s.nheld;
 	v->nrecent = s.nrecent;

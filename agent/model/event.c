@@ -95,30 +95,35 @@ event_set_ours(struct event *e)
 }
 
 int
-event_severity(const struct event *e)
+event_severity_of(struct slice word)
 {
-	static const char *const words[] = { "Informational", "Low", "Medium", "High", "Critical" };
-	struct slice word = event_text(e, F_EventSeverity);
+	static const char *const words[EVENT_SEVERITIES] = { "Informational", "Low", "Medium", "High", "Critical" };
 
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < EVENT_SEVERITIES; i++)
 		if (slice_eq(word, slice_of(words[i])))
 			return i;
 	return -1;
 }
 
-enum class { ALERT, RECOMMENDATION, ATTACK_PATH, INVENTORY, ACTIVITY, ACCESS_ANOMALY, VOLUME_SPIKE, CONFIG_CHANGE, CONTROL, AGENT };
+int
+event_severity(const struct event *e)
+{
+	return event_severity_of(event_text(e, F_EventSeverity));
+}
+
+enum maker { MAPPING, DETECTOR, AGENT };
+
+static const struct { const char *word; enum maker by; } classes[EVENT_CLASSES] = {
+#define ROW(word, by)	{ #word, by },
+	EVENT_CLASS_LIST(ROW, ROW)
+#undef ROW
+};
 
 int
 event_class(struct slice name)
 {
-	static const char *const words[EVENT_CLASSES] = {
-		[ALERT] = "alert", [RECOMMENDATION] = "recommendation", [ATTACK_PATH] = "attack_path", [INVENTORY] = "inventory",
-		[ACTIVITY] = "activity", [ACCESS_ANOMALY] = "access_anomaly", [VOLUME_SPIKE] = "volume_spike",
-		[CONFIG_CHANGE] = "config_change", [CONTROL] = "control", [AGENT] = "agent",
-	};
-
 	for (int i = 0; i < EVENT_CLASSES; i++)
-		if (slice_eq(name, slice_of(words[i])))
+		if (slice_eq(name, slice_of(classes[i].word)))
 			return i;
 	return -1;
 }
@@ -128,5 +133,5 @@ event_class_is_finding(struct slice name)
 {
 	const int class = event_class(name);
 
-	return class >= ACCESS_ANOMALY && class <= CONFIG_CHANGE;
+	return class >= 0 && classes[class].by == DETECTOR;
 }

@@ -103,12 +103,20 @@ struct slice event_list_keep(struct event_list *, struct buf *);
 void	event_set_ours(struct event *);
 
 /* EventSeverity as a number: 0 Informational to 4 Critical; -1: absent, or another word. */
+#define EVENT_SEVERITIES	5
 int	event_severity(const struct event *);
+int	event_severity_of(struct slice word);
 
-/* The classes of the contract, and who may make them. */
+/* The classes of the contract, and who makes them: MAPPING, DETECTOR (they are the findings) or AGENT. */
+#define EVENT_CLASS_LIST(FIRST, NEXT) \
+	FIRST(alert, MAPPING) NEXT(recommendation, MAPPING) NEXT(attack_path, MAPPING) NEXT(inventory, MAPPING) NEXT(activity, MAPPING) \
+	NEXT(access_anomaly, DETECTOR) NEXT(volume_spike, DETECTOR) NEXT(config_change, DETECTOR) NEXT(control, MAPPING) NEXT(agent, AGENT)
+#define EVENT_CLASS_WORD(word, by)	#word
+#define EVENT_CLASS_COMMA(word, by)	", " #word
+#define EVENT_CLASS_WORDS	EVENT_CLASS_LIST(EVENT_CLASS_WORD, EVENT_CLASS_COMMA)
+#define EVENT_CLASS_ONE(word, by)	+ 1
+#define EVENT_CLASSES		(0 EVENT_CLASS_LIST(EVENT_CLASS_ONE, EVENT_CLASS_ONE))
 /* EventClass as a number: 0 to EVENT_CLASSES - 1; -1: none of the words. */
-#define EVENT_CLASSES		10
-#define EVENT_CLASS_WORDS	"alert, recommendation, attack_path, inventory, activity, access_anomaly, volume_spike, config_change, control, agent"
 int	event_class(struct slice);
 bool	event_class_is_finding(struct slice);	/* access_anomaly, volume_spike, config_change */
 

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/hash.h"
+#include "base/stat.h"
 
 #define FILE_BYTES	(256 << 10)
 #define CHAIN_MOST	8
@@ -182,6 +183,15 @@ sign(EVP_PKEY *key, struct slice text, struct buf *out, struct err *err)
 	return rc;
 }
 
+static void
+tell_end(const X509 *cert)
+{
+	struct tm end;
+
+	if (ASN1_TIME_to_tm(X509_get0_notAfter(cert), &end) == 1)
+		stat_set(stat_agent(), STAT_AGENT_CERT_END_MS, (uint64_t)timegm(&end) * 1000);
+}
+
 int
 assertion_sign(const struct assertion *a, struct buf *out, struct err *err)
 {
@@ -194,6 +204,7 @@ assertion_sign(const struct assertion *a, struct buf *out, struct err *err)
 
 	if (n == 0 || (key = read_key(key_file, err)) == NULL)
 		goto out;
+	tell_end(chain[0]);
 	if (X509_check_private_key(chain[0], key) != 1) {
 		err_set(err, ERR_CONFIG, "%s: the key is not that of the first certificate in %s", key_file, a->cert_file);
 		goto out;

@@ -25,6 +25,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "net/easy.h"
+#include "net/said.h"
 
 #define TIMEOUT_MS		60000
 #define ANSWER_BYTES		(1 << 20)
@@ -46,6 +47,8 @@ struct http_call {
 	uint32_t		 timeout_ms;
 	struct buf		 headers, body;	/* of the answer */
 	bool			 too_big, short_of_memory, finishing;
+	bool			 head_counts, head_whole;
+	uint64_t		 body_bytes;	/* of the request */
 	bool			 blind;		/* its connection cannot be watched */
 	void			(*done)(void *arg, const struct http_answer *);
 	void			*arg;
@@ -132,6 +135,8 @@ find_header(const struct http_answer *answer, const char *name)
 static void
 explain(const struct http_call *c, CURLcode code, struct err *err)
 {
+	char text[sizeof(err->text)];
+
 	if (c->too_big)
 		err_set(err, ERR_AGAIN, "%s: the answer is larger than %zu bytes", c->host, c->body.max_bytes);
 	else if (c->short_of_memory)
@@ -140,9 +145,8 @@ explain(const struct http_call *c, CURLcode code, struct err *err)
 		err_set(err, ERR_AGAIN, "%s: no connection or answer in time", c->host);
 	else
 		err_set(err, easy_is_settings_fault(code) ? ERR_CONFIG : ERR_AGAIN, "%s: %s", c->host, easy_words(code, c->why));
-	for (char *p = err->text; *p != '\0'; p++)
-		if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f)
-			*p = '?';
+	memcpy(text, err->text, sizeof(text));
+	said_copy(slice_of(text), err->text, sizeof(err->text));
 }
 
 /* Whether a byte of the request can have left: it was ready to send, and what came then is not known. */
@@ -156,6 +160,16 @@ may_have_sent(CURL *easy)
 	return ready_us > 0 || sent > 0;
 }
 
+/* It was we who wanted no more of the body, and the far side had taken the whole request and said what became of it. */
+static bool
+has_answer(struct http_call *c)
+{
+	curl_off_t sent = 0;
+
+	curl_easy_getinfo(c->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+	return c->head_counts && c->head_whole && (c->too_big || c->short_of_memory) && (uint64_t)sent >= c->body_bytes;
+}
+
 static void
 finish(struct http_call *c, const struct err *failed)
 {
@@ -165,6 +179,8 @@ finish(struct http_call *c, const struct err *failed)
 	c->finishing = true;
 	unlink_call(c);
 	answer.sent = may_have_sent(c->easy);
+	if (failed != NULL && has_answer(c))
+		failed = NULL;
 	if (failed != NULL) {
 		answer.err = failed;
 		buf_reset(&c->headers);
@@ -367,8 +383,12 @@ on_header(char *p, size_t size, size_t n, void *arg)
 {
 	struct http_call *c = arg;
 
+	long status = 0;
+
 	if (size * n >= 5 && memcmp(p, "HTTP/", 5) == 0)
 		buf_reset(&c->headers);		/* of an interim answer */
+	if (size * n == 2 && p[0] == '\r' && curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK)
+		c->head_whole = status >= 200;
 	return take(c, &c->headers, p, size * n) == size * n ? size * n : 0;
 }
 
@@ -459,6 +479,8 @@ http_send(struct http *h, const struct http_request *r, void (*done)(void *arg, 
 		return -1;
 	c->done = done;
 	c->arg = arg;
+	c->head_counts = r->head_counts;
+	c->body_bytes = r->body.n;
 	if (curl_multi_add_handle(h->multi, c->easy) != CURLM_OK) {
 		free_call(c);
 		return err_set(err, ERR_AGAIN, "the request cannot be started");

@@ -4,7 +4,7 @@
  * Gives:   one callback a request, later, from the loop; never from http_send itself.
  * TLS:     verified always, 1.2 at least; own CA, client certificate by setting. No redirect is followed.
  * Plain:   http: only to loopback addresses and IMDS/Arc at their fixed addresses (http_url_check).
- * Bounded: answers past max_answer_bytes are an error; connect 10 s, whole request timeout_ms.
+ * Bounded: answers past max_answer_bytes are an error (head_counts: are cut there); connect 10 s, whole request timeout_ms.
  * Owns:    connections, reused. A request's body and policy are borrowed until its callback; a call is gone after it.
  * Process: http_open ignores SIGPIPE, since a far side may close at any time.
  */
@@ -40,6 +40,7 @@ struct http_request {
 	struct slice	 body;
 	uint32_t	 timeout_ms;		/* 0: 60 s */
 	uint32_t	 max_answer_bytes;	/* 0: 1 MiB */
+	bool		 head_counts;		/* of a body that is too large the beginning is given; half of an answer is still none */
 	bool		 direct;		/* never through a proxy (IMDS, Arc) */
 	const struct http_policy *policy;	/* NULL: defaults */
 };

@@ -183,7 +183,7 @@ const struct conf_key http_tls_keys[] = {
 	  .help = "PEM file of the certificate authorities to trust, instead of the system's" },
 	{ .name = "cert_file", .type = CONF_TEXT, .allowed = "an absolute path", .wrong = wrong_path,
 	  .help = "PEM file of the client certificate to show" },
-	{ .name = "key_file", .type = CONF_TEXT, .allowed = "an absolute path", .wrong = wrong_path,
+	{ .name = "key_file", .type = CONF_TEXT, .flags = CONF_PRIVATE, .allowed = "an absolute path", .wrong = wrong_path,
 	  .help = "PEM file of its key (default: in cert_file)" },
 	CONF_END
 };

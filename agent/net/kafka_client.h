@@ -86,6 +86,7 @@ void	kafka_client_explain(rd_kafka_resp_err_t, const char *detail, struct err *)
 struct kafka_token;
 /* *ret NULL if the block has no `auth`. Runs on `loop`; no network yet. */
 int	kafka_token_open(struct kafka_token **ret, struct loop *, const struct conf *, struct err *);
+void	kafka_token_on_news(struct kafka_token *, void (*told)(void *arg, const char *text), void *arg);	/* NULL is fine; as token_on_news */
 void	kafka_token_close(struct kafka_token *);	/* NULL is fine */
 /* Every event of a client's queue that is RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH. The client is borrowed until told to forget it. */
 void	kafka_token_refresh(struct kafka_token *, rd_kafka_t *);

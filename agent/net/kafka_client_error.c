@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "net/said.h"
 
 #define LOGIN	"check user, password and sasl.mechanism"
 #define COPY	"was its state directory copied, or does a second copy of the agent run?"
@@ -88,8 +89,11 @@ find_meaning(rd_kafka_resp_err_t code, const char *text)
 void
 kafka_client_explain(rd_kafka_resp_err_t code, const char *detail, struct err *err)
 {
-	const char *text = detail != NULL && detail[0] != '\0' ? detail : rd_kafka_err2str(code);
-	const struct meaning *m = find_meaning(code, text);
+	const struct meaning *m;
+	char text[512];
+
+	said_copy(slice_of(detail != NULL && detail[0] != '\0' ? detail : rd_kafka_err2str(code)), text, sizeof(text));
+	m = find_meaning(code, text);
 
 	if (m != NULL)
 		err_set(err, m->kind, "kafka: %.160s (%s); %s", text, rd_kafka_err2name(code), m->advice);

@@ -222,6 +222,13 @@ kafka_token_open(struct kafka_token **ret, struct loop *loop, const struct conf 
 }
 
 void
+kafka_token_on_news(struct kafka_token *t, void (*told)(void *arg, const char *text), void *arg)
+{
+	if (t != NULL)
+		token_on_news(t->token, told, arg);
+}
+
+void
 kafka_token_close(struct kafka_token *t)
 {
 	if (t == NULL)

@@ -10,6 +10,7 @@
 #include "net/token.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,6 +48,8 @@ struct token {
 
 	void			(*got)(void *arg, struct slice bearer, const struct err *);
 	void			*arg;
+	void			(*told)(void *arg, const char *text);
+	void			*told_arg;
 };
 
 static bool
@@ -183,6 +186,18 @@ answer_challenge(struct token *t, const struct http_answer *a, struct err *err)
 }
 
 static void
+tell(const struct token *t, uint64_t now_ms)
+{
+	char text[400];
+
+	if (t->told == NULL)
+		return;
+	snprintf(text, sizeof(text), "token by %s from %s: good for %llu s, renewed in %llu s", t->kind->name, t->ask.host,
+	    (unsigned long long)(t->until_ms - now_ms) / 1000, (unsigned long long)(t->renew_at_ms > now_ms ? t->renew_at_ms - now_ms : 0) / 1000);
+	t->told(t->told_arg, text);
+}
+
+static void
 answered(void *arg, const struct http_answer *a)
 {
 	struct token *t = arg;
@@ -201,6 +216,7 @@ answered(void *arg, const struct http_answer *a)
 		failed(t, &err, a->retry_after_ms);
 		return;
 	}
+	tell(t, now_ms);
 	backoff_reset(&t->backoff);
 	t->not_before_ms = 0;
 	loop_timer_set(t->timer, t->renew_at_ms > now_ms ? t->renew_at_ms - now_ms : 0);
@@ -281,6 +297,13 @@ token_get(struct token *t, void (*got)(void *arg, struct slice bearer, const str
 	} else {
 		fetch(t);
 	}
+}
+
+void
+token_on_news(struct token *t, void (*told)(void *arg, const char *text), void *arg)
+{
+	t->told = told;
+	t->told_arg = arg;
 }
 
 void

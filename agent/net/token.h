@@ -30,6 +30,8 @@ void	token_close(struct token *);		/* NULL is fine; no callbacks after */
 void	token_get(struct token *, void (*got)(void *arg, struct slice bearer, const struct err *), void *arg);
 /* The far side answered 401 to this token: the next token_get fetches anew. */
 void	token_spoiled(struct token *);
+/* From now on a line is told about each token that comes, for who looks closely; never the token. */
+void	token_on_news(struct token *, void (*told)(void *arg, const char *text), void *arg);
 uint64_t token_left_ms(const struct token *);	/* how long the present token lives; 0: there is none */
 /* Host suffix of the ingestion endpoints of a cloud word ("public", "usgov", "china"); NULL: no such cloud. */
 const char *cloud_ingest_suffix(const char *cloud);

@@ -45,13 +45,14 @@ write_arc(const struct token_ask *a, struct token_wire *w, struct err *err)
 	return 0;
 }
 
+/* It is told in errors, too. */
 static bool
-is_visible(struct slice s)
+has_odd_byte(struct slice path)
 {
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] <= 0x20 || (unsigned char)s.p[i] >= 0x7f)
-			return false;
-	return true;
+	for (size_t i = 0; i < path.n; i++)
+		if ((unsigned char)path.p[i] <= 0x20 || (unsigned char)path.p[i] >= 0x7f)
+			return true;
+	return false;
 }
 
 /* The path that the answer names: Basic realm=PATH. It must be one of the agent's own keys, whatever it says. */
@@ -67,7 +68,8 @@ key_path(struct slice header, char *ret, size_t n, struct err *err)
 	if (path.n >= 2 && path.p[0] == '"' && path.p[path.n - 1] == '"')
 		path = slice_make(path.p + 1, path.n - 2);
 	if (path.n <= dir_n + 5 || path.n >= n || memcmp(path.p, token_arc_dir, dir_n) != 0 || path.p[dir_n] != '/' ||
-	    memchr(path.p + dir_n + 1, '/', path.n - dir_n - 1) != NULL || !is_visible(path) || memcmp(path.p + path.n - 4, ".key", 4) != 0)
+	    memchr(path.p + dir_n + 1, '/', path.n - dir_n - 1) != NULL || has_odd_byte(path) ||
+	    memcmp(path.p + path.n - 4, ".key", 4) != 0)
 		return err_set(err, ERR_DENIED, "Azure Arc: the answer names a file that is no key in %s; refused", token_arc_dir);
 	memcpy(ret, path.p, path.n);
 	ret[path.n] = '\0';
@@ -95,7 +97,7 @@ read_key(const char *path, struct buf *out, struct err *err)
 		return err_set(err, ERR_AGAIN, "Azure Arc: %s cannot be read", path);
 	out->n = slice_trim(slice_make(out->p, (size_t)n)).n;
 	/* It becomes a header line. */
-	return out->n > 0 && is_visible(buf_slice(out)) ? 0 : err_set(err, ERR_DENIED, "Azure Arc: %s holds no key", path);
+	return out->n > 0 && !has_odd_byte(buf_slice(out)) ? 0 : err_set(err, ERR_DENIED, "Azure Arc: %s holds no key", path);
 }
 
 static int

@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "net/said.h"
 #include "net/token.h"
 
 #define SECRET_BYTES	(64 << 10)
@@ -449,28 +450,7 @@ cut(struct buf *b, size_t most)
 
 	while (n < b->n && b->p[n] != '\r' && b->p[n] != '\n')
 		n++;
-	b->n = utf8_cut(slice_make(b->p, n), most);
-}
-
-/* Nothing that could upset a log. */
-static void
-clean(struct buf *b)
-{
-	for (size_t i = 0; i < b->n; i++)
-		if ((unsigned char)b->p[i] < 0x20 || (unsigned char)b->p[i] >= 0x7f)
-			b->p[i] = '?';
-}
-
-/* A far side that repeats what we sent, or a part of it, must not bring it into the log. */
-static bool
-repeats(struct slice text, struct slice secret)
-{
-	const size_t n = secret.n < REPEAT_BYTES ? secret.n : REPEAT_BYTES;
-
-	for (size_t i = 0; n > 0 && i + n <= text.n; i++)
-		if (memmem(secret.p, secret.n, text.p + i, n) != NULL)
-			return true;
-	return false;
+	b->n = utf8_cut(slice_make(b->p, n), most + SAID_SLACK);
 }
 
 static void
@@ -483,10 +463,9 @@ read_text(const struct json_doc *doc, const char *key, const struct token_wire *
 	if (!json_get_text(doc, 0, key, ret) || ret->failed)
 		buf_reset(ret);
 	cut(ret, most);		/* first, for a search for each of its bytes */
-	if (repeats(buf_slice(ret), buf_slice(&w->secret)) ||
-	    repeats(buf_slice(ret), encoded))
+	if (said_repeats(buf_slice(ret), buf_slice(&w->secret), REPEAT_BYTES) || said_repeats(buf_slice(ret), encoded, REPEAT_BYTES))
 		buf_reset(ret);
-	clean(ret);
+	said_clean(ret, most);	/* behind it: with marks for letters it would not be the same text */
 }
 
 int

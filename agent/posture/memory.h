@@ -48,8 +48,13 @@ struct zone_rule {
 	int	 zone;
 };
 
+/* From the gravest on, as `posture_severities` has them. */
+enum { SEVERITIES = 5 };
+extern const struct slice posture_severities[SEVERITIES];
+
 struct posture {
 	int			 default_zone;
+	int64_t			 term_ms[SEVERITIES][ZONES];	/* how long a weakness may stay */
 	struct zone_rule	*rules;
 	size_t			 nrules;
 	uint64_t		 rules_mark;	/* tells one set of rules from another */
@@ -61,6 +66,8 @@ struct posture {
 	struct weakness		*weaknesses;	/* 2 * MAX_WEAKNESSES, open addressing */
 	uint32_t		 nweaknesses;
 	uint64_t		 not_remembered;
+	int64_t			 full_ms;	/* when something last found no room; 0: never */
+	unsigned char		 key[16];	/* of the weaknesses' keys, random, saved with them: strangers choose the ids */
 	struct json_reader	*json;
 	struct buf		 plan_text;
 };

@@ -6,20 +6,16 @@
 #include "config.h"
 #endif
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
-#ifdef WITH_SYSTEMD
-#include <systemd/sd-daemon.h>
-#endif
 
 #include "base/clock.h"
 #include "base/buf.h"
@@ -27,9 +23,11 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "base/note.h"
+#include "base/own.h"
 #include "base/stat.h"
 #include "run/agent.h"
 #include "run/cli.h"
+#include "run/progress.h"
 #include "run/settings.h"
 #include "run/web.h"
 #include "spool/dead.h"
@@ -56,23 +54,16 @@ struct agent {
 	struct dead		*dead;
 	struct status_server	*status;
 	struct web		*web;
+	char			 web_address[64];
+	bool			 web_taken;	/* its address is another's: tried again */
 	struct intake		*intake;
 	struct deliver		*deliver;
 	uint64_t		 intake_turns, deliver_turns, turned_ms;
 	uint64_t		 until_ms;	/* --once */
+	struct progress		 progress;
 	bool			 stopping;
 	int			 exit_status;
 };
-
-static void
-tell_systemd(const char *state)
-{
-#ifdef WITH_SYSTEMD
-	(void)sd_notify(0, state);
-#else
-	(void)state;
-#endif
-}
 
 /* Delivery may go on for drain_timeout, which the unit cannot know; the rest is for saving what the detectors know. */
 static void
@@ -82,7 +73,7 @@ tell_stopping(const struct agent *a)
 
 	snprintf(text, sizeof(text), "STOPPING=1\nEXTEND_TIMEOUT_USEC=%llu",
 	    ((unsigned long long)conf_ms(conf_block(a->conf, "agent"), "drain_timeout") + 60000) * 1000);
-	tell_systemd(text);
+	process_tell(text);
 }
 
 /* ---- between the threads --------------------------------------------------- */
@@ -117,12 +108,15 @@ spool_torn(void *arg, const char *segment, uint64_t bytes)
 }
 
 static void
-letters_removed(void *arg, uint64_t letters)
+letters_removed(void *arg, enum dead_share share, uint64_t letters)
 {
 	struct agent *a = arg;
 
 	stat_add(a->spool_stats, STAT_SPOOL_DEAD_REMOVED, letters);
-	note(DEAD_FULL, N_NUMBER("removed", letters));
+	if (share == DEAD_OF_SINKS)
+		stat_add(a->spool_stats, STAT_SPOOL_DEAD_REMOVED_EVENTS, letters);
+	note(DEAD_FULL, N_TEXT("share", share == DEAD_OF_SINKS ? "events that a far side refused" : "records that could not be read"),
+	    N_NUMBER("removed", letters));
 }
 
 /* ---- putting together ------------------------------------------------------ */
@@ -136,17 +130,23 @@ agent_spool_limits(const struct conf *conf)
 		.segment_bytes = total / 8 < SEGMENT_BYTES ? (uint32_t)(total / 8) : SEGMENT_BYTES };
 }
 
+static uint64_t
+dead_limit(const struct conf *conf)
+{
+	return conf_bytes(conf_block(conf_block(conf, "agent"), "dead_letter"), "max_bytes");
+}
+
 static int
 open_stores(struct agent *a, struct err *err)
 {
 	const struct spool_limits limits = agent_spool_limits(a->conf);
 	const struct spool_events events = { spool_damage, spool_torn, a };
-	uint64_t dead_max = conf_bytes(conf_block(conf_block(a->conf, "agent"), "dead_letter"), "max_bytes");
 	char path[4096];
 
 	if (state_dir_make(a->state_dir, err) != 0 || state_lock(a->state_dir, &a->lock_fd, err) != 0 ||
 	    state_agent_id(a->state_dir, a->agent_id, err) != 0)
 		return -1;
+	own_set_dir(a->state_dir);
 	a->spool_stats = stat_make(STAT_SPOOL, "spool", "spool");
 	if (a->spool_stats == NULL)
 		return err_set(err, ERR_AGAIN, "no memory");
@@ -155,7 +155,7 @@ open_stores(struct agent *a, struct err *err)
 	    spool_open(&a->spool, path, &limits, &events, err) != 0 ||
 	    state_path(a->state_dir, "dead", path, sizeof(path), err) != 0)
 		return -1;
-	return dead_open(&a->dead, path, dead_max, letters_removed, a, err);
+	return dead_open(&a->dead, path, dead_limit(a->conf), letters_removed, a, err);
 }
 
 static void
@@ -295,12 +295,17 @@ serve_web(struct agent *a)
 	const char *address = conf_text(conf_block(a->conf, "agent"), "http");
 	const struct web_world world = { .loop = a->loop, .agent_id = a->agent_id, .hostname = a->hostname, .healthy = healthy,
 		.ready = is_ready, .conf = conf_in_use, .charts = charts_now, .arg = a };
+	const bool same = address != NULL && strcmp(address, a->web_address) == 0;
 	struct err err = { 0 };
 
+	if (a->web != NULL && same)
+		return;
 	web_close(a->web);
 	a->web = NULL;
-	if (address != NULL && web_open(&a->web, &world, address, &err) != 0)
+	snprintf(a->web_address, sizeof(a->web_address), "%s", address != NULL ? address : "");
+	if (address != NULL && web_open(&a->web, &world, address, &err) != 0 && !(same && a->web_taken))
 		note(INTERNAL, N_TEXT("what", "status page"), N_TEXT("why", err.text));
+	a->web_taken = a->web == NULL && err.sys == EADDRINUSE;
 }
 
 /* ---- SIGHUP ---------------------------------------------------------------- */
@@ -320,6 +325,7 @@ swap(struct agent *a, struct conf *conf, struct intake *intake, struct deliver *
 	a->intake = intake;
 	a->deliver = deliver;
 	stat_set(a->spool_stats, STAT_SPOOL_MAX_BYTES, limits.total_bytes);
+	dead_set_limit(a->dead, dead_limit(conf));
 	if (spool_set_limits(a->spool, &limits, &err) != 0 || start(a, &err) != 0) {
 		note(INTERNAL, N_TEXT("what", "reload"), N_TEXT("why", err.text));
 		a->exit_status = cli_exit_of(&err, EX_IOERR);
@@ -327,6 +333,7 @@ swap(struct agent *a, struct conf *conf, struct intake *intake, struct deliver *
 		loop_stop(a->loop);
 	} else {
 		serve_web(a);
+		stat_add(stat_agent(), STAT_AGENT_RELOADS, 1);
 		note(RELOADED);
 	}
 	conf_free(old);
@@ -341,13 +348,14 @@ reload(struct agent *a)
 	struct deliver *deliver = NULL;
 	struct err err = { 0 };
 
-	tell_systemd("RELOADING=1");
+	process_tell("RELOADING=1");
 	problems_init(&problems);
 	if (settings_load(a->options->conf_path, &conf, &problems, &err) == 0 &&
 	    strcmp(conf_text(conf_block(conf, "agent"), "state_dir"), a->state_dir) != 0)
 		err_set(&err, ERR_CONFIG, "agent.state_dir cannot change while the agent runs; restart it");
 	else if (conf != NULL && assemble(a, conf, &intake, &deliver, &err) == 0)
 		err.kind = ERR_NONE;
+	stat_set(stat_agent(), STAT_AGENT_CONF_REFUSED, intake == NULL);
 	if (intake != NULL) {
 		swap(a, conf, intake, deliver);
 	} else {
@@ -356,7 +364,7 @@ reload(struct agent *a)
 		conf_free(conf);
 	}
 	problems_fini(&problems);
-	tell_systemd("READY=1");
+	process_tell("READY=1");
 }
 
 /* ---- what the main thread waits for ----------------------------------------- */
@@ -399,10 +407,13 @@ watch(void *arg)
 		a->intake_turns = intake;
 		a->deliver_turns = deliver;
 		a->turned_ms = now_ms;
-		tell_systemd("WATCHDOG=1");
+		process_tell("WATCHDOG=1");
 	} else if (now_ms - a->turned_ms > STUCK_MS) {
 		note(STUCK, N_TEXT("loop", intake == a->intake_turns ? "intake" : "delivery"));
 	}
+	if (a->web_taken)
+		serve_web(a);
+	stat_set(stat_agent(), STAT_AGENT_TURN_AGE_MS, now_ms - a->turned_ms);
 	loop_timer_set(a->watch, WATCH_MS);
 }
 
@@ -412,6 +423,7 @@ look_done(void *arg)
 	struct agent *a = arg;
 	bool done = intake_drained(a->intake) && deliver_done(a->deliver);
 
+	status_progress(&a->progress, intake_drained(a->intake));
 	if (done)
 		stop(a, 0);
 	else if (clock_mono_ms() >= a->until_ms)
@@ -422,30 +434,21 @@ look_done(void *arg)
 
 /* ---- life ------------------------------------------------------------------- */
 
+/* From the first moment: a HUP that comes before the loop runs is a reload a little later, not the end. */
 static void
-harden(void)
+hold_signals(sigset_t *ret)
 {
-	const struct rlimit none = { 0, 0 };
-
-	(void)setrlimit(RLIMIT_CORE, &none);		/* no prompt text in a core dump */
-#ifndef __SANITIZE_ADDRESS__				/* the leak checker must trace itself */
-	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-#endif
-	umask(0077);
-	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(ret);
+	sigaddset(ret, SIGHUP);
+	sigaddset(ret, SIGTERM);
+	sigaddset(ret, SIGINT);
+	pthread_sigmask(SIG_BLOCK, ret, NULL);	/* threads begun later inherit this */
 }
 
 static int
-open_main_loop(struct agent *a, struct err *err)
+open_main_loop(struct agent *a, const sigset_t *signals, struct err *err)
 {
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);	/* threads begun later inherit this */
-	a->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	a->signal_fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (a->signal_fd < 0)
 		return err_set_sys(err, ERR_AGAIN, "signalfd");
 	a->loop = loop_new(err);
@@ -510,9 +513,11 @@ run(struct agent *a)
 	if (a->options->once) {
 		a->until_ms = clock_mono_ms() + a->options->once_timeout_ms;
 		loop_timer_set(a->look, LOOK_MS);
+		progress_start(&a->progress, "", 0);
 	}
-	tell_systemd("READY=1");
+	process_tell("READY=1");
 	loop_run(a->loop);
+	progress_end(&a->progress);
 	tell_stopping(a);
 	intake_stop(a->intake);
 	if (a->options->once && a->exit_status == 0)
@@ -553,15 +558,18 @@ agent_main(const struct agent_options *options)
 	struct agent a = { .options = options, .lock_fd = -1, .signal_fd = -1 };
 	struct err err = { 0 };
 	int status = EX_CONFIG;
+	sigset_t signals;
 
-	harden();
+	hold_signals(&signals);
+	process_harden();
+	stat_set(stat_agent(), STAT_AGENT_START_MS, clock_wall_ms());
 	if (load(&a) != 0)
 		goto out;
 	if (geteuid() == 0)
 		note(ROOT);
 	gethostname(a.hostname, sizeof(a.hostname) - 1);
 	a.state_dir = strdup(conf_text(conf_block(a.conf, "agent"), "state_dir"));
-	if (a.state_dir == NULL || open_main_loop(&a, &err) != 0 || open_stores(&a, &err) != 0 ||
+	if (a.state_dir == NULL || open_main_loop(&a, &signals, &err) != 0 || open_stores(&a, &err) != 0 ||
 	    assemble(&a, a.conf, &a.intake, &a.deliver, &err) != 0 || start(&a, &err) != 0) {
 		fprintf(stderr, "aispm-agent: %s\n", err.text);
 		status = cli_exit_of(&err, EX_IOERR);

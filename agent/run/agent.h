@@ -67,7 +67,7 @@ int	intake_turn(struct intake *, int max_wait_ms);	/* for tests, without a threa
 
 int	deliver_open(struct deliver **ret, const struct world *, const struct conf *, struct err *);
 int	deliver_start(struct deliver *, bool thread, struct err *);
-/* Offers what there is for at most drain_ms, then ends the thread. True: all durable events are acknowledged. */
+/* Offers what there is for at most drain_ms, waits up to 5 s for answers to what is out, then ends the thread. True: all durable events are acknowledged. */
 bool	deliver_stop(struct deliver *, uint64_t drain_ms);
 void	deliver_close(struct deliver *);
 void	deliver_more(struct deliver *);		/* any thread: there are new durable entries */
@@ -125,8 +125,18 @@ struct status_server;
 int	status_serve(struct status_server **ret, struct loop *, const char *state_dir, struct err *);
 void	status_close(struct status_server *);
 void	status_json(struct buf *out);
+/* --once: how far reading is, or, once all is read, delivery. */
+struct progress;
+void	status_progress(struct progress *, bool all_read);
 /* The `status` command: asks the agent that runs on this state directory. */
 int	status_print(const char *state_dir, bool json, struct err *);
+
+/* ---- the process: process.c ------------------------------------------------- */
+
+/* No core dumps, as many descriptors as it may have, files for us alone, no SIGPIPE. */
+void	process_harden(void);
+/* To systemd, if that is who started us: "READY=1". */
+void	process_tell(const char *state);
 
 /* ---- small things of the state directory ----------------------------------- */
 

@@ -9,9 +9,7 @@
 #ifndef RUN_BACKTEST_H
 #define RUN_BACKTEST_H
 
-#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 
 struct conf;
@@ -33,18 +31,5 @@ int	backtest_run(const struct backtest *, struct err *);
 int	backtest_volume(const struct backtest *, struct err *);
 /* access, config: records as `explain` takes them; the findings as JSON lines, in the order of their records. */
 int	backtest_records(const struct backtest *, struct err *);
-
-/* ---- progress ----------------------------------------------------------------- */
-
-/* A line on standard error that is written anew a few times a second; nothing when that is no terminal. */
-struct progress {
-	const char	*what;		/* "rows" */
-	uint64_t	 total_bytes;	/* 0: unknown */
-	uint64_t	 next_ms;
-	bool		 shown, off;
-};
-void	progress_start(struct progress *, const char *what, uint64_t total_bytes);
-void	progress_show(struct progress *, uint64_t count, uint64_t bytes);
-void	progress_end(struct progress *);	/* takes the line away */
 
 #endif

@@ -23,6 +23,7 @@
 #include "detect/score.h"
 #include "run/csv.h"
 #include "run/plot.h"
+#include "run/progress.h"
 
 #define READ_BYTES	(256u << 10)
 #define LINE_MAX_BYTES	(64u << 10)
@@ -32,7 +33,7 @@ struct rows {
 	const struct backtest	*b;
 	const char		*file;
 	uint64_t		 line, rows, bytes;
-	bool			 headed;
+	bool			 headed, terminal;	/* is the output one? */
 	double			 strict;
 	struct score		 score;
 	struct score_spacing	 spacing;
@@ -53,6 +54,8 @@ flush_rows(struct rows *r)
 {
 	if (r->out.failed)
 		return err_set(r->err, ERR_AGAIN, "no memory");
+	if (r->terminal && r->out.n > 0)
+		progress_end(&r->progress);		/* both are lines of one terminal */
 	if (r->out.n > 0 && fwrite(r->out.p, 1, r->out.n, r->b->out) != r->out.n)
 		return err_set_sys(r->err, ERR_AGAIN, "cannot write the rows");
 	buf_reset(&r->out);
@@ -226,7 +229,7 @@ strictness(const struct conf *conf)
 int
 backtest_volume(const struct backtest *b, struct err *err)
 {
-	struct rows r = { .b = b, .err = err, .strict = strictness(b->conf) };
+	struct rows r = { .b = b, .err = err, .strict = strictness(b->conf), .terminal = isatty(fileno(b->out)) == 1 };
 	int rc = -1, fd = -1;
 
 	if (b->nfiles > 1)

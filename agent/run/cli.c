@@ -22,6 +22,7 @@
 #include "run/settings.h"
 #include "run/wall.h"
 #include "sinks/encode/encode.h"
+#include "source/source.h"
 #include "spool/spool.h"
 
 #define CONF_PATH	SYSCONF_DIR "/agent.yaml"
@@ -157,6 +158,8 @@ command_check(const struct options *o, int argc, char **argv)
 		return usage("check takes no argument");
 	problems_init(&problems);
 	rc = check_conf(o->conf_path, &conf, &problems, &err);
+	if (rc == 0)
+		conf_look_at_secrets(conf, &problems);
 	problems_print(&problems, stdout);
 	if (rc != 0 && problems.errors == 0)
 		fprintf(stderr, "aispm-agent: %s\n", err.text);
@@ -206,7 +209,7 @@ command_explain(const struct options *o, int argc, char **argv)
 	problems_print(&problems, stderr);
 	problems_fini(&problems);
 	if (rc == 0)
-		rc = explain_run(decoder, (const char *const *)argv, (size_t)argc, o->format, o->why, stdout, &err);
+		rc = explain_run(decoder, conf != NULL ? conf_block(conf, "zones") : NULL, (const char *const *)argv, (size_t)argc, o->format, o->why, stdout, &err);
 	decoder_close(decoder);
 	conf_free(conf);
 	if (rc == -1)
@@ -402,13 +405,10 @@ parse(int argc, char **argv, struct options *o)
 static void
 version(void)
 {
-	printf("aispm-agent %s\njson: %s\nkafka: %s\n", PACKAGE_VERSION, json_library(),
-#ifdef WITH_KAFKA
-	    "yes"
-#else
-	    "no"
-#endif
-	    );
+	const struct source_kind *http = source_kind_find("http");
+
+	printf("aispm-agent %s\njson: %s\nkafka: %s\nhttp source: %s\n", PACKAGE_VERSION, json_library(),
+	    source_kind_find("kafka") != NULL ? "yes" : "no", http->missing == NULL ? "yes" : "no");
 }
 
 int

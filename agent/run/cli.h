@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+struct conf;
 struct decoder;
 struct err;
 struct options;
@@ -27,8 +28,8 @@ int	cli_main(int argc, char **argv);
 /* The exit status that an error means; `when_unreadable` where the system would not give a file or directory (65 input, 74 our own). */
 int	cli_exit_of(const struct err *, int when_unreadable);
 
-/* `explain`: 0 fine, 1 some record could not be read (named on standard error), -1 err. */
-int	explain_run(const struct decoder *, const char *const *files, size_t nfiles, const char *format, bool why,
+/* `explain`, with the `zones` block or NULL: 0 fine, 1 some record could not be read (named on standard error), -1 err. */
+int	explain_run(const struct decoder *, const struct conf *zones, const char *const *files, size_t nfiles, const char *format, bool why,
 	    FILE *out, struct err *);
 /* `spool`: stat, verify, repair, dump, dead on DIR, by default the state directory of the configuration. An exit status. */
 int	spool_cli(int argc, char **argv, const char *conf_path, FILE *out);
@@ -37,7 +38,6 @@ int	spool_cli(int argc, char **argv, const char *conf_path, FILE *out);
 int	init_cli(int argc, char **argv, const char *conf_path, FILE *out);
 
 /* `check`: settings, mappings, and each source and sink opened, which touches settings only. -1: problems, or err. */
-struct conf;
 struct problems;
 int	check_conf(const char *path, struct conf **ret, struct problems *, struct err *);
 /* `check --online`: gets each token and tries each source and sink, without an event; one line each. An exit status. */

@@ -17,6 +17,7 @@
 #include "sinks/send.h"
 #include "spool/spool.h"
 
+#define SETTLE_MS	5000	/* for answers to what is out, so that it does not come again */
 #define HEARTBEAT_MS	1000	/* a loop with nothing to do turns too, and the watchdog sees it */
 
 struct deliver {
@@ -27,8 +28,8 @@ struct deliver {
 	size_t			 n;
 	struct loop_timer	*heartbeat;
 	pthread_t		 thread;
-	bool			 started, threaded, draining;
-	_Atomic bool		 reopen, drain, stop;
+	bool			 started, threaded, draining, settling;
+	_Atomic bool		 reopen, drain, settle, settled, stop;
 	_Atomic uint64_t	 done_seq;	/* acknowledged by every sink */
 	_Atomic uint64_t	 set_aside;
 };
@@ -37,12 +38,16 @@ static void
 look(struct deliver *d)
 {
 	uint64_t durable = spool_durable_seq(d->world.spool), set_aside = 0;
+	size_t out = 0;
 	bool done = true;
 
 	for (size_t i = 0; i < d->n; i++) {
 		done = done && send_done(d->sends[i], durable);
 		set_aside += send_set_aside(d->sends[i]);
+		out += send_out(d->sends[i]);
 	}
+	if (d->settling)
+		atomic_store(&d->settled, out == 0);
 	if (done)
 		atomic_store(&d->done_seq, durable);
 	atomic_store(&d->set_aside, set_aside);
@@ -63,11 +68,14 @@ woken(void *arg)
 	struct deliver *d = arg;
 	bool drain = atomic_load(&d->drain);
 
+	d->settling = atomic_load(&d->settle);
 	if (atomic_exchange(&d->reopen, false))
 		for (size_t i = 0; i < d->n; i++)
 			send_reopen(d->sends[i]);
 	for (size_t i = 0; i < d->n; i++) {
-		if (drain && !d->draining)
+		if (d->settling)
+			send_settle(d->sends[i]);
+		else if (drain && !d->draining)
 			send_drain(d->sends[i]);
 		else
 			send_more(d->sends[i]);
@@ -139,20 +147,37 @@ deliver_start(struct deliver *d, bool thread, struct err *err)
 	return 0;
 }
 
+static bool
+is_settled(const struct deliver *d)
+{
+	return atomic_load(&d->settled);
+}
+
+static void
+wait_until(struct deliver *d, bool (*what)(const struct deliver *), uint64_t ms)
+{
+	const uint64_t until_ms = clock_mono_ms() + ms;
+	const struct timespec nap = { 0, 10 * 1000 * 1000 };
+
+	while (d->threaded && !what(d) && clock_mono_ms() < until_ms) {
+		nanosleep(&nap, NULL);
+		loop_wake(d->loop);
+	}
+}
+
 bool
 deliver_stop(struct deliver *d, uint64_t drain_ms)
 {
-	uint64_t until_ms = clock_mono_ms() + drain_ms;
-
 	if (d == NULL || !d->started)
 		return true;
-	atomic_store(&d->drain, true);
-	loop_wake(d->loop);
-	while (d->threaded && !deliver_done(d) && clock_mono_ms() < until_ms) {
-		struct timespec nap = { 0, 10 * 1000 * 1000 };
-
-		nanosleep(&nap, NULL);
+	if (drain_ms > 0) {
+		atomic_store(&d->drain, true);
+		loop_wake(d->loop);
+		wait_until(d, deliver_done, drain_ms);
 	}
+	atomic_store(&d->settle, true);
+	loop_wake(d->loop);
+	wait_until(d, is_settled, SETTLE_MS);
 	atomic_store(&d->stop, true);
 	loop_wake(d->loop);
 	if (d->threaded)

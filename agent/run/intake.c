@@ -97,6 +97,7 @@ intake_write(struct intake *in)
 	struct group *g = &in->group;
 	struct err err = { 0 };
 	struct mark marks[GROUP_MARKS];
+	const uint64_t began_ms = clock_mono_ms();
 	size_t nmarks = g->nmarks;
 
 	loop_timer_unset(in->commit_timer);
@@ -107,6 +108,7 @@ intake_write(struct intake *in)
 		loop_timer_set(in->commit_timer, RETRY_MS);
 		return -1;
 	}
+	note(GROUP, N_NUMBER("events", g->n), N_NUMBER("bytes", g->bytes.n), N_NUMBER("last", in->seen_seq), N_NUMBER("ms", clock_mono_ms() - began_ms));
 	stat_add(in->world.spool_stats, STAT_SPOOL_ENTRIES, g->n);
 	stat_add(in->world.spool_stats, STAT_SPOOL_SYNCS, 1);
 	memcpy(marks, g->marks, nmarks * sizeof(marks[0]));
@@ -263,8 +265,12 @@ look_drained(struct intake *in)
 	for (size_t i = 0; i < in->nsources; i++)
 		if (!in->sources[i].kind->drained(&in->sources[i]))
 			return;
-	if (commit(in) == 0)
-		atomic_store(&in->drained, true);
+	if (commit(in) != 0)
+		return;
+	for (size_t i = 0; i < in->nsources; i++)
+		if (in->sources[i].missed && in->troubled != EX_IOERR)
+			atomic_store(&in->troubled, in->sources[i].kind == &source_kind_file ? EX_IOERR : EX_UNAVAILABLE);
+	atomic_store(&in->drained, true);
 }
 
 static void
@@ -280,16 +286,22 @@ idle(struct source *s)
 static void
 say_line(struct source *s, bool trouble, const char *text)
 {
-	struct intake *in = s->owner;
-
 	if (trouble)
 		note(SOURCE_TROUBLE, N_TEXT("source", s->name), N_TEXT("what", text));
 	else
 		note(SOURCE_INFO, N_TEXT("source", s->name), N_TEXT("what", text));
 	if (trouble) {
-		atomic_store(&in->troubled, s->kind == &source_kind_file ? EX_IOERR : EX_UNAVAILABLE);
+		s->missed = true;
+		stat_add(s->stats, STAT_SOURCE_TROUBLES, 1);
+		stat_set(s->stats, STAT_SOURCE_LAST_TROUBLE_MS, clock_wall_ms());
 		stat_say(s->stats, text);
 	}
+}
+
+static void
+debug_line(struct source *s, const char *text)
+{
+	note(SOURCE_DEBUG, N_TEXT("source", s->name), N_TEXT("what", text));
 }
 
 /* Silence must be told from quiet. */
@@ -304,6 +316,8 @@ beat(struct intake *in)
 	in->heartbeat_ms = clock_mono_ms();
 	if (heartbeat_say(in->world.agent_id, (int64_t)clock_wall_ms(), &say, &err) != 0 || group_add(&in->group, &say.v[0], &err) != 0)
 		note(INTERNAL, N_TEXT("what", "heartbeat"), N_TEXT("why", err.text));
+	else
+		intake_count_classes(&say);
 	arena_reset(&in->arena);
 	(void)commit(in);
 }
@@ -319,6 +333,8 @@ tend(void *arg)
 
 	if (spool_tend(in->world.spool, &freed, &err) != 0)
 		note(INTERNAL, N_TEXT("what", "spool"), N_TEXT("why", err.text));
+	if (freed > 0)
+		in->world.spooled(in->world.arg);	/* readers let go of what is freed, and the disk has its room back */
 	if (in->stuck && commit(in) == 0)
 		resume_sources(in);
 	/* What the detectors have not saved must not keep room that every sink has given back. */
@@ -366,9 +382,10 @@ open_source(struct intake *in, struct source *s, const struct conf *item, struct
 	*s = (struct source){
 		.kind = source_kind_find(conf_text(item, "type")), .name = conf_text(item, "name"), .loop = in->loop,
 		.once = in->world.once, .agent_id = in->world.agent_id, .take = take, .say_line = say_line,
-		.idle = idle, .owner = in,
+		.debug_line = debug_line, .idle = idle, .owner = in,
 	};
 	assert(s->kind != NULL);
+	s->evidence = conf_bool(item, "evidence");
 	settings_source_start(item, s);
 	s->stats = stat_make(STAT_SOURCE, s->name, s->kind->name);
 	if (s->stats == NULL)
@@ -388,6 +405,7 @@ intake_open(struct intake **ret, const struct world *world, const struct conf *c
 		return err_set(err, ERR_AGAIN, "no memory for intake");
 	}
 	in->world = *world;
+	intake_begin_classes();
 	pthread_mutex_init(&in->charts_lock, NULL);
 	in->charts = calloc(DETECT_CHARTS, sizeof(*in->charts));
 	in->wanted_ms = clock_mono_ms();	/* so that the first look finds something */

@@ -145,7 +145,7 @@ replay(struct intake *in, struct err *err)
 		in->findings = (struct event_list){ .arena = &in->arena };
 	}
 	in->seen_seq = spool_durable_seq(in->world.spool);
-	return 0;
+	return spool_seek(in->checkpoint, in->seen_seq, err);	/* lets go of the segment: this reader may never read again */
 }
 
 int

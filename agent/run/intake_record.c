@@ -3,6 +3,7 @@
 #include "config.h"
 #endif
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -41,8 +42,10 @@ intake_decode_open(struct intake *in, const struct conf *conf, struct problems *
 	if (apart && open_wall(in, conf, &why) == 0) {
 		decoder_close(in->decoder);
 		in->decoder = NULL;
+		stat_set(stat_agent(), STAT_AGENT_DECODE_INLINE, 0);
 		return 0;
 	}
+	stat_set(stat_agent(), STAT_AGENT_DECODE_INLINE, 1);
 	if (apart)
 		note(DECODE_INLINE, N_TEXT("why", why.text));
 	in->ctx = decode_ctx_new(in->decoder);
@@ -117,7 +120,7 @@ static int
 bury(struct intake *in, struct source *s, const struct record *r, const char *why, struct err *err)
 {
 	const struct dead_letter letter = {
-		.when_ms = (int64_t)clock_wall_ms(), .kind = DEAD_RECORD, .from = slice_of(s->name),
+		.when_ms = (int64_t)clock_wall_ms(), .kind = DEAD_RECORD, .share = DEAD_OF_SOURCES, .from = slice_of(s->name),
 		.reason = slice_of(why), .bytes = r->bytes,
 	};
 
@@ -138,18 +141,61 @@ tell_finding(const struct event *e)
 	    N_SLICE("id", event_text(e, F_EventId)));
 }
 
+/* A block for each class and severity, made once and kept: they are few. Findings' are there from the start, so that a first one is a step. */
+static struct stat_block *class_blocks[EVENT_CLASSES][EVENT_SEVERITIES];
+
+static struct stat_block *
+class_block(struct slice class_word, struct slice severity_word)
+{
+	const int class = event_class(class_word), severity = event_severity_of(severity_word);
+	struct stat_block **b = class >= 0 && severity >= 0 ? &class_blocks[class][severity] : NULL;
+	char name[64], type[24];
+
+	if (b == NULL)
+		return NULL;
+	if (*b == NULL) {
+		snprintf(name, sizeof(name), "%.*s", SLICE_ARG(class_word));
+		snprintf(type, sizeof(type), "%.*s", SLICE_ARG(severity_word));
+		*b = stat_make(STAT_CLASS, name, type);
+	}
+	return *b;
+}
+
+void
+intake_begin_classes(void)
+{
+	static const char *const classes[] = { "access_anomaly", "volume_spike", "config_change" };
+	static const char *const severities[EVENT_SEVERITIES] = { "Critical", "High", "Medium", "Low", "Informational" };
+
+	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
+		for (size_t k = 0; k < EVENT_SEVERITIES; k++)
+			(void)class_block(slice_of(classes[i]), slice_of(severities[k]));
+}
+
+void
+intake_count_classes(const struct event_list *events)
+{
+	for (size_t i = 0; i < events->n; i++) {
+		struct stat_block *b = class_block(event_text(&events->v[i], F_EventClass), event_text(&events->v[i], F_EventSeverity));
+
+		if (b != NULL)
+			stat_add(b, STAT_CLASS_EVENTS, 1);
+	}
+}
+
 /* Events and what the detectors say to them into the group; all or, on -1, none. */
 static int
 add_events(struct intake *in, struct source *s, uint64_t arrived_ms, struct err *err)
 {
 	struct group *g = &in->group;
 	size_t before = g->n;
+	const enum posture_witness witness = !s->evidence ? POSTURE_NO_WITNESS : s->kind == &source_kind_azure ? POSTURE_POLLS : POSTURE_RECORDS;
 	int64_t newest = 0;
 
 	for (size_t i = 0; i < in->events.n; i++) {
 		struct event *e = &in->events.v[i];
 
-		posture_see(in->posture, e, (int64_t)arrived_ms);
+		posture_see(in->posture, e, (int64_t)arrived_ms, witness);
 		if (group_add(g, e, err) != 0) {
 			group_cut(g, before);
 			return -1;
@@ -169,6 +215,8 @@ add_events(struct intake *in, struct source *s, uint64_t arrived_ms, struct err 
 		else
 			tell_finding(&in->findings.v[i]);
 	}
+	intake_count_classes(&in->events);
+	intake_count_classes(&in->findings);
 	if (newest > 0)
 		stat_set(s->stats, STAT_SOURCE_LAST_EVENT_MS, (uint64_t)newest);
 	return 0;

@@ -11,8 +11,15 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/stat.h"
 #include "run/web.h"
+
+#ifdef WITH_KAFKA
+#define WITH_KAFKA_WORD	"yes"
+#else
+#define WITH_KAFKA_WORD	"no"
+#endif
 
 struct metric {
 	struct buf	*out;
@@ -21,7 +28,11 @@ struct metric {
 	char		 name[96];
 };
 
-static const char *const scope_label[STAT_SCOPES] = { NULL, "source", "detector", NULL, "sink" };
+/* What a block's name and type are called; NULL: there is one block alone. */
+static const struct { const char *name, *type; } labels[STAT_SCOPES] = {
+	[STAT_SOURCE] = { "source", "type" }, [STAT_DETECTOR] = { "detector", "type" }, [STAT_SINK] = { "sink", "type" },
+	[STAT_CLASS] = { "class", "severity" },
+};
 
 /* A time in milliseconds is shown in the base unit. */
 static void
@@ -29,7 +40,7 @@ name_of(struct metric *m)
 {
 	const struct stat_row *row = stat_row(m->id);
 
-	m->is_time = strcmp(row->unit, "unix_ms") == 0;
+	m->is_time = strcmp(row->unit, "unix_ms") == 0 || strcmp(row->unit, "ms") == 0;
 	snprintf(m->name, sizeof(m->name), "aispm_%s%s", row->name, m->is_time ? "_seconds" : "");
 }
 
@@ -67,10 +78,10 @@ put_sample(void *arg, struct stat_block *b)
 	m->told = true;
 	buf_puts(m->out, m->name);
 	buf_puts(m->out, row->kind == STAT_COUNTER ? "_total" : "");
-	if (scope_label[row->scope] != NULL) {
-		buf_printf(m->out, "{%s=\"", scope_label[row->scope]);
+	if (labels[row->scope].name != NULL) {
+		buf_printf(m->out, "{%s=\"", labels[row->scope].name);
 		put_label(m->out, b->name);
-		buf_puts(m->out, "\",type=\"");
+		buf_printf(m->out, "\",%s=\"", labels[row->scope].type);
 		put_label(m->out, b->type);
 		buf_puts(m->out, "\"}");
 	}
@@ -80,11 +91,22 @@ put_sample(void *arg, struct stat_block *b)
 		buf_printf(m->out, " %llu\n", (unsigned long long)v);
 }
 
+/* Not of the table: who runs here, and what time it is to them, which tells a clock that is wrong. */
+static void
+put_self(struct buf *out)
+{
+	const uint64_t now_ms = clock_wall_ms();
+
+	buf_printf(out, "# HELP aispm_build_info What runs here.\n# TYPE aispm_build_info gauge\n"
+	    "aispm_build_info{version=\"" PACKAGE_VERSION "\",json=\"%s\",kafka=\"%s\"} 1\n", json_library(), WITH_KAFKA_WORD);
+	buf_printf(out, "# HELP aispm_time_seconds The agent's clock, at this answer.\n# TYPE aispm_time_seconds gauge\n"
+	    "aispm_time_seconds %llu.%03u\n", (unsigned long long)(now_ms / 1000), (unsigned)(now_ms % 1000));
+}
+
 void
 metrics_put(struct buf *out, bool open)
 {
-	buf_puts(out, "# HELP aispm_build_info What runs here.\n# TYPE aispm_build_info gauge\n"
-	    "aispm_build_info{version=\"" PACKAGE_VERSION "\"} 1\n");
+	put_self(out);
 	for (int id = 0; id < STAT_COUNT; id++) {
 		struct metric m = { .out = out, .id = (enum stat_id)id, .open = open };
 

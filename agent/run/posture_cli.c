@@ -43,6 +43,7 @@ see_row(void *arg, const struct posture_row *row)
 	static const char *const colours[] = { "\033[32m", "\033[31m", "\033[33m" };
 	struct report *r = arg;
 	const char *word = posture_result_word(row->result);
+	char evidence[1024];
 
 	r->counts[row->result]++;
 	if (r->as_json) {
@@ -56,11 +57,13 @@ see_row(void *arg, const struct posture_row *row)
 		r->any = true;
 		return;
 	}
+	snprintf(evidence, sizeof(evidence), "%s", row->evidence);
+	utf8_make_plain(evidence, strlen(evidence));
 	if (row->zone != r->zone)
 		fprintf(r->out, "%szone %d\n", r->zone != 0 ? "\n" : "", row->zone);
 	r->zone = row->zone;
 	fprintf(r->out, "  %s%-7s%s  %s (%s)\n           %s\n", r->colour ? colours[row->result] : "", word,
-	    r->colour ? "\033[0m" : "", row->title, posture_need_word(row->need), row->evidence);
+	    r->colour ? "\033[0m" : "", row->title, posture_need_word(row->need), evidence);
 }
 
 /* What the configuration says of delivery and detection. */

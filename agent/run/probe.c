@@ -33,6 +33,7 @@ struct trial {
 	bool		 is_sink, opened, told, failed;
 	struct batch	 batch;
 	struct err	 err;
+	char		 said[400];
 };
 
 struct probe {
@@ -95,12 +96,15 @@ take_nothing(struct source *s, const struct record *r, const struct position *at
 	return false;
 }
 
+/* Not in the way of reading, but worth a look. */
 static void
-say_nothing(struct source *s, bool trouble, const char *text)
+source_said(struct source *s, bool trouble, const char *text)
 {
-	(void)s;
-	(void)trouble;
-	(void)text;
+	struct trial *t = s->owner;
+	const size_t at = strlen(t->said);
+
+	if (trouble)
+		snprintf(t->said + at, sizeof(t->said) - at, "; %s", text);
 }
 
 static void
@@ -140,7 +144,7 @@ try_source(struct probe *p, struct trial *t, const struct conf *item)
 
 	assert(kind != NULL);
 	t->source = (struct source){ .kind = kind, .name = conf_text(item, "name"), .loop = p->loop, .agent_id = p->agent_id,
-		.take = take_nothing, .say_line = say_nothing, .idle = never_idle, .tell = source_told, .owner = t,
+		.take = take_nothing, .say_line = source_said, .idle = never_idle, .tell = source_told, .owner = t,
 		.stats = stat_make(STAT_SOURCE, conf_text(item, "name"), kind->name) };
 	t->opened = true;
 	if (t->source.stats == NULL)
@@ -189,7 +193,7 @@ print(const struct probe *p, FILE *out)
 		const char *word = t->is_sink ? "sink" : "source", *name = t->is_sink ? t->sink.name : t->source.name;
 
 		if (t->told && !t->failed) {
-			fprintf(out, "%s %s: reached\n", word, name);
+			fprintf(out, "%s %s: reached%s\n", word, name, t->said);
 			continue;
 		}
 		bad++;

@@ -107,13 +107,14 @@ settings_source_start(const struct conf *item, struct source *s)
 
 static const struct conf_key spool_keys[] = {
 	{ .name = "max_bytes", .type = CONF_BYTES, .fallback = "4GiB", .least = 64 * MIB, .most = 1048576 * MIB,
-	  .help = "room on disk for what is not delivered yet; it is never passed: a full spool pauses the sources" },
+	  .help = "room on disk for what is not delivered yet; it is never passed: a full spool pauses the sources, and so does a disk of which an eighth "
+	  "(at most 64 MiB) is left" },
 	CONF_END
 };
 
 static const struct conf_key dead_letter_keys[] = {
 	{ .name = "max_bytes", .type = CONF_BYTES, .fallback = "256MiB", .least = MIB, .most = 1048576 * MIB,
-	  .help = "room for records and events that were set aside; past it the oldest are removed, and that is logged" },
+	  .help = "room for what was set aside: half for records that could not be read, half for events that a far side refused; the oldest of a half that is full are removed, counted and logged" },
 	CONF_END
 };
 
@@ -129,7 +130,7 @@ static const struct conf_key agent_keys[] = {
 	{ .name = "decode", .type = CONF_WORD, .fallback = "process", .allowed = "process|inline",
 	  .help = "where records are decoded: in a process of its own that holds no secret and can open nothing, or in the agent itself" },
 	{ .name = "log_level", .type = CONF_WORD, .fallback = "info", .allowed = "error|warning|notice|info|debug",
-	  .help = "the least important messages that are logged" },
+	  .help = "the least important messages that are logged; debug: each batch, file, page and token too, and nothing of what records hold" },
 	{ .name = "drain_timeout", .type = CONF_TIME, .fallback = "20s", .most = 600000,
 	  .help = "how long a stopping agent goes on delivering; what is left is kept for the next start" },
 	{ .name = "data_dir", .type = CONF_TEXT, .flags = CONF_ADVANCED, .fallback = DATA_DIR, .allowed = "an absolute path",
@@ -147,6 +148,8 @@ static struct conf_key source_item_keys[] = {
 	{ .name = "type", .type = CONF_WORD, .flags = CONF_REQUIRED, .help = "the kind of source" },
 	{ .name = "start", .type = CONF_TEXT, .fallback = "earliest", .allowed = START_WORDS, .wrong = wrong_start,
 	  .help = "where to begin when no position is saved" },
+	{ .name = "evidence", .type = CONF_BOOL, .fallback = "true",
+	  .help = "whether its records count for control 1.24 (posture); false for logs into which others may write: a line there could say that all is well" },
 	CONF_END
 };
 
@@ -263,6 +266,40 @@ check_summaries(const struct conf *conf, struct problems *problems)
 	}
 }
 
+static void
+check_kinds(const struct conf *conf, struct problems *problems)
+{
+	for (size_t i = 0; i < conf_blocks(conf, "sources"); i++) {
+		const struct conf *item = conf_block_at(conf, "sources", i);
+		const struct source_kind *kind = source_kind_find(conf_text(item, "type"));
+
+		if (kind->missing != NULL)
+			conf_problem(item, "type", problems, "this agent was built without %s, so it has no %s source", kind->missing, kind->name);
+	}
+}
+
+/* Two listeners want one address. */
+static void
+check_listeners(const struct conf *conf, struct problems *problems)
+{
+	const char *page = conf_text(conf_block(conf, "agent"), "http");
+
+	for (size_t i = 0; i < conf_blocks(conf, "sources"); i++) {
+		const struct conf *item = conf_block_at(conf, "sources", i);
+		const char *address = strcmp(conf_text(item, "type"), "http") == 0 ? conf_text(item, "listen") : NULL;
+
+		if (address != NULL && page != NULL && strcmp(page, address) == 0)
+			conf_problem(item, "listen", problems, "%s is where agent.http serves the status page; allowed: an address of its own", address);
+		for (size_t j = 0; address != NULL && j < i; j++) {
+			const struct conf *other = conf_block_at(conf, "sources", j);
+
+			if (strcmp(conf_text(other, "type"), "http") == 0 && strcmp(conf_text(other, "listen"), address) == 0)
+				conf_problem(item, "listen", problems, "source %s listens on %s already; allowed: an address of its own", conf_text(other, "name"),
+				    address);
+		}
+	}
+}
+
 /* What a sink writes would come in again, and two writers of one file cut each other's lines. */
 static void
 check_files(const struct conf *conf, struct problems *problems)
@@ -284,6 +321,26 @@ check_files(const struct conf *conf, struct problems *problems)
 
 			if (strcmp(conf_text(other, "type"), "file") == 0 && strcmp(conf_text(other, "path"), path) == 0)
 				conf_problem(sink, "path", problems, "%s is written by sink %s already; allowed: a file of its own", path, conf_text(other, "name"));
+		}
+	}
+}
+
+/* A topic that both reads and writes is a circle. What a regular expression matches is known to the brokers alone. */
+static void
+check_topics(const struct conf *conf, struct problems *problems)
+{
+	for (size_t i = 0; i < conf_blocks(conf, "sinks"); i++) {
+		const struct conf *sink = conf_block_at(conf, "sinks", i);
+
+		for (size_t j = 0; strcmp(conf_text(sink, "type"), "kafka") == 0 && j < conf_blocks(conf, "sources"); j++) {
+			const struct conf *source = conf_block_at(conf, "sources", j);
+
+			if (strcmp(conf_text(source, "type"), "kafka") != 0 || strcmp(conf_text(source, "brokers"), conf_text(sink, "brokers")) != 0)
+				continue;
+			for (size_t k = 0; k < conf_texts(source, "topics"); k++)
+				if (strcmp(conf_text_at(source, "topics", k), conf_text(sink, "topic")) == 0)
+					conf_problem(sink, "topic", problems, "%s is read by source %s, so its events would come in again; allowed: a topic that no "
+					    "source reads", conf_text(sink, "topic"), conf_text(source, "name"));
 		}
 	}
 }
@@ -315,6 +372,9 @@ check(struct conf **ret, struct conf *conf, struct problems *problems, size_t be
 	check_formats(conf, problems);
 	check_summaries(conf, problems);
 	check_files(conf, problems);
+	check_topics(conf, problems);
+	check_kinds(conf, problems);
+	check_listeners(conf, problems);
 	warn_not_yet(conf, problems);
 	if (problems->errors > before) {
 		err_set(err, ERR_CONFIG, "the configuration has %zu problems", problems->errors - before);

@@ -150,16 +150,6 @@ letter_json(struct asked *a, const struct dead_letter *l, const char *when)
 	buf_putc(&a->line, '}');
 }
 
-/* A terminal must not be told what to do by a reason. */
-static void
-put_plain(struct buf *b, struct slice s)
-{
-	const size_t before = b->n;
-
-	buf_put_slice(b, s);
-	utf8_make_plain(b->p + before, b->n - before);
-}
-
 static int
 print_letter(void *arg, const struct dead_letter *l)
 {
@@ -174,11 +164,12 @@ print_letter(void *arg, const struct dead_letter *l)
 		letter_json(a, l, when);
 	} else {
 		buf_printf(&a->line, "%s  %-6s  ", when, l->kind == DEAD_EVENT ? "event" : "record");
-		put_plain(&a->line, l->from);
+		buf_put_slice(&a->line, l->from);
 		buf_puts(&a->line, "  ");
 		letter_id(l, &a->line);
 		buf_printf(&a->line, "  %zu bytes  ", l->bytes.n);
-		put_plain(&a->line, l->reason);
+		buf_put_slice(&a->line, l->reason);
+		utf8_make_plain(a->line.p, a->line.n);
 	}
 	return print_line(a);
 }

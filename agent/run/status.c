@@ -24,6 +24,7 @@
 #include "base/loop.h"
 #include "base/stat.h"
 #include "run/agent.h"
+#include "run/progress.h"
 
 #define STATUS_BYTES	(1u << 20)
 
@@ -76,7 +77,8 @@ void
 status_json(struct buf *out)
 {
 	static const struct { enum stat_scope scope; const char *name; } lists[] = {
-		{ STAT_SOURCE, "sources" }, { STAT_DETECTOR, "detectors" }, { STAT_SPOOL, "spool" }, { STAT_SINK, "sinks" },
+		{ STAT_AGENT, "process" }, { STAT_CLASS, "classes" }, { STAT_SOURCE, "sources" }, { STAT_DETECTOR, "detectors" },
+		{ STAT_SPOOL, "spool" }, { STAT_SINK, "sinks" },
 	};
 	char now[TIME_TEXT_BYTES];
 
@@ -97,6 +99,29 @@ status_json(struct buf *out)
 		buf_putc(out, ']');
 	}
 	buf_puts(out, "}\n");
+}
+
+struct far { uint64_t records, pending; };
+
+static void
+see_far(void *arg, struct stat_block *b)
+{
+	struct far *f = arg;
+
+	if (b->scope == STAT_SOURCE)
+		f->records += stat_get(b, STAT_SOURCE_RECORDS);
+	if (b->scope == STAT_SINK && stat_get(b, STAT_SINK_PENDING) > f->pending)
+		f->pending = stat_get(b, STAT_SINK_PENDING);
+}
+
+void
+status_progress(struct progress *p, bool all_read)
+{
+	struct far f = { 0 };
+
+	stat_each(see_far, &f);
+	p->what = all_read ? "events still to deliver" : "records read";
+	progress_show(p, all_read ? f.pending : f.records, 0);
 }
 
 static void
@@ -229,7 +254,6 @@ figure(const struct json_doc *d, uint32_t at, const char *key)
 	return v;
 }
 
-/* Names of files and answers of far sides stand in it. */
 static void
 print_text(const struct json_doc *d, uint32_t at, const char *key, const char *before, const char *after)
 {
@@ -243,6 +267,24 @@ print_text(const struct json_doc *d, uint32_t at, const char *key, const char *b
 	buf_fini(&b);
 }
 
+static bool
+is_type(const struct json_doc *d, uint32_t i, const char *word)
+{
+	uint32_t type = json_get(d, i, "type");
+
+	return type != 0 && slice_eq(json_raw(&d->v[type]), slice_of(word));
+}
+
+static void
+print_requests(const struct json_doc *d, uint32_t i)
+{
+	printf("  %lld requests taken, %lld under way; refused: %lld by token, %lld too large, %lld no room, %lld not understood, %lld too slow\n",
+	    (long long)figure(d, i, "source_requests"), (long long)figure(d, i, "source_waiting_requests"),
+	    (long long)figure(d, i, "source_refused_token_requests"), (long long)figure(d, i, "source_refused_size_requests"),
+	    (long long)figure(d, i, "source_refused_room_requests"), (long long)figure(d, i, "source_refused_form_requests"),
+	    (long long)figure(d, i, "source_refused_time_requests"));
+}
+
 static void
 print_source(const struct json_doc *d, uint32_t i)
 {
@@ -253,6 +295,8 @@ print_source(const struct json_doc *d, uint32_t i)
 	    (long long)figure(d, i, "source_records"), (long long)figure(d, i, "source_events"),
 	    (long long)figure(d, i, "source_unknown_records"), (long long)figure(d, i, "source_dead_records"),
 	    figure(d, i, "source_paused") ? ", PAUSED: spool full" : "");
+	if (is_type(d, i, "http"))
+		print_requests(d, i);
 	printf("  to read: %lld bytes, %lld messages", (long long)figure(d, i, "source_lag_bytes"),
 	    (long long)figure(d, i, "source_lag_records"));
 	if (newest > 0) {
@@ -265,9 +309,7 @@ print_source(const struct json_doc *d, uint32_t i)
 static void
 print_detector(const struct json_doc *d, uint32_t i)
 {
-	uint32_t type = json_get(d, i, "type");
-
-	if (type != 0 && slice_eq(json_raw(&d->v[type]), SLICE("suppress"))) {
+	if (is_type(d, i, "suppress")) {
 		printf("  %lld findings kept back since the start\n", (long long)figure(d, i, "detector_suppressed_findings"));
 		return;
 	}
@@ -275,6 +317,9 @@ print_detector(const struct json_doc *d, uint32_t i)
 	    (long long)figure(d, i, "detector_findings"), (long long)figure(d, i, "detector_events"),
 	    (long long)figure(d, i, "detector_series"), (long long)figure(d, i, "detector_evicted_series"),
 	    (long long)figure(d, i, "detector_late_events"), (long long)figure(d, i, "detector_suppressed_findings"));
+	if (figure(d, i, "detector_refused_series") + figure(d, i, "detector_dropped_episodes") > 0)
+		printf("  no room: %lld newcomers, %lld surprises or episodes; %lld episodes open\n", (long long)figure(d, i, "detector_refused_series"),
+		    (long long)figure(d, i, "detector_dropped_episodes"), (long long)figure(d, i, "detector_open_episodes"));
 }
 
 static void

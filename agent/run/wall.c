@@ -24,6 +24,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/note.h"
+#include "base/stat.h"
 #include "model/wire.h"
 #include "run/wall_parts.h"
 
@@ -201,6 +202,7 @@ suspect(struct wall *w, struct slot *s, const char *how)
 {
 	uint32_t open, first = first_open(s, &open);
 
+	stat_add(stat_agent(), STAT_AGENT_DECODE_ENDED, 1);
 	note(DECODE_ENDED, N_TEXT("how", how));
 	come_back(s);
 	if (s->answers > 0)
@@ -253,8 +255,10 @@ catch_up(struct wall *w, struct err *err)
 	int heard;
 
 	for (unsigned i = 0; (heard = wall_hear(&w->process, 0, &word)) == 1 && i < WORDS_MAX; i++)
-		if (word.kind == WALL_DIED)
+		if (word.kind == WALL_DIED) {
+			stat_add(stat_agent(), STAT_AGENT_DECODE_ENDED, 1);
 			note(DECODE_ENDED, N_TEXT("how", "while it had nothing to do"));
+		}
 	if (heard == 0)
 		return 0;
 	wall_end(&w->process);

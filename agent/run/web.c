@@ -16,17 +16,27 @@
 #include <microhttpd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/loop.h"
 
 #define PAGE_BYTES	(4u << 20)
-#define CONNECTIONS	16
+#define CONNECTIONS	32
+#define WELCOME		24	/* more visitors at once than these: the one that came first must go */
 #define IDLE_S		10
+#define VISIT_MS	20000	/* and none stays longer, however busy it looks */
 #define CONNECTION_BYTES	32768
 #define TURN_MS		1000	/* idle connections are closed by this */
 
+struct visit {
+	struct MHD_Connection	*connection;
+	uint64_t		 since_ms;
+};
+
 struct web {
 	struct web_world	 world;
+	struct visit		 visits[CONNECTIONS];	/* the first comer first */
+	size_t			 nvisits;
 	struct MHD_Daemon	*daemon;
 	struct loop_fd		*watch;
 	struct loop_timer	*timer;
@@ -134,11 +144,46 @@ answer(void *arg, struct MHD_Connection *c, const char *url, const char *method,
 	return rc;
 }
 
+/* ---- visitors ------------------------------------------------------------------- */
+
+/* Any local user may hold connections open, slow or silent: others must get their answer all the same. */
+static void
+show_out(const struct visit *v)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(v->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	if (info != NULL)
+		(void)shutdown(info->connect_fd, SHUT_RDWR);	/* the library sees it and closes */
+}
+
+static void
+visited(void *arg, struct MHD_Connection *c, void **context, enum MHD_ConnectionNotificationCode code)
+{
+	struct web *w = arg;
+	size_t i = 0;
+
+	(void)context;
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		if (w->nvisits == CONNECTIONS)
+			return;
+		w->visits[w->nvisits++] = (struct visit){ c, clock_mono_ms() };
+		for (; i + WELCOME < w->nvisits; i++)
+			show_out(&w->visits[i]);
+		return;
+	}
+	while (i < w->nvisits && w->visits[i].connection != c)
+		i++;
+	if (i < w->nvisits)
+		memmove(&w->visits[i], &w->visits[i + 1], (--w->nvisits - i) * sizeof(w->visits[0]));
+}
+
 /* ---- turning -------------------------------------------------------------------- */
 
 static void
 turn(struct web *w)
 {
+	for (size_t i = 0; i < w->nvisits && clock_mono_ms() - w->visits[i].since_ms > VISIT_MS; i++)
+		show_out(&w->visits[i]);
 	(void)MHD_run(w->daemon);
 	loop_timer_set(w->timer, TURN_MS);
 }
@@ -201,7 +246,7 @@ web_open(struct web **ret, const struct web_world *world, const char *address, s
 	errno = 0;
 	w->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG | (at.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0), 0, NULL, NULL,
 	    answer, w, MHD_OPTION_EXTERNAL_LOGGER, say_nothing, NULL, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&at,
-	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
+	    MHD_OPTION_NOTIFY_CONNECTION, visited, w, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_END);
 	if (w->daemon == NULL) {
 		err_set_sys(err, ERR_CONFIG, "agent.http: cannot listen on %s", address);

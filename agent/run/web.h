@@ -1,8 +1,9 @@
 /*
- * web.h - metrics, health and the status page over HTTP, on a loopback address. Home of libmicrohttpd.
+ * web.h - metrics, health and the status page over HTTP, on a loopback address. libmicrohttpd lives here and in source/http*.c.
  *
  * Gives:   /metrics (OpenMetrics, or the older Prometheus text), /healthz, /readyz, / (HTML without scripts).
  * Safe:    GET and HEAD alone; a Host that is not this machine's loopback is refused (DNS rebinding); nothing of records is shown.
+ * Bounded: 32 connections; past 24 the first comer must go, and none stays over 20 s (10 s idle), so that nobody can occupy it.
  * Thread:  the main loop's.
  */
 #ifndef RUN_WEB_H

@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/loop.h"
 #include "base/stat.h"
+#include "net/said.h"
 #include "net/token.h"
 #include "source/azure_source.h"
 
@@ -134,6 +135,26 @@ explain(const struct http_answer *answer, const struct azure_job *job, struct er
 }
 
 static void
+token_news(void *arg, const char *text)
+{
+	source_debug(arg, text);
+}
+
+static void
+tell_answer(struct azure_source *a, const struct http_answer *answer)
+{
+	struct slice id = answer->header(answer, "x-ms-request-id");
+	char text[256], request[65];
+
+	if (a->s->debug_line == NULL)
+		return;
+	said_copy(id, request, sizeof(request));
+	snprintf(text, sizeof(text), "%s of subscription %s, page %u: %d, %zu bytes, request %s", a->job->set->name, a->job->subscription, a->pages + 1,
+	    answer->status, answer->body.n, request);
+	source_debug(a->s, text);
+}
+
+static void
 answered(void *arg, const struct http_answer *answer)
 {
 	struct azure_source *a = arg;
@@ -141,6 +162,7 @@ answered(void *arg, const struct http_answer *answer)
 	struct err err = { 0 };
 
 	a->call = NULL;
+	tell_answer(a, answer);
 	if (answer->status == 0) {
 		failed(a, answer->err, 0);
 	} else if (answer->status == 401 && a->denied++ == 0) {
@@ -478,7 +500,10 @@ azure_open(struct source *s, const struct conf *conf, struct err *err)
 	    http_open(&a->http, s->loop, err) != 0 || (a->timer = loop_timer_new(s->loop, timer_fired, a, err)) == NULL)
 		return -1;
 	snprintf(scope, sizeof(scope), "%s/.default", cloud_manager(conf_text(conf_block(conf, "auth"), "cloud")));
-	return token_open(&a->token, a->http, s->loop, conf_block(conf, "auth"), scope, &a->policy, err);
+	if (token_open(&a->token, a->http, s->loop, conf_block(conf, "auth"), scope, &a->policy, err) != 0)
+		return -1;
+	token_on_news(a->token, token_news, s);
+	return 0;
 }
 
 const struct source_kind source_kind_azure = {

@@ -20,12 +20,17 @@
 			"'microsoft.machinelearningservices/workspaces/onlineendpoints','microsoft.machinelearningservices/registries'," \
 			"'microsoft.search/searchservices','microsoft.botservice/botservices'"
 
+/* The gravest first, over all pages: the older rows name their risk potentialImpact. */
+#define BY_RISK		" | extend risk = strcat(tostring(properties.riskLevel), ' ', tostring(properties.potentialImpact))" \
+			" | extend rank = case(risk has 'Critical', 1, risk has 'High', 2, risk has 'Medium', 3, 4)" \
+			" | order by rank asc, id asc | project-away risk, rank"
+
 const struct azure_dataset azure_datasets[] = {
 	{ "alerts", "Microsoft.Security/alerts?api-version=2022-01-01", NULL },
 	{ "recommendations", "Microsoft.Security/assessments?api-version=2021-06-01", NULL },
 	{ "plans", "Microsoft.Security/pricings?api-version=2024-01-01", NULL },
 	{ "secure_score", "Microsoft.Security/secureScores?api-version=2020-01-01", NULL },
-	{ "attack_paths", NULL, "securityresources | where type =~ 'microsoft.security/attackpaths'" },
+	{ "attack_paths", NULL, "securityresources | where type =~ 'microsoft.security/attackpaths'" BY_RISK },
 	{ "inventory", NULL, "resources | where type in~ (" AI_TYPES ")" },
 	{ NULL, NULL, NULL },
 };

@@ -42,6 +42,20 @@ file_say(struct file_source *fs, bool trouble, const char *fmt, ...)
 }
 
 void
+file_debug(struct file_source *fs, const char *fmt, ...)
+{
+	char text[320];
+	va_list ap;
+
+	if (fs->s->debug_line == NULL)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	source_debug(fs->s, text);
+}
+
+void
 file_complain(struct file_source *fs, const char *path, const char *what, const char *advice)
 {
 	uint64_t sum = hash_keyed(path, strlen(path)) ^ hash_keyed(what, strlen(what));
@@ -152,6 +166,7 @@ take_turns(void *arg)
 		fs->paused = true;
 	stat_set(fs->s->stats, STAT_SOURCE_LAG_BYTES, fs->lag);
 	stat_set(fs->s->stats, STAT_SOURCE_STREAMS, fs->nfiles);
+	stat_set(fs->s->stats, STAT_SOURCE_LEFT, fs->nleft);
 	file_watch_plan(fs);
 	if (fs->ready_first != NULL)
 		kick(fs);
@@ -210,6 +225,7 @@ file_open(struct source *s, const struct conf *conf, struct err *err)
 	fs->inotify_fd = -1;
 	fs->first_run = true;
 	fs->max_record = (size_t)conf_bytes(conf, "max_record");
+	fs->max_files = (size_t)conf_count(conf, "max_files");
 	buf_init(&fs->chunk, fs->max_record + 2 * FILE_CHUNK_BYTES);
 	if (copy_patterns(fs, conf) != 0)
 		return err_set(err, ERR_AGAIN, "no memory for a source");
@@ -265,6 +281,7 @@ file_start(struct source *s, struct err *err)
 	fs->starting = false;
 	file_place_expire(fs);
 	stat_set(s->stats, STAT_SOURCE_STREAMS, fs->nfiles);
+	stat_set(s->stats, STAT_SOURCE_LEFT, fs->nleft);
 	file_watch_plan(fs);
 	look_for_dirs(fs);
 	kick(fs);
@@ -341,6 +358,8 @@ static const struct conf_key file_keys[] = {
 	  .help = "files to follow, plain or gzip, one record a line; rotated by renaming or copytruncate (which may lose lines)" },
 	{ .name = "max_record", .type = CONF_BYTES, .fallback = "1MiB", .least = 1024, .most = 64 << 20,
 	  .flags = CONF_ADVANCED, .help = "longest line; of a longer one its beginning goes to the dead letter" },
+	{ .name = "max_files", .type = CONF_COUNT, .fallback = "65536", .least = 1, .most = FILE_FILES_MOST, .flags = CONF_ADVANCED,
+	  .help = "files followed at once by this source; further ones are named in the log, counted, and taken up when others go" },
 	CONF_END
 };
 

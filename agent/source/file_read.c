@@ -457,7 +457,7 @@ file_read(struct file_source *fs, struct file_tail *t)
 	bool gone, last;
 
 	t->again = false;
-	if (file_track_open(fs, t) < 0 || !look(fs, t, &st)) {
+	if (file_track_open(fs, t) < 0 || !look(fs, t, &st) || file_track_is_own(fs, t->path, t->fd, &st)) {
 		if (!t->again)
 			file_read_settle(fs, t);
 		return FILE_IDLE;

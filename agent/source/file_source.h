@@ -85,10 +85,11 @@ struct file_source {
 	struct source		*s;
 	char			**patterns;
 	size_t			 npatterns;
-	size_t			 max_record;
+	size_t			 max_record, max_files;
 	/* known files */
 	struct file_tail	*by_ino[FILE_BUCKETS], *by_path[FILE_BUCKETS];
 	size_t			 nfiles, nopen, nunnamed;
+	size_t			 nleft;		/* files that the last walk found and had no room for */
 	struct file_tail	*newest, *oldest;
 	struct file_tail	*ready_first, *ready_last;
 	struct file_tail	*unpacking[FILE_GZIP_MOST];
@@ -121,6 +122,8 @@ struct file_source {
 void	file_ready(struct file_source *, struct file_tail *);
 __attribute__((format(printf, 3, 4)))
 void	file_say(struct file_source *, bool trouble, const char *fmt, ...);
+__attribute__((format(printf, 2, 3)))
+void	file_debug(struct file_source *, const char *fmt, ...);
 /* A complaint made once about this path. */
 void	file_complain(struct file_source *, const char *path, const char *what, const char *advice);
 
@@ -133,6 +136,8 @@ void	file_track_unname(struct file_source *, struct file_tail *);
 int	file_track_open(struct file_source *, struct file_tail *);	/* the descriptor; -1: not now */
 void	file_track_close(struct file_source *, struct file_tail *);
 void	file_track_drop(struct file_source *, struct file_tail *);	/* forgets and frees it */
+/* One that the agent itself writes; says so. */
+bool	file_track_is_own(struct file_source *, const char *path, int fd, const struct stat *);
 void	file_track_complain(struct file_source *, const char *path, int error);
 void	file_track_each(struct file_source *, void (*see)(struct file_source *, struct file_tail *));
 void	file_track_free(struct file_source *);

@@ -13,10 +13,13 @@
 #include "base/err.h"
 #include "base/gzip.h"
 #include "base/hash.h"
+#include "base/own.h"
 #include "base/stat.h"
 #include "base/sys.h"
 #include "source/file_source.h"
 #include "source/source.h"
+
+#define LEFT_TOLD	8	/* of the files that are not followed, so many are named; the counter has them all */
 
 /* ---- tables ---------------------------------------------------------------- */
 
@@ -76,6 +79,7 @@ file_track_unname(struct file_source *fs, struct file_tail *t)
 {
 	if (t->unnamed_ms != 0)
 		return;
+	file_debug(fs, "%.200s: the name leads to another file now, or none; the rest of the old one is still read", t->path);
 	unlink_path(fs, t);
 	t->unnamed_ms = clock_mono_ms() | 1;
 	fs->nunnamed++;
@@ -95,6 +99,7 @@ name(struct file_source *fs, struct file_tail *t, const char *path)
 	else
 		fs->nunnamed--;
 	t->unnamed_ms = 0;
+	file_debug(fs, "%.120s: is now called %.120s", t->path, copy);
 	free(t->path);
 	t->path = copy;
 	link_path(fs, t);
@@ -262,6 +267,18 @@ link_tail(struct file_source *fs, struct file_tail *t)
 	file_ready(fs, t);
 }
 
+bool
+file_track_is_own(struct file_source *fs, const char *path, int fd, const struct stat *st)
+{
+	if (own_is(fd, st))
+		file_complain(fs, path, "a sink of this agent writes it, so its events would come in again", "not read; make the paths narrower, or remove the link");
+	else if (own_is_in_dir(fd))
+		file_complain(fs, path, "it lies in the agent's own state directory", "not read; remove the link");
+	else
+		return false;
+	return true;
+}
+
 static void
 adopt(struct file_source *fs, const char *path, bool wanted)
 {
@@ -269,8 +286,10 @@ adopt(struct file_source *fs, const char *path, bool wanted)
 	struct stat st;
 	int fd;
 
-	if (fs->nfiles >= FILE_FILES_MOST) {
-		file_complain(fs, "paths", "more than 65536 files", "further ones are not read; make the paths narrower");
+	if (fs->nfiles >= fs->max_files) {
+		fs->trouble = true;		/* others may go */
+		if (fs->nleft++ < LEFT_TOLD)
+			file_complain(fs, path, "not followed, the source has max_files of them already", "make the paths narrower, or raise max_files; it is tried again");
 		return;
 	}
 	fd = open_path(fs, path, &st);
@@ -278,13 +297,15 @@ adopt(struct file_source *fs, const char *path, bool wanted)
 		file_track_complain(fs, path, errno);
 		return;
 	}
-	if (S_ISREG(st.st_mode) && by_inode(fs, &st) == NULL) {
+	if (S_ISREG(st.st_mode) && by_inode(fs, &st) == NULL && !file_track_is_own(fs, path, fd, &st)) {
 		t = make_tail(path, fd, &st);
 		if (t == NULL)
 			fs->trouble = true;
 	}
 	if (t != NULL && file_place(fs, t, &st, wanted)) {
 		link_tail(fs, t);
+		file_debug(fs, "%.200s: taken up, from byte %llu of %llu%s", t->path, (unsigned long long)t->offset, (unsigned long long)t->size,
+		    t->gzip ? " (gzip)" : "");
 		return;
 	}
 	if (t != NULL)
@@ -365,6 +386,7 @@ file_track_drop(struct file_source *fs, struct file_tail *t)
 	struct file_tail **at = ino_chain(fs, t->ino);
 
 	assert(!t->ready);
+	file_debug(fs, "%.200s: left, at byte %llu", t->path, (unsigned long long)t->offset);
 	while (*at != t)
 		at = &(*at)->next_ino;
 	*at = t->next_ino;

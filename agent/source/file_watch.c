@@ -321,6 +321,7 @@ file_watch_walk(struct file_source *fs)
 	char path[PATH_MAX];
 
 	fs->walk_due = fs->trouble = fs->poll = false;
+	fs->nleft = 0;
 	fs->scan++;
 	for (size_t i = 0; i < fs->npatterns; i++) {
 		path[0] = '\0';

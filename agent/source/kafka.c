@@ -339,6 +339,12 @@ read_settings(struct kafka_source *ks, const struct conf *conf, struct err *err)
 	return 0;
 }
 
+static void
+token_news(void *arg, const char *text)
+{
+	source_debug(arg, text);
+}
+
 static int
 kafka_open(struct source *s, const struct conf *conf, struct err *err)
 {
@@ -353,6 +359,7 @@ kafka_open(struct source *s, const struct conf *conf, struct err *err)
 	backoff_init(&ks->backoff, REOPEN_LEAST_MS, REOPEN_MOST_MS);
 	if (read_settings(ks, conf, err) != 0 || kafka_token_open(&ks->token, s->loop, conf, err) != 0)
 		return -1;
+	kafka_token_on_news(ks->token, token_news, s);
 	ks->knock_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (ks->knock_fd < 0)
 		return err_set_sys(err, ERR_AGAIN, "no descriptor for a source");
@@ -376,6 +383,7 @@ kafka_start(struct source *s, struct err *err)
 
 	if (kafka_client_warning(ks->conf, warning, sizeof(warning)))
 		source_say(s, true, warning);
+	s->missed = false;
 	if (kafka_group_open(ks, err) != 0)
 		return -1;
 	ks->started = true;

@@ -19,11 +19,29 @@
 
 /* ---- what people see --------------------------------------------------------- */
 
+/* Of these nothing is left once a partition was read to its end. */
+static bool
+heals(rd_kafka_resp_err_t code)
+{
+	switch (code) {
+	case RD_KAFKA_RESP_ERR__TRANSPORT:
+	case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+	case RD_KAFKA_RESP_ERR__RESOLVE:
+	case RD_KAFKA_RESP_ERR__TIMED_OUT:
+	case RD_KAFKA_RESP_ERR__SSL:
+	case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+		return true;
+	default:
+		return false;
+	}
+}
+
 void
 kafka_group_tell(struct kafka_source *ks, rd_kafka_resp_err_t code, const struct err *why)
 {
 	uint64_t now_ms = clock_mono_ms();
 	const size_t n = sizeof(ks->told) / sizeof(ks->told[0]);
+	const bool missed = ks->s->missed;
 
 	for (size_t i = 0; i < n; i++)
 		if (ks->told[i].code == code && ks->told[i].ms != 0 && now_ms - ks->told[i].ms < TELL_AGAIN_MS)
@@ -31,6 +49,8 @@ kafka_group_tell(struct kafka_source *ks, rd_kafka_resp_err_t code, const struct
 	ks->told[ks->told_at % n].code = code;
 	ks->told[ks->told_at++ % n].ms = now_ms | 1;
 	source_say(ks->s, true, why->text);
+	if (heals(code))
+		ks->s->missed = missed;
 }
 
 static void

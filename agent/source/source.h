@@ -25,6 +25,7 @@ struct stat_block;
 struct source_kind {
 	const char		*name;
 	const char		*help;
+	const char		*missing;	/* not NULL: what this build lacks for it; open() refuses */
 	const struct conf_key	*keys;		/* beside name, type and start */
 
 	/* Settings only: no network, no reading. */
@@ -50,14 +51,17 @@ struct source {
 	struct stat_block	*stats;
 	bool			 once;		/* run --once: also what is unterminated counts, and say drained */
 	const char		*agent_id;	/* 32 hex digits */
+	bool			 evidence;	/* run's own: its records count for the control */
 	enum { START_EARLIEST, START_LATEST, START_TIME } start;
 	int64_t			 start_ms;
 	/* -------- */
 	void			*priv;
+	bool			 missed;	/* trouble was said: not all may have been read. Who reads it after all takes it back */
 
 	/* Set by run/: */
 	bool	(*take)(struct source *, const struct record *, const struct position *after);
 	void	(*say_line)(struct source *, bool trouble, const char *text);
+	void	(*debug_line)(struct source *, const char *text);	/* or NULL: nobody wants to know */
 	void	(*idle)(struct source *);
 	void	(*tell)(struct source *, const struct err *);	/* of probe(); err NULL: fine */
 	void	*owner;
@@ -83,6 +87,13 @@ static inline void
 source_say(struct source *s, bool trouble, const char *text)
 {
 	s->say_line(s, trouble, text);
+}
+/* What happened in detail, for log_level debug. No record content. */
+static inline void
+source_debug(struct source *s, const char *text)
+{
+	if (s->debug_line != NULL)
+		s->debug_line(s, text);
 }
 /* Nothing more to read right now: what was taken may be committed at once. */
 static inline void

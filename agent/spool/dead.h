@@ -2,7 +2,7 @@
  * dead.h - the dead letter: what could not be read, or what a far side refuses, with its reason.
  *
  * Gives:   durable records: raw bytes or an encoded event, when, from whom, why.
- * Owns:    DIR/ (0700) and its files (0600); a size limit past which the oldest file goes, counted.
+ * Owns:    DIR/ (0700) and its files (0600); a size limit, half of it for each share; past that the share's oldest file goes, counted.
  * Thread:  any; it locks.
  * Note:    holds prompt text, as it came: nobody but the agent's user may read it.
  */
@@ -15,9 +15,12 @@
 struct dead;
 struct err;
 
+enum dead_share { DEAD_OF_SOURCES, DEAD_OF_SINKS, DEAD_SHARES };	/* neither fills the other's */
+
 struct dead_letter {
 	int64_t		when_ms;
 	uint8_t		kind;		/* DEAD_RECORD, DEAD_EVENT */
+	enum dead_share	share;		/* by whom it was set aside */
 	struct slice	from;		/* source or sink */
 	struct slice	reason;		/* one line */
 	struct slice	bytes;		/* the record as it came, or the event on the wire */
@@ -25,9 +28,10 @@ struct dead_letter {
 enum { DEAD_RECORD = 1, DEAD_EVENT = 2 };
 
 int	dead_open(struct dead **ret, const char *dir, uint64_t max_bytes,
-	    void (*removed)(void *arg, uint64_t letters), void *arg, struct err *);
+	    void (*removed)(void *arg, enum dead_share, uint64_t letters), void *arg, struct err *);
+void	dead_set_limit(struct dead *, uint64_t max_bytes);	/* a smaller one holds from the next letter on */
 void	dead_close(struct dead *);		/* NULL is fine */
-/* Written, not yet synced. A letter larger than a quarter of the limit is kept in its first part, and says so. */
+/* Written, not yet synced. A letter larger than a quarter of its share is kept in its first part, and says so. */
 int	dead_put(struct dead *, const struct dead_letter *, struct err *);
 /* Nothing to do: no system call. After a failure the next call writes the letters again before it syncs. */
 int	dead_sync(struct dead *, struct err *);

@@ -1,6 +1,8 @@
 /* text.c - texts inside CEF and inside AdditionalExtensions. */
 #include "sinks/encode/text.h"
 
+#include <stdio.h>
+
 #include "base/buf.h"
 
 #define SIGN(t, c)	{ t, sizeof(t) - 1, c, false }
@@ -71,13 +73,13 @@ copy_plain(struct buf *out, const struct text_style *style, struct slice s, size
 	return n;
 }
 
-/* A control character or line end beyond ASCII, from valid UTF-8, or 0. */
-static unsigned
-odd_character(const unsigned char *p, size_t n)
+/* <U+202E>: what would turn the text around it is told, not done. */
+static struct text_sign
+named(unsigned c, char text[16])
 {
-	if (n == 2 && p[0] == 0xc2 && p[1] < 0xa0)
-		return p[1];
-	return n == 3 && p[0] == 0xe2 && p[1] == 0x80 && (p[2] | 1) == 0xa9 ? 0x2000u + (p[2] & 0x3f) : 0;
+	const int n = snprintf(text, 16, "<U+%04X>", c);
+
+	return (struct text_sign){ text, (uint8_t)n, (uint8_t)n, false };
 }
 
 /* \uXXXX in JSON, with a backslash as the style writes one. */
@@ -102,19 +104,20 @@ take_beyond(const struct text_style *style, struct slice s, char text[16], struc
 {
 	unsigned char lead = (unsigned char)s.p[0];
 	size_t n = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-	unsigned odd;
+	unsigned odd = 0;
 
 	if (n > s.n || utf8_valid_prefix(slice_make(s.p, n)) != n) {
 		*ret_sign = broken;
 		return utf8_broken(s);
 	}
-	odd = odd_character((const unsigned char *)s.p, n);
-	if (odd == 0)
+	if (utf8_odd(s, &odd) == 0)
 		*ret_sign = (struct text_sign){ s.p, (uint8_t)n, (uint8_t)n, false };
 	else if (style->json)
 		*ret_sign = json_escape(style, odd, text);
+	else if (odd == 0x85 || odd == 0x2028 || odd == 0x2029)
+		*ret_sign = style->sign['\n'];
 	else
-		*ret_sign = odd == 0x85 || odd > 0xff ? style->sign['\n'] : broken;
+		*ret_sign = odd > 0xff ? named(odd, text) : broken;
 	return n;
 }
 

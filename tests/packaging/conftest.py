@@ -1,9 +1,14 @@
 """What the package tests share: packages made once from a build tree of their own, and roots that nothing outside of them is mounted in."""
+import gzip
+import http.server
+import json
 import os
 import pathlib
 import re
 import shutil
 import subprocess
+import threading
+import urllib.parse
 
 import pytest
 
@@ -79,6 +84,41 @@ class Root:
     def install(self, deb, *options):
         shutil.copy(deb, self.path / "tmp" / deb.name)
         return self.run("apt-get", "-q", "-y", "--no-install-recommends", *options, "install", f"/tmp/{deb.name}")
+
+
+class FarSide:
+    """Entra and the ingestion service, as far as this needs them."""
+
+    def __init__(self):
+        self.secrets, self.rows, self.status = [], [], 204
+        far = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def log_message(self, *args):
+                pass
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if "/oauth2/" in self.path:
+                    far.secrets += urllib.parse.parse_qs(body.decode())["client_secret"]
+                    answer = json.dumps({"access_token": "t", "expires_in": 3600, "token_type": "Bearer"}).encode()
+                    self.send_response(200)
+                    self.send_header("Content-Length", str(len(answer)))
+                    self.end_headers()
+                    self.wfile.write(answer)
+                    return
+                if far.status == 204:
+                    far.rows += json.loads(gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body)
+                self.send_response(far.status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def uids(self):
+        return {r["EventOriginalUid"] for r in self.rows if r["EventClass"] == "activity"}
 
 
 def make_root(path):

@@ -3,7 +3,7 @@ import json
 import re
 import shutil
 
-from conftest import SRC, VERSION, need, sh
+from conftest import SRC, VERSION, FarSide, need, sh
 
 
 def repack(deb, version, where, change=None):
@@ -79,6 +79,28 @@ def test_day_one_from_init_to_events(bare):
     assert bare.run("aispm-agent", "status", check=False).returncode == 69
     assert bare.run("/usr/share/aispm-agent/ready", "/usr/bin/aispm-agent", "/etc/aispm-agent/agent.yaml", check=False).returncode == 0
     assert bare.run("aispm-agent", "init", "--yes", "--sink", "file", check=False).returncode == 78
+
+
+def test_day_one_with_sentinel_and_status(bare):
+    """The transcript in the README, against a stand-in."""
+    far = FarSide()
+    (bare / "/etc/aispm-agent/entra.secret").write_text("stand-in")
+    bare.run("sh", "-c", "mkdir -p /tmp/one && chown aispm-agent: /tmp/one && chgrp aispm-agent /etc/aispm-agent/entra.secret && chmod 640 /etc/aispm-agent/entra.secret")
+    conf = "/etc/aispm-agent/one.yaml"
+    said = bare.run("aispm-agent", "init", "-c", conf, "--yes", "--endpoint", far.url, "--rule", "dcr-" + "0" * 32, "--identity", "client_secret", "--tenant",
+                    "t", "--client-id", "c", "--secret", "file:/etc/aispm-agent/entra.secret", "--authority", far.url).stdout
+    assert "written, and fine: 1 sources, 1 sinks" in said and "sink sentinel: reached" in said
+    text = (bare / conf).read_text()
+    (bare / conf).write_text(text.replace("agent:\n", "agent:\n  state_dir: /tmp/one\n", 1))
+    as_daemon = ("runuser", "-u", "aispm-agent", "--")
+    assert "sink sentinel: reached" in bare.run(*as_daemon, "aispm-agent", "check", "--online", "-c", conf).stdout
+    assert "everything delivered" in bare.run(*as_daemon, "aispm-agent", "run", "--once", "-c", conf).stderr
+    assert sum(r["EventVendor"] == "Microsoft" for r in far.rows) == 2000 and set(far.secrets) == {"stand-in"}
+    status = bare.run(*as_daemon, "sh", "-c", f"aispm-agent run -c {conf} & until aispm-agent status -c {conf} 2>/dev/null; do sleep 0.2; done; kill $!; wait").stdout
+    assert "source files" in status and "sink sentinel" in status and "delivering" in status
+    far.server.shutdown()
+    far.server.server_close()
+    bare.run("rm", "-r", conf, "/etc/aispm-agent/entra.secret", "/tmp/one")
 
 
 def test_an_upgrade_keeps_configuration_and_state_and_so_does_a_downgrade(bare, deb, tmp_path):

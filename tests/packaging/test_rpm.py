@@ -6,7 +6,7 @@ import pytest
 
 from conftest import LONG, SRC, VERSION, need, sh
 
-BCONDS = ("kafka", "microhttpd", "simdjson", "libdeflate")
+BCONDS = ("kafka", "microhttpd", "gnutls", "simdjson", "libdeflate")
 PATHS = ("/usr/bin/aispm-agent", "/usr/lib/systemd/system/aispm-agent.service", "/usr/lib/sysusers.d/aispm-agent.conf",
          "/usr/lib/tmpfiles.d/aispm-agent.conf", "/etc/aispm-agent/conf.d", "/var/lib/aispm-agent", "/var/log/aispm")
 

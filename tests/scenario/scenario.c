@@ -1,6 +1,7 @@
 /*
  * scenario.c - runs scenario files (*.scn) and reports in TAP: scenario DIR-or-FILE...
  *
+ * Each runs twice: with records decoded in a process of their own, and in the agent's.
  * A scenario passes when each step does what it says and, at the end, no promise that always holds was broken. When one fails,
  * FILE:LINE, what was expected and what is are told, and the agent's log follows.
  */
@@ -15,6 +16,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "run/wall.h"
 #include "script.h"
 #include "site.h"
 #include "steps.h"
@@ -49,7 +51,7 @@ run_file(const char *path, unsigned number)
 	}
 	site_open(&site, script.name);
 	good = play(&script, &site, &line, say);
-	printf("%sok %u - %s: %s\n", good ? "" : "not ", number, script.name, script.about);
+	printf("%sok %u - %s, decode %s: %s\n", good ? "" : "not ", number, script.name, site_apart ? "process" : "inline", script.about);
 	if (!good && line > 0)
 		printf("# %s:%u: %s\n", path, line, say);
 	else if (!good)
@@ -67,6 +69,8 @@ main(int argc, char **argv)
 {
 	unsigned count = 0, failed = 0;
 
+	if (argc > 1 && strcmp(argv[1], WALL_COMMAND) == 0)
+		return wall_worker(argc - 2, argv + 2);
 	for (int i = 1; i < argc; i++) {
 		char pattern[4096];
 		struct stat st;
@@ -80,8 +84,10 @@ main(int argc, char **argv)
 			fprintf(stderr, "scenario: %s: no scenario there\n", argv[i]);
 			return 66;
 		}
-		for (size_t k = 0; k < found.gl_pathc; k++)
-			failed += !run_file(found.gl_pathv[k], ++count);
+		for (size_t k = 0; k < 2 * found.gl_pathc; k++) {
+			site_apart = k % 2 == 0;
+			failed += !run_file(found.gl_pathv[k / 2], ++count);
+		}
 		globfree(&found);
 	}
 	if (count == 0) {

@@ -40,6 +40,7 @@ nothing(void)
 }
 
 void (*site_enter)(void) = nothing, (*site_leave)(void) = nothing;
+bool site_apart = true;
 
 static void *
 must(void *p)
@@ -182,8 +183,9 @@ load(const struct site *s, const char *yaml, struct conf **ret, char say[512])
 	char *block = site_expand(s, yaml), *whole;
 	int rc;
 
-	if (asprintf(&whole, "agent: {state_dir: %s, heartbeat: 0s, decode: inline}\n"
-	    "detectors: {volume: {enabled: false}, access: {enabled: false}, config: {enabled: false}}\n%s", s->state_dir, block) < 0)
+	if (asprintf(&whole, "agent: {state_dir: %s, heartbeat: 0s, decode: %s}\n"
+	    "detectors: {volume: {enabled: false}, access: {enabled: false}, config: {enabled: false}}\n%s", s->state_dir,
+	    site_apart ? "process" : "inline", block) < 0)
 		abort();
 	problems_init(&problems);
 	rc = settings_load_text("config", slice_of(whole), ret, &problems, &err);

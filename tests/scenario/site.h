@@ -5,6 +5,7 @@
  * Time:    stands still but for site_pass. "Quiet" is when neither loop has anything to do and no answer is awaited (stalled ones aside).
  * Disk:    $TMP/state and $TMP/out are the agent's; site_kill takes them back to what they were when the agent was killed.
  * Threads: those of the far sides, and the writer of each `file` sink.
+ * Decode:  behind its wall by default, which keeps real time: the program is its own worker (run/wall.h), so its main asks for WALL_COMMAND first.
  */
 #ifndef TESTS_SCENARIO_SITE_H
 #define TESTS_SCENARIO_SITE_H
@@ -47,6 +48,8 @@ struct site {
 	char		 flaw[256];		/* a broken promise that turning showed; "" none */
 };
 
+/* agent.decode: `process`, as users have it, or else `inline`. */
+extern bool site_apart;
 /* What to do around everything that is the agent's: torture counts and fails calls only there. */
 extern void (*site_enter)(void), (*site_leave)(void);
 

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import socket
 import ssl
@@ -20,8 +21,15 @@ SRC = pathlib.Path(os.environ.get("AISPM_SRC", pathlib.Path(__file__).resolve().
 LONG = os.environ.get("LONG") == "1"
 RULE = "dcr-00000000000000000000000000000000"
 
+SETPRIV = shutil.which("setpriv")
+
 if not AGENT:
     pytest.skip("AISPM_AGENT names no binary", allow_module_level=True)
+
+
+def tied(*args):
+    """A command that the kernel ends when the test run ends, however that does; its process id is the program's own."""
+    return [SETPRIV, "--pdeathsig", "KILL", *map(str, args)] if SETPRIV else list(map(str, args))
 
 
 def record(n, second=0, prompt=100):
@@ -169,14 +177,16 @@ class Site:
         return done
 
     def start(self):
-        return subprocess.Popen([AGENT, "run", "-c", str(self.conf)], env=self.env, stdout=subprocess.DEVNULL,
+        return subprocess.Popen(tied(AGENT, "run", "-c", self.conf), env=self.env, stdout=subprocess.DEVNULL,
                                 stderr=open(self.path / "log", "ab"))
 
     def log(self):
         return (self.path / "log").read_text(errors="replace")
 
     def events(self):
-        return [json.loads(line) for line in self.out.read_text().splitlines()] if self.out.exists() else []
+        """Of the lines that are whole: the agent may be writing one."""
+        text = self.out.read_text() if self.out.exists() else ""
+        return [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines()]
 
 
 def free_port():

@@ -11,7 +11,7 @@ import uuid
 import confluent_kafka
 import confluent_kafka.admin
 
-from conftest import free_port, wait_for
+from conftest import free_port, tied, wait_for
 
 PASSWORD = "broker-secret-word"
 
@@ -89,8 +89,8 @@ log.dirs={path}/logs
 
     def launch(self):
         self.process = subprocess.Popen(
-            ["java", "-Xms256m", "-Xmx512m", "-XX:TieredStopAtLevel=1", f"-Dlog4j.configuration=file:{self.path}/log4j.properties", "-cp",
-             self.classes, "kafka.Kafka", self.conf], stdout=open(self.path / "broker.log", "ab"), stderr=subprocess.STDOUT)
+            tied("java", "-Xms256m", "-Xmx512m", "-XX:TieredStopAtLevel=1", f"-Dlog4j.configuration=file:{self.path}/log4j.properties", "-cp",
+                 self.classes, "kafka.Kafka", self.conf), stdout=open(self.path / "broker.log", "ab"), stderr=subprocess.STDOUT)
 
     def start(self):
         self.launch()

@@ -1,6 +1,7 @@
 """Source azure against a scripted Resource Manager: pages, what is new, refusals, room, restarts; and the posture it gives evidence for."""
 import http.server
 import json
+import re
 import threading
 import time
 
@@ -41,6 +42,7 @@ class Manager:
         self.lists = {"alerts": [], "assessments": [], "pricings": [], "secureScores": [], "attackpaths": [], "inventory": []}
         self.page, self.refuse, self.asked, self.tokens = 100, {}, [], 0
         self.next_link = None
+        self.queries = {}
         manager = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -67,6 +69,7 @@ class Manager:
                     return
                 ask = json.loads(body)
                 name = "attackpaths" if "attackpaths" in ask["query"] else "inventory"
+                manager.queries[name] = ask["query"]
                 start = int(ask["options"].get("$skipToken", 0))
                 rows = manager.lists[name]
                 answer = {"totalRecords": len(rows), "count": 1, "data": rows[start:start + manager.page]}
@@ -131,6 +134,7 @@ def test_all_datasets_are_read_page_by_page_and_said_to_be(site, manager):
     polls = [e for e in events if e.get("EventOriginalType") == "azure_poll"]
     assert {p["Operation"]: p["AdditionalFields"]["Items"] for p in polls} == {
         "alerts": 5, "recommendations": 1, "plans": 2, "secure_score": 0, "attack_paths": 0, "inventory": 1}
+    assert re.search(r"case\(risk has 'Critical', 1, .* order by rank asc, id asc", manager.queries["attackpaths"]), "attack paths come by risk"
     assert "scope=https%3A%2F%2Fmanagement.azure.com%2F.default" in dict(manager.asked)["token"]
     assert all(auth == "Bearer t1" for name, auth in manager.asked if name != "token")
 

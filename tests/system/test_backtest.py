@@ -1,7 +1,9 @@
-"""`aispm-agent backtest --detector volume`: a CSV of windows in, the same with score and alert out."""
+"""`aispm-agent backtest`: windows in, scores and alerts out; records in, findings out; and the pictures of both."""
+import collections
 import csv
 import datetime
 import io
+import json
 import os
 import pty
 import random
@@ -114,6 +116,13 @@ def test_wrong_use_is_64_missing_input_65_and_no_room_74(tmp_path):
     assert done.returncode == 74 and len(done.stderr.splitlines()) == 1
 
 
+def told(tree):
+    """Title and description: what a screen reader says."""
+    root = tree.getroot()
+    assert root.get("role") == "img" and root.get("aria-labelledby") == "title desc"
+    return [e.text for e in root if e.get("id") in ("title", "desc")]
+
+
 def test_the_picture_holds_series_band_and_alerts_and_stays_small(surged, tmp_path):
     plot = tmp_path / "a.svg"
     out, _ = backtest(surged[0], "--plot", str(plot))
@@ -123,9 +132,10 @@ def test_the_picture_holds_series_band_and_alerts_and_stays_small(surged, tmp_pa
     texts = [e.text for e in tree.iter(svg + "text")]
     alerts = sum(row["alert"] == "1" for row in rows(out))
     assert f"alert ({alerts})" in texts and "seen" in texts and "expected" in texts
-    assert "14400 windows, 2026-09-28 00:00 to 2026-10-07 23:59 UTC" in texts
-    assert any(e.get("stroke") == "#3b82f6" and len(e.get("d")) > 5000 for e in tree.iter(svg + "path"))
-    assert any(e.get("fill") == "#22a06b" and len(e.get("d", "")) > 5000 for e in tree.iter(svg + "path"))
+    assert "14,400 windows, 2026-09-28 00:00 to 2026-10-07 23:59 UTC" in texts
+    assert any(e.get("class") == "rows" and len(e.get("d")) > 5000 for e in tree.iter(svg + "path"))
+    assert any(e.get("id") == "band" and len(e.get("d", "")) > 5000 for e in tree.iter(svg + "path"))
+    assert told(tree)[1] == f"14,400 windows, 2026-09-28 00:00 to 2026-10-07 23:59 UTC; {alerts} of them alerts; the highest value is {max(float(row['value']) for row in rows(out)):g}."
     assert len(list(tree.iter(svg + "circle"))) >= 2
     assert plot.stat().st_size < 200_000
 
@@ -176,3 +186,145 @@ def test_less_sensitivity_is_quieter(surged, tmp_path):
         conf.write_text(f"detectors: {{volume: {{sensitivity: {sensitivity}}}}}\n")
         counts.append(sum(row["alert"] == "1" for row in rows(backtest(surged[0], "-c", str(conf))[0])))
     assert counts[0] > counts[1] > 0
+
+
+# ---- access and config: records in, findings out ----------------------------------
+
+ACCOUNT = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/ai/providers/Microsoft.CognitiveServices/accounts/"
+
+
+def change(n, minute, account="contoso", opened=True, actor="ana@contoso.example"):
+    """One write of an account's network settings, as the Activity Log tells it."""
+    when = MONDAY + datetime.timedelta(minutes=minute)
+    body = {"properties": {"publicNetworkAccess": "Enabled" if opened else "Disabled", "networkAcls": {"defaultAction": "Allow" if opened else "Deny"}}}
+    return json.dumps({"time": when.strftime("%Y-%m-%dT%H:%M:%SZ"), "resourceId": ACCOUNT + account, "category": "Administrative",
+                       "operationName": "Microsoft.CognitiveServices/accounts/write", "resultType": "Success", "callerIpAddress": "198.51.100.17",
+                       "correlationId": f"{n:032x}", "level": "Information", "location": "global",
+                       "identity": {"claims": {"http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn": actor}},
+                       "properties": {"statusCode": "OK", "requestbody": body}})
+
+
+def findings(text, *more, detector="config", status=0):
+    done = subprocess.run([AGENT, "backtest", "--detector", detector, *more], input=text.encode(), capture_output=True, timeout=120)
+    assert done.returncode == status, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()], done.stderr.decode()
+
+
+def drawn(path):
+    tree = xml.etree.ElementTree.parse(path)
+    return tree, [e.text or "" for e in tree.iter(SVG + "text")] + [e.tail or "" for e in tree.iter(SVG + "title")], \
+        [g for g in tree.iter(SVG + "g") if len(g) > 1 and g[0].tag == SVG + "title"]
+
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def test_findings_are_drawn_on_lanes_by_severity_and_told_in_words(tmp_path):
+    plot = tmp_path / "a.svg"
+    records = "\n".join(change(n, 60 * n, opened=n % 6 == 5) for n in range(48))
+    say, err = findings(records, "--plot", str(plot))
+    assert err == "" and say == findings(records)[0]
+    tree, texts, marks = drawn(plot)
+    by = collections.Counter(e["EventSeverity"] for e in say)
+    assert {"Low", "Informational"} < set(by)
+    words = ", ".join(f"{by[s]} {s}" for s in ("Critical", "High", "Medium", "Low", "Informational") if by[s])
+    assert told(tree) == ["AI configuration changes in standard input",
+                          f"48 events, 2026-09-28 00:00 to 2026-09-29 23:00 UTC; {len(say)} findings: {words}."]
+    assert len(marks) == len(say)                       # an hour apart: none hides another
+    for e in say:
+        assert any(e["EventMessage"] in m[0].text and e["EventSeverity"] in m[0].text for m in marks)
+        assert e["EventName"] in texts
+    worst = next(e for e in say if e["EventSeverity"] == "High")
+    assert any(worst["EventMessage"].startswith(t) and len(t) > 40 for t in texts)
+    assert "Events in 15 minutes" in texts or "Events an hour" in texts
+
+
+def test_many_findings_make_a_small_picture_and_each_is_counted(tmp_path):
+    plot = tmp_path / "a.svg"
+    records = "\n".join(change(n, 17 * n, account=f"a{n % 50}", opened=n // 50 % 2 == 0) for n in range(6000))
+    say, _ = findings(records, "--plot", str(plot))
+    tree, texts, marks = drawn(plot)
+    assert len(say) == 6000 and plot.stat().st_size < 300_000 and len(marks) < 1500
+    lanes = collections.Counter(e["EventName"] for e in say)
+    for name, n in lanes.items():
+        assert name in texts and f"{n:,}" in texts
+    assert any("findings, the gravest: High" in m[0].text for m in marks)
+
+
+def test_names_of_strangers_are_text_in_the_picture(tmp_path):
+    records = tmp_path / "a<b>&\"c.ndjson"
+    records.write_text("\n".join(change(n, 60 * n, account="x<script>&\u2028\u202ey\ufffe", actor='"><svg onload=1>@evil') for n in range(5)))
+    plot = tmp_path / "a.svg"
+    findings("", "--plot", str(plot), str(records))
+    tree, texts, marks = drawn(plot)
+    assert told(tree)[0] == 'AI configuration changes in a<b>&"c.ndjson'
+    assert not [e for e in tree.iter() if e.tag in (SVG + "script", "script") or any(k.startswith("on") for k in e.attrib)]
+    assert not set("\u202e\u2028\ufffe") & set(plot.read_text()) and any("<script>" in m[0].text for m in marks)
+
+
+def test_no_events_and_no_findings_make_a_picture_too(tmp_path):
+    plot = tmp_path / "a.svg"
+    for detector in ("access", "config"):
+        findings("", "--plot", str(plot), detector=detector)
+        assert "no findings" in drawn(plot)[1] and told(drawn(plot)[0])[1] == "0 events; 0 findings."
+    for records in (change(1, 5), change(1, 5) + "\n" + change(2, -28_000_000)):       # one moment; fifty years
+        say, _ = findings(records, "--plot", str(plot))
+        assert len(drawn(plot)[2]) == len(say) > 0
+
+
+def test_a_picture_that_cannot_be_made_is_said_before_the_work(tmp_path):
+    done = subprocess.run([AGENT, "backtest", "--detector", "access", "--plot", str(tmp_path / "no" / "a.svg")], input="{", capture_output=True, text=True)
+    assert done.returncode == 74 and len(done.stderr.splitlines()) == 1 and "--plot" in done.stderr
+
+
+def test_records_that_cannot_be_read_are_named_and_the_picture_is_made(tmp_path):
+    plot = tmp_path / "a.svg"
+    say, err = findings(change(1, 0, opened=False) + "\nnonsense\n" + change(2, 60), "--plot", str(plot), status=65)
+    assert "standard input: record 2: " in err and len(say) == 2 and len(drawn(plot)[2]) == 2
+
+
+def test_progress_over_records_is_for_terminals_alone_and_goes_when_it_is_done(tmp_path):
+    main, side = pty.openpty()
+    run = subprocess.Popen([AGENT, "backtest", "--detector", "config"], stdin=subprocess.PIPE, stdout=open(tmp_path / "out", "w"), stderr=side)
+    os.close(side)
+    os.set_blocking(main, False)
+    deadline = datetime.datetime.now() + datetime.timedelta(seconds=60)
+    seen, n = b"", 0
+    while b" bytes read" not in seen and datetime.datetime.now() < deadline:
+        run.stdin.write((change(n, n, opened=n % 2 == 0) + "\n").encode())
+        run.stdin.flush()
+        n += 1
+        try:
+            seen += os.read(main, 4096)
+        except BlockingIOError:
+            pass
+    run.stdin.close()
+    assert run.wait(timeout=60) == 0 and b" bytes read" in seen
+    assert len((tmp_path / "out").read_text().splitlines()) == n
+    try:
+        os.set_blocking(main, True)
+        while part := os.read(main, 65536):
+            seen += part
+    except OSError:                 # the other end is closed
+        pass
+    os.close(main)
+    assert seen.endswith(b"\r\x1b[K")
+
+
+def test_run_once_shows_how_far_it_is_on_a_terminal_and_its_log_stays_whole(site):
+    site.configure("{name: far, type: syslog, target: \"tcp://127.0.0.1:9\", format: cef}")
+    site.append([change(n, n) for n in range(30)])
+    main, side = pty.openpty()
+    run = subprocess.Popen([AGENT, "run", "-c", str(site.conf), "--once", "--timeout", "4s"], env=site.env, stdin=subprocess.DEVNULL,
+                           stdout=subprocess.DEVNULL, stderr=side)
+    os.close(side)
+    seen = b""
+    try:
+        while part := os.read(main, 65536):
+            seen += part
+    except OSError:                 # the other end is closed
+        pass
+    os.close(main)
+    assert run.wait(timeout=60) == 69 and b" events still to deliver\x1b[K" in seen
+    lines = [line.rsplit(b"\x1b[K", 1)[-1] for line in seen.split(b"\r\n")]     # what a person sees in the end
+    assert [line for line in lines if line and not line.startswith(b"aispm-agent: ")] == []

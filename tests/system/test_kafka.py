@@ -1,6 +1,7 @@
 """Kafka as source and sink, with a real broker."""
 import base64
 import collections
+import fcntl
 import json
 import os
 import pathlib
@@ -24,12 +25,19 @@ if "kafka: yes" not in subprocess.run([AGENT, "--version"], capture_output=True,
 @pytest.fixture(scope="session")
 def jars():
     where = pathlib.Path(os.environ.get("AISPM_KAFKA_LIBS", SRC / "build" / "kafka-libs"))
+    where.mkdir(parents=True, exist_ok=True)
+    with open(where / ".lock", "w") as lock:        # another suite may ask at the same time
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        fetch(where)
+    return where
+
+
+def fetch(where):
     if not list(where.glob("kafka_2.13-*.jar")):
         done = subprocess.run(["mvn", "-q", "-B", "-f", str(SRC / "tests" / "system" / "pom.xml"), "dependency:copy-dependencies",
                                f"-DoutputDirectory={where}"], capture_output=True, text=True)
         if done.returncode != 0:
             pytest.skip("Maven cannot fetch the broker: " + (done.stdout + done.stderr)[-200:])
-    return where
 
 
 @pytest.fixture(scope="session")
@@ -100,6 +108,15 @@ def test_kafka_to_file_once_delivers_all_and_the_second_time_nothing(site, broke
     assert len(site.events()) == 1100 and len(set(uids(site.events()))) == 1100
 
 
+def test_a_broker_that_is_away_is_no_reason_to_fail_once_all_was_read_by_another(site, broker):
+    topic = broker.topic()
+    broker.produce(topic, [record(n) for n in range(100)])
+    with_source(site, site.file_sink(), what=source(f"127.0.0.1:{free_port()},{broker.address}", topic))
+    done = site.once(timeout=120, limit="90s")
+    assert done.returncode == 0, done.stderr
+    assert sorted(uids(site.events())) == ids(100)
+
+
 def test_two_agents_in_a_group_share_the_partitions_and_lose_nothing_when_one_goes(tmp_path, broker):
     topic, n = broker.topic(6), 0
     sites, running = [], []
@@ -135,15 +152,23 @@ def test_a_full_spool_pauses_the_partitions_and_memory_stays_where_it_was(site, 
     wide = record(7777777)
     wide["properties"]["modelName"] = "x" * 3000        # so that few of them fill the spool
     wide = json.dumps(wide)
-    broker.produce(topic, [wide.replace("7777777", f"{n:07d}") for n in range(40000)])
+    for n in range(0, 60000, 10000):                    # 230 MB, of which the spool takes 64 MiB
+        broker.produce(topic, [wide.replace("7777777", f"{n + i:07d}") for i in range(10000)])
     with_source(site, sink(f"127.0.0.1:{free_port()}", "nowhere"), what=source(broker.address, topic))
     site.conf.write_text(site.conf.read_text().replace("state}", "state, spool: {max_bytes: 64MiB}}"))
     p = running()
     wait_for(lambda: "spool full, source paused" in site.log(), every=0.2)
-    time.sleep(1)
-    status = open(f"/proc/{p.pid}/status").read().split()
-    peak = int(status[status.index("VmHWM:") + 1])
-    assert peak < 100 * 1024, f"{peak} KiB"
+
+    def peak():
+        status = open(f"/proc/{p.pid}/status").read().split()
+        return int(status[status.index("VmHWM:") + 1])
+    seen = []
+
+    def settled():
+        seen.append(peak())
+        return len(seen) > 10 and seen[-1] == seen[-10]
+    wait_for(settled, every=0.5)                        # whatever was on its way has arrived
+    assert peak() < 100 * 1024, f"{peak()} KiB"
 
 
 # ---- exactly once --------------------------------------------------------------------------
@@ -169,6 +194,7 @@ def prove_exactly_once(site, broker, rounds, restarts, seed):
     """kill -9 at random moments, brokers that restart, and a read_committed reader that finds each event once and in order."""
     taken, given = broker.topic(), broker.topic()
     rng = random.Random(seed)
+    print(f"seed {seed}")
     with_source(site, sink(broker.address, given), what=source(broker.address, taken, ", options: {session.timeout.ms: 6000}"))
     n = 0
     for i in range(rounds):
@@ -200,7 +226,7 @@ def test_exactly_once_through_kills_and_broker_restarts(site, broker):
 
 @pytest.mark.skipif(not LONG, reason="LONG=1 kills it hundreds of times")
 def test_exactly_once_through_hundreds_of_kills(site, broker):
-    prove_exactly_once(site, broker, rounds=300, restarts=set(range(9, 300, 15)), seed=int(time.time()))
+    prove_exactly_once(site, broker, rounds=300, restarts=set(range(9, 300, 15)), seed=int(os.environ.get("SEED", time.time())))
 
 
 def test_a_second_copy_of_the_agent_fences_the_first_which_keeps_everything(tmp_path, broker):
@@ -260,11 +286,12 @@ def test_true_is_held_where_auto_falls_back(site, broker, proxy):
 def test_a_broker_that_does_not_answer_is_waited_for(site, broker, proxy, running):
     topic = broker.topic()
     proxy.mode = "swallow"
-    site.configure(sink(proxy.address, topic))
+    site.configure(sink(proxy.address, topic, ", options: {socket.timeout.ms: 1000}"))
     site.append([record(n) for n in range(100)])
     running()
-    wait_for(lambda: proxy.asked > 0)
-    time.sleep(2)
+    wait_for(lambda: proxy.asked >= 4)          # each asks again when the one before has timed out
+    if LONG:
+        wait_for(lambda: "sink not ready" in site.log())
     assert broker.read(topic, isolation="read_uncommitted") == []
     assert "going on" not in site.log()
     proxy.mode = "pass"
@@ -378,16 +405,19 @@ def test_who_cannot_log_in_is_told_the_likely_cause(site, broker, tokens, tmp_pa
         "no_tls": (broker.sasl, "password: {env: AISPM_TEST_PASSWORD}, options: {sasl.username: alice, security.protocol: SASL_PLAINTEXT}",
                    "not ready", "security.protocol"),
     }
+    v4 = "options: {broker.address.family: v4"        # localhost may be ::1 as well, where nobody listens
+    rows = {name: (port, more.replace("options: {", v4 + ", ") if "options" in more else f"{more}, {v4}}}", *rest) for name, (port, more, *rest) in rows.items()}
     site.configure(*(sink(f"localhost:{port}", topic, ", " + more).replace("name: bus", f"name: {name}")
                      for name, (port, more, _, _) in rows.items()))
     site.append([record(n) for n in range(5)])
     running()
 
-    def line(name):
-        return next((text for text in site.log().splitlines() if f'sink="{name}"' in text), None)
-    wait_for(lambda: all(line(name) for name in rows))
-    for name, (_, _, verdict, cause) in rows.items():
-        assert f"sink {verdict}" in line(name) and cause in line(name), line(name)
+    def told(name, verdict, cause):     # maybe not at once: an address that nobody listens at may be tried before
+        return any(f'sink="{name}"' in text and f"sink {verdict}" in text and cause in text for text in site.log().splitlines())
+    try:
+        wait_for(lambda: all(told(name, verdict, cause) for name, (_, _, verdict, cause) in rows.items()))
+    except AssertionError:
+        raise AssertionError(site.log())
     said = site.log() + site.run("status", "-c", str(site.conf)).stdout
     assert PASSWORD not in said and "very-secret-word" not in said and not any(t[:40] in said for t in tokens.given)
     assert broker.read(topic, isolation="read_uncommitted") == []

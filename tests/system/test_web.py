@@ -1,9 +1,13 @@
 """Metrics, health and the status page: what they say, to whom, and what they never show."""
+import contextlib
 import functools
 import html.parser
 import http.client
+import re
 import shutil
+import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -38,7 +42,7 @@ def page(site, running):
 
 def test_metrics_are_silent_under_promtool_in_both_forms(page):
     if shutil.which("promtool") is None:
-        pytest.skip("promtool is not here")
+        pytest.skip("promtool (Debian's prometheus) is not here")
     text = page("/metrics")
     done = subprocess.run(["promtool", "check", "metrics"], input=text[2], capture_output=True, text=True)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
@@ -98,9 +102,9 @@ def test_the_busiest_series_are_drawn_and_told_in_words(site, running):
     site.append([record(n) for n in range(0, 3600, 2)])
     running()
 
-    body = wait_for(lambda: (b := ask(port, "/")[2]).count("<svg") >= 2 and b)
-    assert "<b>contoso</b>: 30 requests in the newest window" in body and "deployment chat of contoso" in body
-    assert body.count("<figcaption id=chart") == body.count("aria-labelledby=chart") == body.count("<svg")
+    body = wait_for(lambda: (b := ask(port, "/")[2]).count("<figure>") >= 2 and b)
+    assert re.search(r"<b>contoso</b> <span id=words\d>30 requests in the newest window", body) and "deployment chat of contoso" in body
+    assert body.count("<figure>") == body.count("aria-labelledby=chart") == body.count("aria-describedby=words") == body.count("<title id=chart") >= 2
 
 
 def test_only_reading_from_this_machine_is_answered(page):
@@ -108,6 +112,31 @@ def test_only_reading_from_this_machine_is_answered(page):
     assert page("/", headers={"Host": "localhost:1"})[0] == 200
     assert page("/", method="POST", body="x" * 10)[0] == 405
     assert page("/", method="HEAD")[2] == ""
+
+
+def test_nobody_can_occupy_it(page):
+    """Silent visitors, ones that do not read, and ones whose request never ends: health is answered all the same."""
+    over, visitors = threading.Event(), []
+
+    def dawdle():
+        while not over.wait(0.5):
+            for c in visitors:
+                with contextlib.suppress(OSError):
+                    c.send(b"x")
+
+    thread = threading.Thread(target=dawdle)
+    thread.start()
+    try:
+        for i in range(60):
+            visitors.append(socket.create_connection(("127.0.0.1", page.args[0]), timeout=60))
+            visitors[-1].sendall((b"", b"GET / HTTP/1.1\r\nHost: local", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20)[i % 3])
+        assert page("/healthz")[::2] == (200, "ok\n")
+        assert page("/metrics")[0] == 200
+    finally:
+        over.set()
+        thread.join()
+        for c in visitors:
+            c.close()
 
 
 def test_a_heartbeat_comes_the_way_of_every_event(site, running):

@@ -23,13 +23,15 @@
 
 #define SCARCE	20
 
-const char *const fault_words[FAULTS] = { "none", "io", "full", "short", "memory", "scarce", "kill", "power" };
+const char *const fault_words[FAULTS] = { "none", "io", "full", "short", "memory", "scarce", "kill", "power", "wall", "worker" };
 bool faults_trace;
 
 static struct sys real;
 static struct site *site;
 static enum fault fault;
-static uint64_t nth, calls, allocations;
+static uint64_t nth;
+static unsigned variant, variants;
+static struct fault_counts made;
 static char hit_words[300];
 static pthread_t main_thread;
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
@@ -63,9 +65,91 @@ trace(void)
 #endif
 }
 
+/* ---- why a call fails ---------------------------------------------------------------------- */
+
+/* Of what open(2) and its like list, what can happen to files that are there: a full table, no right any more, a bad disk. */
+static const struct reasons {
+	const char	*call;
+	int		 errnos[6];
+} reasons[] = {
+	{ "open",	{ EIO, EACCES, EMFILE, ENFILE, ENOMEM } },
+	{ "read",	{ EIO, ENOMEM } },
+	{ "pread",	{ EIO, ENOMEM } },
+	{ "write",	{ EIO, ENOSPC, EDQUOT, EFBIG } },
+	{ "pwrite",	{ EIO, ENOSPC, EDQUOT, EFBIG } },
+	{ "fsync",	{ EIO, ENOSPC, EDQUOT } },
+	{ "fdatasync",	{ EIO, ENOSPC, EDQUOT } },
+	{ "ftruncate",	{ EIO, EPERM } },
+	{ "rename",	{ EIO, ENOSPC, EDQUOT, EACCES, EROFS } },
+	{ "unlink",	{ EIO, EACCES, EROFS } },
+	{ "fstat",	{ EIO, ENOMEM } },
+	{ "stat",	{ EIO, EACCES, ENOMEM } },
+	{ "fstatvfs",	{ EIO, ENOMEM } },
+	{ "mkdir",	{ EIO, ENOSPC, EDQUOT, EACCES, EROFS } },
+	{ "memfd_create", { ENOMEM, EMFILE, ENFILE } },
+	{ "mmap",	{ ENOMEM } },
+	{ "fcntl",	{ EMFILE, EPERM } },
+	{ "pipe2",	{ EMFILE, ENFILE } },
+	{ "posix_spawn", { ENOMEM, EAGAIN, EACCES } },
+	{ "poll",	{ ENOMEM, EINTR } },
+	{ "wall read",	{ EINTR, EIO } },
+	{ "wall write",	{ EINTR } },		/* EPIPE comes by itself when the worker is killed */
+	{ "waitpid",	{ EINTR, ECHILD } },
+};
+
+void
+faults_reason(const char *call)
+{
+	static const int one[] = { EIO, 0 };
+	const int *errnos = one;
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		if (strcmp(reasons[i].call, call) == 0)
+			errnos = reasons[i].errnos;
+	for (variants = 1; errnos[variants] != 0;)
+		variants++;
+	errno = errnos[(nth + variant) % variants];
+}
+
 /* ---- the decision ------------------------------------------------------------------------- */
 
 enum kind { READS, WRITES, MAKES, OTHER };
+enum counted { NOTHING, CALLS, ALLOCATIONS, WALL };
+
+static enum counted
+counted_by(enum fault of)
+{
+	static const enum counted by[FAULTS] = { NOTHING, CALLS, CALLS, CALLS, ALLOCATIONS, ALLOCATIONS, CALLS, CALLS, WALL, WALL };
+
+	return by[of];
+}
+
+uint64_t
+fault_count(const struct fault_counts *c, enum fault of)
+{
+	switch (counted_by(of)) {
+	case CALLS:
+		return c->calls;
+	case ALLOCATIONS:
+		return c->allocations;
+	case WALL:
+		return c->wall;
+	default:
+		return 0;
+	}
+}
+
+enum strike
+faults_strike_wall(const char *call)
+{
+	if (!is_agents() || ++made.wall != nth || counted_by(fault) != WALL)
+		return STRIKE_NOT;
+	if (fault == FAULT_WALL)
+		faults_reason(call);
+	snprintf(hit_words, sizeof(hit_words), "%s: %s", call, fault == FAULT_WORKER ? "killed" : strerrorname_np(errno));
+	trace();
+	return fault == FAULT_WORKER ? STRIKE_KILL : STRIKE_FAIL;
+}
 
 static void
 stop_here(void)
@@ -88,8 +172,11 @@ note_hit(const char *call, int fd, const char *path)
 		at[n > 0 ? n : 0] = '\0';
 		path = at;
 	}
-	snprintf(hit_words, sizeof(hit_words), "%s(%s)", call,
-	    strncmp(path, site->dir, strlen(site->dir)) == 0 ? path + strlen(site->dir) + 1 : path);
+	if (fault == FAULT_IO)
+		faults_reason(call);
+	snprintf(hit_words, sizeof(hit_words), "%s(%s)%s%s", call,
+	    strncmp(path, site->dir, strlen(site->dir)) == 0 ? path + strlen(site->dir) + 1 : path,
+	    fault == FAULT_IO ? ": " : "", fault == FAULT_IO ? strerrorname_np(errno) : "");
 	trace();
 }
 
@@ -99,14 +186,14 @@ decide(enum kind kind, const char *call, int fd, const char *path)
 {
 	bool struck;
 
-	if (site->killed) {
+	if (site->killed) {		/* nothing that happens now happened */
 		errno = EIO;
 		return -1;
 	}
-	struck = ++calls == nth;
-	if (!struck && !(fault == FAULT_FULL && calls > nth && nth > 0))
+	struck = ++made.calls == nth;
+	if (!struck && !(fault == FAULT_FULL && made.calls > nth && nth > 0))
 		return 0;
-	if (fault == FAULT_NONE || fault == FAULT_MEMORY || fault == FAULT_SCARCE)
+	if (counted_by(fault) != CALLS)
 		return 0;
 	if (struck)
 		note_hit(call, fd, path);
@@ -119,11 +206,11 @@ decide(enum kind kind, const char *call, int fd, const char *path)
 			return 1;
 		errno = EINTR;
 		return strcmp(call, "open") == 0 || strstr(call, "sync") != NULL ? -1 : 0;
-	case FAULT_KILL:
-	case FAULT_POWER:
-		stop_here();
-		/* fall through */
+	case FAULT_IO:
+		faults_reason(call);
+		return -1;
 	default:
+		stop_here();
 		errno = EIO;
 		return -1;
 	}
@@ -223,7 +310,7 @@ f_pwrite(int fd, const void *p, size_t n, off_t at)
 	if (!is_agents())
 		return real.pwrite(fd, p, n, at);
 	pthread_mutex_lock(&gate);
-	if ((fault == FAULT_KILL || fault == FAULT_IO) && calls + 1 == nth && !site->killed)
+	if ((fault == FAULT_KILL || fault == FAULT_IO) && made.calls + 1 == nth && !site->killed)
 		(void)real.pwrite(fd, p, half(n), at);
 	how = decide(WRITES, "pwrite", fd, NULL);
 	rc = how < 0 ? -1 : real.pwrite(fd, p, how == 1 ? half(n) : n, at);
@@ -323,6 +410,17 @@ plain:
 	return real.mkdir(path, mode);
 }
 
+static int
+f_fstatvfs(int fd, struct statvfs *st)
+{
+	int rc;
+	BEGIN(OTHER, "fstatvfs", fd, NULL, -1)
+	rc = real.fstatvfs(fd, st);
+	END(rc);
+plain:
+	return real.fstatvfs(fd, st);
+}
+
 /* ---- memory --------------------------------------------------------------------------------------- */
 
 void	*__real_malloc(size_t), *__real_calloc(size_t, size_t), *__real_realloc(void *, size_t);
@@ -335,9 +433,9 @@ is_out_of_memory(const char *call)
 {
 	if (!inside)
 		return false;
-	allocations++;
-	if ((fault != FAULT_MEMORY && fault != FAULT_SCARCE) || allocations < nth ||
-	    allocations > nth + (fault == FAULT_SCARCE ? SCARCE : 0))
+	made.allocations++;
+	if ((fault != FAULT_MEMORY && fault != FAULT_SCARCE) || made.allocations < nth ||
+	    made.allocations > nth + (fault == FAULT_SCARCE ? SCARCE : 0))
 		return false;
 	if (hit_words[0] == '\0') {
 		snprintf(hit_words, sizeof(hit_words), "%s", call);
@@ -374,14 +472,16 @@ __wrap_strdup(const char *s)
 /* ---- life ----------------------------------------------------------------------------------------- */
 
 void
-faults_begin(struct site *s, enum fault kind, uint64_t at)
+faults_begin(struct site *s, enum fault kind, uint64_t at, unsigned which)
 {
 	sys_reset();
 	real = sys;
 	main_thread = pthread_self();
 	fault = kind;
 	nth = at;
-	calls = allocations = 0;
+	variant = which;
+	variants = 1;
+	made = (struct fault_counts){ 0 };
 	hit_words[0] = '\0';
 	site = s;
 	site_enter = enter;
@@ -390,7 +490,7 @@ faults_begin(struct site *s, enum fault kind, uint64_t at)
 		disk_begin(s->dir);
 	sys = (struct sys){ .open = f_open, .close = f_close, .read = f_read, .pread = f_pread, .write = f_write, .pwrite = f_pwrite,
 		.fsync = f_fsync, .fdatasync = f_fdatasync, .ftruncate = f_ftruncate, .rename = f_rename,
-		.unlink = f_unlink, .fstat = f_fstat, .stat = f_stat, .mkdir = f_mkdir };
+		.unlink = f_unlink, .fstat = f_fstat, .stat = f_stat, .mkdir = f_mkdir, .fstatvfs = f_fstatvfs };
 }
 
 void
@@ -418,16 +518,16 @@ faults_end(void)
 	sys_reset();
 }
 
-uint64_t
-faults_calls(void)
+struct fault_counts
+faults_counts(void)
 {
-	return calls;
+	return made;
 }
 
-uint64_t
-faults_allocations(void)
+unsigned
+faults_variants(void)
 {
-	return allocations;
+	return variants;
 }
 
 const char *

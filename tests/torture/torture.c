@@ -1,8 +1,10 @@
 /*
  * torture.c - every scenario again, and each time something else fails: the Nth system call, the Nth allocation, the power.
  *
- *     torture DIR-or-FILE         a sample of all N, in less than a minute; SAMPLES=20: more of them, LONG=1: all
- *     torture FILE FAULT N        that one alone, with the agent's log and where it struck
+ *     torture DIR-or-FILE            a sample of all N, in two minutes; SAMPLES=20: more of them, LONG=1: all, each with every reason
+ *     torture FILE FAULT N[.REASON]  that one alone, with the agent's log and where it struck; `inline FAULT`: without a decode process
+ *
+ * Each runs as users have it, with records decoded in a process of their own; and what differs, or all by LONG=1, with decode inline.
  *
  * Expectations are passed over; what is judged are the promises. Nothing crashes, leaks or hangs; the spool never passes its limit;
  * an EventId is the same each time, the order is kept, lines are whole, nothing is set aside without need; and when faults have
@@ -23,6 +25,7 @@
 
 #include "base/err.h"
 #include "faults.h"
+#include "run/wall.h"
 #include "tests/scenario/script.h"
 #include "tests/scenario/site.h"
 #include "tests/scenario/steps.h"
@@ -32,7 +35,7 @@
 #include <sanitizer/lsan_interface.h>
 #endif
 
-#define SAMPLES		6
+#define SAMPLES		4
 #define DRAIN_MS	150000
 #define DRAINS		30		/* all in all more than an hour: a held sink knocks each 1 to 5 minutes */
 #define TOLD		3		/* broken promises that are told of one row */
@@ -147,20 +150,17 @@ leaks(void)
 }
 
 static bool
-run_one(const struct script *script, enum fault fault, uint64_t nth, bool verbose, uint64_t *ret_calls, uint64_t *ret_allocations,
-    char say[512])
+run_one(const struct script *script, enum fault fault, uint64_t nth, unsigned variant, bool verbose, struct fault_counts *ret, char say[512])
 {
 	struct run r = { .script = script, .verbose = verbose };
 	bool good = true;
 
 	site_open(&r.site, script->name);
-	faults_begin(&r.site, fault, nth);
+	faults_begin(&r.site, fault, nth, variant);
 	for (size_t i = 0; good && i < script->n; i++)
 		good = take_step(&r, &script->steps[i]);
-	if (ret_calls != NULL) {
-		*ret_calls = faults_calls();
-		*ret_allocations = faults_allocations();
-	}
+	if (ret != NULL)
+		*ret = faults_counts();
 	good = good && finish(&r);
 	if (verbose)
 		site_print_log(&r.site);
@@ -181,37 +181,63 @@ scatter(const char *name, enum fault fault, uint64_t i)
 	return h >> 20;
 }
 
+static const char *
+mode(void)
+{
+	return site_apart ? "" : "inline ";
+}
+
+/* One N, in LONG with each reason for which that call can fail. How many of these broke a promise. */
+static unsigned
+run_nth(const struct script *script, enum fault fault, uint64_t nth, unsigned told)
+{
+	unsigned failed = 0, variants = 1;
+	char say[512];
+
+	for (unsigned v = 0; v < variants; v++) {
+		bool good = run_one(script, fault, nth, v, false, NULL, say);
+
+		if (samples == UINT64_MAX)
+			variants = faults_variants();
+		if (!good && told + failed++ < TOLD)
+			printf("# %s %s%s %llu.%u: %s\n", script->name, mode(), fault_words[fault], (unsigned long long)nth, v, say);
+		fflush(stdout);
+	}
+	return failed;
+}
+
 static bool
 run_row(const struct script *script, enum fault fault, uint64_t total, unsigned number)
 {
 	uint64_t n = samples < total ? samples : total;
 	unsigned failed = 0;
-	char say[512];
 
 	for (uint64_t i = 0; i < n; i++) {
 		uint64_t from = i * total / n, span = (i + 1) * total / n - from;
-		uint64_t nth = 1 + from + scatter(script->name, fault, i) % (span > 0 ? span : 1);
 
-		if (run_one(script, fault, nth, false, NULL, NULL, say))
-			continue;
-		if (failed++ < TOLD)
-			printf("# %s %s %llu: %s\n", script->name, fault_words[fault], (unsigned long long)nth, say);
-		fflush(stdout);
+		failed += run_nth(script, fault, 1 + from + scatter(script->name, fault, i) % (span > 0 ? span : 1), failed);
 	}
 	if (leaks()) {
-		printf("# %s %s: memory leaks; LONG=1 or the single N tell which\n", script->name, fault_words[fault]);
+		printf("# %s %s%s: memory leaks; LONG=1 or the single N tell which\n", script->name, mode(), fault_words[fault]);
 		failed++;
 	}
-	printf("%sok %u - %s, %s: %llu of %llu\n", failed > 0 ? "not " : "", number, script->name, fault_words[fault],
+	printf("%sok %u - %s, %s%s: %llu of %llu\n", failed > 0 ? "not " : "", number, script->name, mode(), fault_words[fault],
 	    (unsigned long long)n, (unsigned long long)total);
 	fflush(stdout);
 	return failed == 0;
 }
 
+/* Without a decode process the agent allocates more by itself; its system calls are the same. */
+static bool
+is_to_be_run(enum fault f)
+{
+	return site_apart || samples == UINT64_MAX || f == FAULT_MEMORY || f == FAULT_SCARCE;
+}
+
 static unsigned
 run_script(const char *path, unsigned *number)
 {
-	uint64_t calls = 0, allocations = 0;
+	struct fault_counts counts;
 	struct script script;
 	unsigned failed = 0;
 	char say[512];
@@ -220,12 +246,13 @@ run_script(const char *path, unsigned *number)
 		printf("not ok %u - %s\n# %s\n", ++*number, path, say);
 		return 1;
 	}
-	if (!run_one(&script, FAULT_NONE, 0, false, &calls, &allocations, say)) {
-		printf("not ok %u - %s, without a fault\n# %s\n", ++*number, script.name, say);
+	if (!run_one(&script, FAULT_NONE, 0, 0, false, &counts, say)) {
+		printf("not ok %u - %s, %swithout a fault\n# %s\n", ++*number, script.name, mode(), say);
 		failed++;
 	} else {
 		for (enum fault f = FAULT_NONE + 1; f < FAULTS; f++)
-			failed += !run_row(&script, f, f == FAULT_MEMORY || f == FAULT_SCARCE ? allocations : calls, ++*number);
+			if (is_to_be_run(f) && fault_count(&counts, f) > 0)
+				failed += !run_row(&script, f, fault_count(&counts, f), ++*number);
 	}
 	script_free(&script);
 	return failed;
@@ -237,6 +264,9 @@ replay(const char *path, const char *word, const char *nth)
 	char say[512];
 	struct script script;
 	enum fault fault = FAULTS - 1;
+	char *rest;
+	uint64_t n = strtoull(nth, &rest, 10);
+	unsigned variant = *rest == '.' ? (unsigned)strtoul(rest + 1, NULL, 10) : 0;
 	bool good;
 
 	while (fault > FAULT_NONE && strcmp(fault_words[fault], word) != 0)
@@ -246,8 +276,8 @@ replay(const char *path, const char *word, const char *nth)
 		return 65;
 	}
 	faults_trace = true;
-	good = run_one(&script, fault, strtoull(nth, NULL, 10), true, NULL, NULL, say) && !leaks();
-	printf("%sok 1 - %s %s %s: %s\n1..1\n", good ? "" : "not ", script.name, word, nth, say);
+	good = run_one(&script, fault, n, variant, true, NULL, say) && !leaks();
+	printf("%sok 1 - %s %s%s %s: %s\n1..1\n", good ? "" : "not ", script.name, mode(), word, nth, say);
 	script_free(&script);
 	return !good;
 }
@@ -263,10 +293,13 @@ main(int argc, char **argv)
 		samples = strtoull(getenv("SAMPLES"), NULL, 10);
 	if (getenv("LONG") != NULL && strcmp(getenv("LONG"), "1") == 0)
 		samples = UINT64_MAX;
-	if (argc == 4)
-		return replay(argv[1], argv[2], argv[3]);
+	if (argc > 1 && strcmp(argv[1], WALL_COMMAND) == 0)
+		return wall_worker(argc - 2, argv + 2);
+	site_apart = argc != 5 || strcmp(argv[2], "inline") != 0;
+	if (argc == 4 || (argc == 5 && !site_apart))
+		return replay(argv[1], argv[argc - 2], argv[argc - 1]);
 	if (argc != 2) {
-		fprintf(stderr, "usage: torture DIR-or-FILE | torture FILE FAULT N\n");
+		fprintf(stderr, "usage: torture DIR-or-FILE | torture FILE [inline] FAULT N[.REASON]\n");
 		return 64;
 	}
 	snprintf(pattern, sizeof(pattern), "%s/*.scn", argv[1]);
@@ -274,8 +307,10 @@ main(int argc, char **argv)
 		fprintf(stderr, "torture: %s: no scenario there\n", argv[1]);
 		return 66;
 	}
-	for (size_t i = 0; i < found.gl_pathc; i++)
-		failed += run_script(found.gl_pathv[i], &number);
+	for (size_t i = 0; i < 2 * found.gl_pathc; i++) {
+		site_apart = i % 2 == 0;
+		failed += run_script(found.gl_pathv[i / 2], &number);
+	}
 	globfree(&found);
 	printf("1..%u\n", number);
 	return failed > 0;

@@ -28,7 +28,8 @@ struct finding {
 	int64_t	at_ms;
 	double	score;
 	char	id[33], type[64], severity[16], result[16], actor[128], actor_name[128], target[256], message[1024], reason[1024], more[8192], old[4096], new[4096],
-		techniques[64];
+		techniques[64], truncated[256];
+	size_t	most;		/* bytes of its longest copied column */
 };
 
 struct bench {
@@ -116,6 +117,11 @@ bench_see(struct bench *b, struct event *e)
 		KEEP(k->old, event_text(f, F_OldValue));
 		KEEP(k->new, event_text(f, F_NewValue));
 		KEEP(k->techniques, event_text(f, F_AttackTechniques));
+		KEEP(k->truncated, event_text(f, F_TruncatedFields));
+		k->most = 0;
+		for (int c = F_CloudProvider; c <= F_Operation; c++)
+			if (field_rows[c].type == FIELD_TEXT && c != F_OldValue && c != F_NewValue && event_text(f, (enum field)c).n > k->most)
+				k->most = event_text(f, (enum field)c).n;
 	}
 	arena_reset(&b->arena);
 	b->say = (struct event_list){ .arena = &b->arena };

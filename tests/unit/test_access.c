@@ -936,6 +936,64 @@ a_record_that_comes_twice_counts_once(void **state)
 	bench_close(&b);
 }
 
+/* A row of a request log as Azure writes it, the second of a call nearly empty. */
+static void
+azure_row(struct bench *b, int64_t t_ms, const char *uid, bool whole, int status, const char *model)
+{
+	struct event e;
+
+	event_init(&e);
+	event_set_text(&e, F_EventClass, SLICE("activity"));
+	event_set_text(&e, F_EventOriginalUid, slice_of(uid));
+	event_set_text(&e, F_EventOriginalType, SLICE("RequestResponse"));
+	event_set_text(&e, F_EventProduct, SLICE("Azure OpenAI"));
+	event_set_text(&e, F_CloudProvider, SLICE("Azure"));
+	event_set_text(&e, F_CloudAccountId, SLICE("S"));
+	event_set_text(&e, F_TargetResourceId, SLICE(ACCOUNT));
+	event_set_text(&e, F_Operation, SLICE("ChatCompletions_Create"));
+	event_set_text(&e, F_EventResult, status < 300 ? SLICE("Success") : SLICE("Failure"));
+	event_set_number(&e, F_HttpStatusCode, status);
+	event_set_number(&e, F_TimeGenerated, t_ms);
+	event_set_text(&e, F_AdditionalFields, SLICE("{\"CallerIpMasked\":\"192.0.2.***\"}"));
+	if (whole) {
+		event_set_text(&e, F_ActorUserId, SLICE("5f1a2b3c-4d5e-46f7-8899-aabbccddeeff"));
+		event_set_text(&e, F_AiModelName, slice_of(model));
+		event_set_number(&e, F_RequestCount, 1);
+	}
+	bench_see(b, &e);
+}
+
+static void
+an_id_that_all_calls_bear_switches_no_rule_off(void **state)
+{
+	char uid[32], model[32];
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, "access", "");
+	for (int i = 0; i < 9; i++) {			/* each denied call has two rows, and is one */
+		snprintf(uid, sizeof(uid), "call%d", i);
+		azure_row(&b, NOON(0) + i * SECOND, uid, true, 403, "m");
+		azure_row(&b, NOON(0) + i * SECOND, uid, false, 403, NULL);
+	}
+	bench_is_quiet(&b);
+	bench_close(&b);
+	bench_open(&b, "access", "");
+	for (int i = 0; i < 12; i++) {
+		azure_row(&b, NOON(1) + i * SECOND, "the-same", true, 403, "m");
+		azure_row(&b, NOON(1) + i * SECOND, "the-same", false, 403, NULL);
+	}
+	assert_int_equal(bench_count(&b, "access.denied_burst"), 1);
+	azure_row(&b, NOON(1) + MINUTE, "the-same", true, 200, "m");
+	bench_first(&b, "access.denied_then_success");
+	for (int i = 0; i < 12; i++) {
+		snprintf(model, sizeof(model), "model-%d", i);
+		azure_row(&b, NOON(2) + i * SECOND, "the-same", true, 200, model);
+	}
+	bench_first(&b, "access.many_models");
+	bench_close(&b);
+}
+
 static void
 what_strangers_write_is_cut_and_harmless(void **state)
 {
@@ -954,6 +1012,8 @@ what_strangers_write_is_cut_and_harmless(void **state)
 	call(&b, &w, NOON(10));
 	f = bench_first(&b, "access.new_agent");
 	assert_true(strlen(f->message) < 600);
+	assert_int_equal(f->most, DETECT_COLUMN_BYTES);
+	assert_string_equal(f->truncated, "HttpUserAgent");
 	assert_null(strpbrk(f->message, "\n\x1b\\"));
 	assert_null(strstr(f->message, "\xe2\x80\xae"));
 	w.more = "{\"AuthKind\":\"x\",\"broken\":[[[{\"";
@@ -978,6 +1038,123 @@ an_event_of_the_far_future_does_not_blind(void **state)
 	w.ip = "185.220.101.4";
 	call(&b, &w, NOON(21));
 	bench_first(&b, "access.new_network");
+	bench_close(&b);
+}
+
+/* Each lie is one record by the caller himself, of a time that has not come or is long past; then he does what is found of anybody. */
+static void
+times_that_lie_switch_no_rule_off(void **state)
+{
+	static const int64_t lies[] = { 9 * DAY, 300 * DAY, 9000 * DAY, -5000 * DAY };
+	char uid[32];
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(lies) / sizeof(lies[0]); k++) {
+		struct who w = bob, reader = { .actor = "mallory", .type = "User", .ip = "203.0.113.9", .cloud = "Azure", .resource = ACCOUNT, .account = "S" };
+		struct bench b;
+
+		bench_open(&b, "access", "");
+		call(&b, &bob, MONDAY + lies[k]);		/* the very first record lies */
+		runs(&b, &robot, 0, 16);
+		works(&b, &bob, 0, 12);
+		runs(&b, &key, 0, 3);
+		for (int i = 0; i < 3; i++)
+			call(&b, &bob, NOON(14) + i * MINUTE + lies[k]);
+		azure_row(&b, NOON(14) + lies[k], "lie", true, 403, "m");
+		act(&b, &reader, NOON(14) + lies[k], "Microsoft.CognitiveServices/accounts/listKeys/action", false, 0, "Success");
+		for (int i = 0; i < 20; i++)			/* the others go on */
+			call(&b, &robot, NOON(14) + i * SECOND);
+		call(&b, &bob, NOON(14));
+		b.nfound = 0;
+		w.ip = "185.220.101.4";
+		call(&b, &w, NOON(14) + 5 * MINUTE);
+		assert_int_equal(bench_count(&b, "access.new_network"), 1);
+		for (int i = 0; i < 12; i++) {
+			snprintf(uid, sizeof(uid), "d%d", i);
+			azure_row(&b, NOON(14) + HOUR + i * SECOND, uid, true, 403, "m");
+		}
+		assert_int_equal(bench_count(&b, "access.denied_burst"), 1);
+		act(&b, &reader, NOON(14) + 2 * HOUR, "Microsoft.CognitiveServices/accounts/listKeys/action", false, 0, "Success");
+		act(&b, &reader, NOON(14) + 2 * HOUR + lies[k], "Microsoft.CognitiveServices/accounts/listKeys/action", false, 0, "Success");
+		w = key;
+		w.more = "{\"CallerIpMasked\":\"91.240.118.***\"}";
+		call(&b, &w, NOON(14) + 2 * HOUR + 10 * MINUTE);
+		bench_first(&b, "access.key_after_listing");
+		for (int h = 0; h < 24; h++)
+			call(&b, &bob, MONDAY + 16 * DAY + h * HOUR);
+		bench_first(&b, "access.person_as_service");
+		bench_close(&b);
+	}
+}
+
+static void
+sized(struct bench *b, const struct who *w, int64_t t_ms, int64_t tokens, const char *more)
+{
+	struct event e;
+
+	event_init(&e);
+	event_set_text(&e, F_EventClass, SLICE("activity"));
+	event_set_number(&e, F_TimeGenerated, t_ms);
+	event_set_text(&e, F_Operation, SLICE("InvokeModel"));
+	event_set_text(&e, F_EventResult, SLICE("Success"));
+	event_set_text(&e, F_CloudProvider, slice_of(w->cloud));
+	event_set_text(&e, F_TargetResourceId, slice_of(w->resource));
+	event_set_text(&e, F_ActorUserId, slice_of(w->actor));
+	event_set_text(&e, F_ActorUserType, slice_of(w->type));
+	event_set_text(&e, F_SrcIpAddr, slice_of(w->ip));
+	event_set_text(&e, F_HttpUserAgent, slice_of(w->agent));
+	event_set_text(&e, F_AiModelName, slice_of(w->model));
+	event_set_text(&e, F_AdditionalFields, slice_of(more));
+	event_set_number(&e, F_RequestCount, 1);
+	event_set_number(&e, F_PromptTokens, tokens);
+	bench_see(b, &e);
+}
+
+static void
+the_same_request_again_and_again_is_found(void **state)
+{
+	static const char *const body = "{\"RequestBody\":{\"length\":110,\"sha256\":\"aa\"}}", *const other = "{\"RequestBody\":{\"length\":110,\"sha256\":\"bb\"}}";
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, "access", "");
+	for (int i = 0; i < 40; i++)			/* each prompt less often than that */
+		sized(&b, &robot, NOON(0) + i * 5 * SECOND, 100 + i % 2, i % 2 ? body : other);
+	bench_is_quiet(&b);
+	for (int i = 0; i < 25; i++)
+		sized(&b, &robot, NOON(0) + HOUR + i * 10 * SECOND, 100, body);
+	assert_int_equal(bench_count(&b, "access.duplicates"), 1);
+	assert_non_null(strstr(bench_first(&b, "access.duplicates")->message, "with the same prompt"));
+	bench_close(&b);
+	/* By length alone, of a caller long known, and not of one that always does so. */
+	for (int always = 0; always < 2; always++) {
+		bench_open(&b, "access", "");
+		for (int d = 0; d < 10; d++)
+			for (int i = 0; i < 60; i++)
+				sized(&b, &robot, NOON(d) + i * (always ? 10 * SECOND : 10 * MINUTE), always ? 512 : 100 + (int64_t)bench_random(&b) % 900, "{}");
+		bench_is_quiet(&b);
+		for (int i = 0; i < 40; i++)
+			sized(&b, &robot, NOON(10) + i * 10 * SECOND, 512, "{}");
+		assert_int_equal(bench_count(&b, "access.duplicates"), always ? 0 : 1);
+		bench_close(&b);
+	}
+}
+
+static void
+one_call_far_larger_than_all_before_is_found(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, "access", "");
+	for (int d = 0; d < 10; d++)
+		for (int i = 0; i < 60; i++)
+			sized(&b, &robot, NOON(d) + i * MINUTE, 100 + (int64_t)bench_random(&b) % 4000, "{}");
+	sized(&b, &robot, NOON(10), 9000, "{}");		/* twice the largest: it happens */
+	bench_is_quiet(&b);
+	sized(&b, &robot, NOON(10) + MINUTE, 90000, "{}");
+	assert_non_null(strstr(bench_first(&b, "access.huge_call")->message, "a prompt of 90000 tokens"));
+	assert_int_equal(b.nfound, 1);
 	bench_close(&b);
 }
 
@@ -1046,8 +1223,12 @@ main(void)
 		cmocka_unit_test(a_flood_of_new_callers_does_not_push_out_the_established_ones),
 		cmocka_unit_test(late_records_count_in_their_own_time),
 		cmocka_unit_test(a_record_that_comes_twice_counts_once),
+		cmocka_unit_test(an_id_that_all_calls_bear_switches_no_rule_off),
 		cmocka_unit_test(what_strangers_write_is_cut_and_harmless),
 		cmocka_unit_test(an_event_of_the_far_future_does_not_blind),
+		cmocka_unit_test(times_that_lie_switch_no_rule_off),
+		cmocka_unit_test(the_same_request_again_and_again_is_found),
+		cmocka_unit_test(one_call_far_larger_than_all_before_is_found),
 		cmocka_unit_test(sensitivity_and_suppression_quieten),
 	};
 

@@ -748,6 +748,60 @@ a_secret_that_cannot_be_had_says_where_and_why(void **state)
 	unsetenv("CREDENTIALS_DIRECTORY");
 }
 
+static void
+assert_warns(const char *source, const char *what)
+{
+	struct problems found;
+	char yaml[900];
+
+	snprintf(yaml, sizeof(yaml), "sinks:\n  - name: x\n    auth:\n      type: secret\n      tenant: t\n      secret: %s\n", source);
+	if (load(yaml) != 0)
+		fail_msg("%s", said);
+	problems_init(&found);
+	conf_look_at_secrets(conf, &found);
+	assert_int_equal(found.errors, 0);
+	assert_int_equal(found.n, what != NULL);
+	if (what != NULL) {
+		assert_true(found.v[0].warning);
+		assert_int_equal(found.v[0].line, 6);
+		assert_string_equal(found.v[0].key, "sinks[0].auth.secret");
+		if (strstr(found.v[0].text, what) == NULL)
+			fail_msg("expected %s in %s", what, found.v[0].text);
+		assert_null(strstr(found.v[0].text, "hunter"));
+	}
+	problems_fini(&found);
+}
+
+static void
+secrets_are_looked_at_without_being_read(void **state)
+{
+	char source[700], path[600];
+
+	(void)state;
+	snprintf(source, sizeof(source), "{file: \"%s/secret\"}", dir);
+	snprintf(path, sizeof(path), "%s/secret", dir);
+	assert_warns(source, "No such file");
+	PUT("secret", "hunter2\n");
+	assert_int_equal(chmod(path, 0640), 0);
+	assert_warns(source, NULL);
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_warns(source, "everyone on this machine may read");
+	assert_int_equal(chmod(path, 0602), 0);
+	assert_warns(source, "everyone on this machine may change");
+	snprintf(source, sizeof(source), "{file: \"%s\"}", dir);
+	assert_warns(source, "is no file");
+	unsetenv("TEST_CONF_SECRET");
+	assert_warns("{env: TEST_CONF_SECRET}", "has no TEST_CONF_SECRET");
+	setenv("TEST_CONF_SECRET", "hunter2", 1);
+	assert_warns("{env: TEST_CONF_SECRET}", NULL);
+	unsetenv("TEST_CONF_SECRET");
+	unsetenv("CREDENTIALS_DIRECTORY");
+	assert_warns("{credential: secret}", NULL);		/* only the service manager knows */
+	setenv("CREDENTIALS_DIRECTORY", dir, 1);
+	assert_warns("{credential: nothing}", "No such file");
+	unsetenv("CREDENTIALS_DIRECTORY");
+}
+
 /* ---- told to people ------------------------------------------------------------------------------ */
 
 static void
@@ -823,6 +877,7 @@ main(void)
 		cmocka_unit_test_teardown(a_literal_secret_is_refused_and_not_shown, end),
 		cmocka_unit_test_setup_teardown(a_secret_comes_from_file_environment_or_credential, make_dir, drop_dir),
 		cmocka_unit_test_setup_teardown(a_secret_that_cannot_be_had_says_where_and_why, make_dir, drop_dir),
+		cmocka_unit_test_setup_teardown(secrets_are_looked_at_without_being_read, make_dir, drop_dir),
 		cmocka_unit_test(a_table_is_described_depth_first_with_the_words_that_bring_keys),
 		cmocka_unit_test(types_are_told_with_their_limits),
 	};

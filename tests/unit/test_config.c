@@ -20,7 +20,7 @@ account_of(const char *target)
 static void
 see(struct bench *b, struct op o)
 {
-	char more[16384];
+	char more[65536];
 	struct event e;
 
 	snprintf(more, sizeof(more), "{%s%s%s%s%s\"Level\":\"Information\"%s%s}", o.group != NULL ? "\"CorrelationId\":\"" : "",
@@ -552,6 +552,170 @@ more_open_operations_than_there_is_room_for_are_said_not_lost(void **state)
 	bench_close(&b);
 }
 
+#define STAND_IN(length, digit)	"{\"length\":" #length ",\"sha256\":\"" digit digit digit digit digit digit digit digit "\"}"
+#define EIGHT(c)		c c c c c c c c
+
+static void
+a_body_that_is_not_told_weighs_as_the_worst_that_it_may_be(void **state)
+{
+	static const char *const target = CHAT "/raiPolicies/strict", *const name = "Microsoft.CognitiveServices/accounts/raiPolicies/write";
+	static const char *const strict = "{\"properties\":{\"contentFilters\":["
+	    "{\"name\":\"hate\",\"source\":\"Prompt\",\"enabled\":true,\"blocking\":true,\"severityThreshold\":\"Low\"}]}}";
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, "config", "");
+	see(&b, (struct op){ .name = name, .target = target, .body = strict });
+	see(&b, (struct op){ .name = name, .target = target, .t_ms = MONDAY + 2 * DAY, .body = STAND_IN(40000, EIGHT("a")) });
+	assert_string_equal(last(&b)->severity, "High");
+	assert_string_equal(last(&b)->type, "config.content_filter.changed");
+	assert_non_null(strstr(last(&b)->message, "its content could not be compared"));
+	assert_non_null(strstr(last(&b)->more, "\"comparable\":false"));
+	assert_non_null(strstr(last(&b)->new, "\"length\":40000"));
+	see(&b, (struct op){ .name = name, .target = target, .t_ms = MONDAY + 4 * DAY, .body = STAND_IN(40000, EIGHT("a")) });
+	assert_string_equal(last(&b)->type, "config.content_filter.unchanged");	/* the same digest is the same body */
+	assert_string_equal(last(&b)->severity, "Informational");
+	see(&b, (struct op){ .name = name, .target = target, .t_ms = MONDAY + 6 * DAY, .body = STAND_IN(40000, EIGHT("b")) });
+	assert_string_equal(last(&b)->severity, "High");
+	/* In two records, the first of which has the body. */
+	see(&b, (struct op){ .name = name, .target = target, .t_ms = MONDAY + 8 * DAY, .group = "g1", .result = "NA", .body = STAND_IN(40000, EIGHT("c")) });
+	see(&b, (struct op){ .name = name, .target = target, .t_ms = MONDAY + 8 * DAY + MINUTE, .group = "g1" });
+	assert_string_equal(last(&b)->severity, "High");
+	/* An answer that tells little makes it no smaller. */
+	see(&b, (struct op){ .name = name, .target = target, .t_ms = MONDAY + 10 * DAY, .body = STAND_IN(40000, EIGHT("d")),
+	    .extra = "\"ResponseBody\":{\"properties\":{\"contentFilters\":[{\"name\":\"hate\",\"source\":\"Prompt\",\"enabled\":true}]}}" });
+	assert_string_equal(last(&b)->severity, "High");
+	/* Where nothing grave could stand, nothing is made of it. */
+	see(&b, (struct op){ .cloud = "AWS", .name = "TagResource", .target = "g1", .type = "amazon_bedrock", .extra = "\"EventSource\":\"bedrock.amazonaws.com\"",
+	    .t_ms = MONDAY + 10 * DAY, .body = STAND_IN(40000, EIGHT("e")) });
+	assert_string_equal(last(&b)->severity, "Informational");
+	bench_close(&b);
+}
+
+static void
+a_body_made_to_look_like_one_that_is_not_told_is_read(void **state)
+{
+	static const char *const name = "Microsoft.CognitiveServices/accounts/write";
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, "config", "");
+	see(&b, (struct op){ .name = name, .body = "{\"properties\":{\"publicNetworkAccess\":\"Disabled\"}}" });
+	see(&b, (struct op){ .name = name, .t_ms = MONDAY + 2 * DAY,
+	    .body = "{\"length\":1,\"sha256\":\"0\",\"properties\":{\"publicNetworkAccess\":\"Enabled\"}}" });
+	assert_string_equal(last(&b)->type, "config.account.weakened");
+	assert_string_equal(last(&b)->severity, "High");
+	see(&b, (struct op){ .name = name, .t_ms = MONDAY + 4 * DAY, .body = STAND_IN(7, EIGHT("0")) });	/* to the letter */
+	assert_string_equal(last(&b)->severity, "High");
+	bench_close(&b);
+}
+
+static void
+padding_hides_nothing(void **state)
+{
+	static const char *const target = CHAT "/raiPolicies/strict", *const name = "Microsoft.CognitiveServices/accounts/raiPolicies/write";
+	static char body[40000];
+	size_t n = 0;
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, "config", "");
+	see(&b, (struct op){ .name = name, .target = target, .body = "{\"properties\":{\"contentFilters\":["
+	    "{\"name\":\"hate\",\"source\":\"Prompt\",\"enabled\":true},{\"name\":\"sexual\",\"source\":\"Prompt\",\"enabled\":true}]}}" });
+	n += (size_t)snprintf(body, sizeof(body), "{\"a\":{");		/* more members than are compared, then what weakens */
+	for (int i = 0; i < 2100; i++)
+		n += (size_t)snprintf(body + n, sizeof(body) - n, "\"%d\":1,", i);
+	snprintf(body + n, sizeof(body) - n, "\"z\":1},\"properties\":{\"contentFilters\":[{\"name\":\"hate\",\"source\":\"Prompt\",\"enabled\":false}]}}");
+	see(&b, (struct op){ .name = name, .target = target, .t_ms = MONDAY + 2 * DAY, .body = body });
+	assert_string_equal(last(&b)->severity, "High");
+	bench_close(&b);
+	/* A long body takes nothing from memory: that a filter is gone is seen after it. */
+	bench_open(&b, "config", "");
+	see(&b, (struct op){ .name = name, .target = target, .body = "{\"properties\":{\"note\":\"x\",\"contentFilters\":["
+	    "{\"name\":\"hate\",\"source\":\"Prompt\",\"enabled\":true},{\"name\":\"sexual\",\"source\":\"Prompt\",\"enabled\":true}]}}" });
+	n = (size_t)snprintf(body, sizeof(body), "{\"pad\":\"");
+	memset(body + n, 'x', 32700);
+	snprintf(body + n + 32700, sizeof(body) - n - 32700, "\"}");
+	see(&b, (struct op){ .name = name, .target = target, .t_ms = MONDAY + 2 * DAY, .body = body });
+	see(&b, (struct op){ .name = name, .target = target, .t_ms = MONDAY + 4 * DAY,
+	    .body = "{\"properties\":{\"contentFilters\":[{\"name\":\"hate\",\"source\":\"Prompt\",\"enabled\":true}]}}" });
+	assert_string_equal(last(&b)->severity, "High");
+	assert_non_null(strstr(last(&b)->reason, "a filter was taken out"));
+	bench_close(&b);
+}
+
+static void
+a_record_of_a_time_that_has_not_come_keeps_nothing_back(void **state)
+{
+	static const int64_t lies[] = { 3 * DAY, 400 * DAY };
+	static const char *const read = "Microsoft.CognitiveServices/accounts/listKeys/action";
+	struct bench b;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		bench_open(&b, "config", "");
+		see(&b, (struct op){ .name = read, .ip = "192.0.2.1" });
+		see(&b, (struct op){ .name = read, .ip = "192.0.2.1", .t_ms = MONDAY + lies[i] });
+		b.nfound = 0;
+		see(&b, (struct op){ .name = read, .ip = "192.0.2.1", .t_ms = MONDAY + 20 * MINUTE });
+		assert_int_equal(b.nfound, 1);		/* else it would be a routine until then */
+		assert_string_not_equal(last(&b)->severity, "Informational");
+		see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/write", .group = "liar", .result = "NA", .t_ms = MONDAY + lies[i] - 2 * HOUR });
+		see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/write", .group = "open", .result = "NA", .t_ms = MONDAY + 30 * MINUTE });
+		b.nfound = 0;
+		for (int k = 1; k < 8; k++)
+			see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/read", .t_ms = MONDAY + 30 * MINUTE + k * 30 * MINUTE });
+		assert_int_equal(b.nfound, i == 0 ? 1 : 2);	/* what never ended is not held up by the other; that one's time never comes, so it is said too */
+		assert_non_null(strstr(b.found[0].more, "\"CorrelationId\":\"open\""));
+		bench_close(&b);
+	}
+}
+
+static void
+long_open_operations_keep_within_their_bytes_and_are_said_not_lost(void **state)
+{
+	static char body[20100], group[32], target[160];
+	struct bench b;
+	size_t before;
+
+	(void)state;
+	bench_open(&b, "config", "");
+	memset(body, 'x', sizeof(body) - 1);
+	memcpy(body, "{\"pad\":\"", 8);
+	memcpy(body + sizeof(body) - 3, "\"}", 3);
+	for (int i = 0; i < 400; i++) {
+		snprintf(group, sizeof(group), "g%d", i);
+		snprintf(target, sizeof(target), "%s%d", CHAT, i);
+		see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/write", .target = target, .group = group, .result = "NA", .body = body, .t_ms = MONDAY + i });
+	}
+	before = b.nfound;
+	assert_in_range(before, 150, 250);		/* 40 KB each, 8 MiB in all */
+	bench_restart(&b);
+	for (int k = 1; k < 4; k++)
+		see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/read", .t_ms = MONDAY + k * 30 * MINUTE });
+	see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/read", .t_ms = MONDAY + 2 * HOUR + 10 * MINUTE });
+	assert_int_equal(b.nfound, 400);
+	bench_close(&b);
+}
+
+static void
+long_columns_are_cut_and_named(void **state)
+{
+	static char actor[70000];
+	const struct finding *f;
+	struct bench b;
+
+	(void)state;
+	memset(actor, 'a', sizeof(actor) - 1);
+	memcpy(actor + DETECT_COLUMN_BYTES - 1, "\xc3\xa4", 2);		/* a character on the edge is left out whole */
+	bench_open(&b, "config", "");
+	see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/listKeys/action", .actor = actor, .ip = actor });
+	f = last(&b);
+	assert_int_equal(f->most, DETECT_COLUMN_BYTES - 1);
+	assert_string_equal(f->truncated, "ActorUserId,SrcIpAddr");
+	bench_close(&b);
+}
+
 static void
 strange_bodies_harm_nothing(void **state)
 {
@@ -598,6 +762,12 @@ main(void)
 		cmocka_unit_test(a_restart_anywhere_gives_the_same_findings),
 		cmocka_unit_test(damaged_memory_is_refused),
 		cmocka_unit_test(more_open_operations_than_there_is_room_for_are_said_not_lost),
+		cmocka_unit_test(a_body_that_is_not_told_weighs_as_the_worst_that_it_may_be),
+		cmocka_unit_test(a_body_made_to_look_like_one_that_is_not_told_is_read),
+		cmocka_unit_test(padding_hides_nothing),
+		cmocka_unit_test(a_record_of_a_time_that_has_not_come_keeps_nothing_back),
+		cmocka_unit_test(long_open_operations_keep_within_their_bytes_and_are_said_not_lost),
+		cmocka_unit_test(long_columns_are_cut_and_named),
 		cmocka_unit_test(strange_bodies_harm_nothing),
 	};
 

@@ -18,14 +18,14 @@
 #include "spool/dead.h"
 
 static char dir[64];
-static uint64_t removed;
+static uint64_t removed, removed_of[DEAD_SHARES];
 
 static int
 make_dir(void **state)
 {
 	(void)state;
 	snprintf(dir, sizeof(dir), "/tmp/aispm-dead-XXXXXX");
-	removed = 0;
+	removed = removed_of[0] = removed_of[1] = 0;
 	return mkdtemp(dir) != NULL ? 0 : -1;
 }
 
@@ -48,10 +48,11 @@ remove_dir(void **state)
 }
 
 static void
-count_removed(void *arg, uint64_t letters)
+count_removed(void *arg, enum dead_share share, uint64_t letters)
 {
 	(void)arg;
 	removed += letters;
+	removed_of[share] += letters;
 }
 
 static struct dead *
@@ -67,11 +68,11 @@ open_dead(uint64_t max_bytes)
 }
 
 static int
-put(struct dead *d, int n, size_t bytes)
+put_as(struct dead *d, enum dead_share share, int n, size_t bytes)
 {
 	static char filler[100000];
 	char reason[32];
-	struct dead_letter l = { .when_ms = 1000 + n, .kind = DEAD_RECORD, .from = SLICE("in"),
+	struct dead_letter l = { .when_ms = 1000 + n, .kind = DEAD_RECORD, .share = share, .from = SLICE("in"),
 		.bytes = slice_make(filler, bytes) };
 
 	memset(filler, 'x', sizeof(filler));
@@ -80,7 +81,13 @@ put(struct dead *d, int n, size_t bytes)
 	return dead_put(d, &l, NULL) == 0 && dead_sync(d, NULL) == 0 ? 0 : -1;
 }
 
-struct seen { int n; int64_t first, last; size_t bytes; };
+static int
+put(struct dead *d, int n, size_t bytes)
+{
+	return put_as(d, DEAD_OF_SOURCES, n, bytes);
+}
+
+struct seen { int of[DEAD_SHARES]; int n; int64_t first, last; size_t bytes; };
 
 static int
 see(void *arg, const struct dead_letter *l)
@@ -91,6 +98,7 @@ see(void *arg, const struct dead_letter *l)
 	if (s->n++ == 0)
 		s->first = l->when_ms;
 	s->last = l->when_ms;
+	s->of[l->share]++;
 	s->bytes += l->bytes.n;
 	return 0;
 }
@@ -159,7 +167,7 @@ the_limit_is_never_passed_and_the_oldest_go_counted(void **state)
 	(void)state;
 	for (int i = 0; i < 500; i++) {
 		assert_int_equal(put(d, i, 1000), 0);
-		assert_true(bytes_on_disk() <= 100000);
+		assert_true(bytes_on_disk() <= 50000);	/* half of it is for what sinks refuse */
 		assert_int_equal(bytes_on_disk(), dead_bytes(d));
 	}
 	dead_close(d);
@@ -167,6 +175,46 @@ the_limit_is_never_passed_and_the_oldest_go_counted(void **state)
 	assert_int_equal(s.last, 1499);
 	assert_true(removed > 0);
 	assert_int_equal(s.n + (int)removed, 500);
+}
+
+static void
+junk_pushes_out_no_refused_event_nor_the_other_way_round(void **state)
+{
+	struct dead *d = open_dead(100000);
+	uint64_t damaged;
+	struct seen s;
+
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(put_as(d, DEAD_OF_SINKS, i, 1000), 0);
+	for (int i = 0; i < 500; i++) {
+		assert_int_equal(put(d, i, 1000), 0);
+		assert_true(bytes_on_disk() <= 100000);
+	}
+	s = look(&damaged);
+	assert_int_equal(s.of[DEAD_OF_SINKS], 20);
+	assert_int_equal(removed_of[DEAD_OF_SINKS], 0);
+	assert_int_equal(s.of[DEAD_OF_SOURCES] + removed_of[DEAD_OF_SOURCES], 500);
+	for (int i = 0; i < 500; i++)
+		assert_int_equal(put_as(d, DEAD_OF_SINKS, i, 1000), 0);
+	assert_int_equal(look(&damaged).of[DEAD_OF_SOURCES], s.of[DEAD_OF_SOURCES]);
+	assert_true(removed_of[DEAD_OF_SINKS] > 0);
+	assert_int_equal(dead_bytes(d), bytes_on_disk());
+	dead_close(d);
+}
+
+static void
+a_limit_made_smaller_holds_from_the_next_letter_on(void **state)
+{
+	struct dead *d = open_dead(100000);
+
+	(void)state;
+	for (int i = 0; i < 40; i++)
+		assert_int_equal(put(d, i, 1000), 0);
+	dead_set_limit(d, 20000);
+	assert_int_equal(put(d, 40, 1000), 0);
+	assert_true(bytes_on_disk() <= 20000);
+	dead_close(d);
 }
 
 static void
@@ -181,7 +229,7 @@ a_letter_too_large_is_kept_in_its_first_part(void **state)
 	dead_close(d);
 	s = look(&damaged);
 	assert_int_equal(s.n, 1);
-	assert_int_equal(s.bytes, 25000);
+	assert_int_equal(s.bytes, 12500);
 }
 
 static void
@@ -301,6 +349,34 @@ a_flipped_byte_costs_one_letter_and_the_others_stay(void **state)
 	assert_int_equal(look(&damaged).last, 1009);
 }
 
+static void
+a_damaged_head_makes_a_start_cut_nothing(void **state)
+{
+	struct dead *d = open_dead(1 << 20);
+	struct stat before, after;
+	char path[128];
+	uint64_t damaged;
+	int fd;
+
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(put(d, i, 100), 0);
+	dead_close(d);
+	snprintf(path, sizeof(path), "%s/0000000001.dead", dir);
+	assert_int_equal(stat(path, &before), 0);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, "y", 1, 5), 1);
+	close(fd);
+	d = open_dead(1 << 20);
+	assert_int_equal(put(d, 9, 100), 0);
+	assert_int_equal(dead_bytes(d), bytes_on_disk());
+	dead_close(d);
+	assert_int_equal(stat(path, &after), 0);
+	assert_int_equal(after.st_size, before.st_size);
+	assert_int_equal(look(&damaged).last, 1009);
+	assert_int_equal(damaged, 1);
+}
+
 static bool settles;
 
 static int
@@ -320,7 +396,7 @@ settle(void *arg)
 static void
 letters_leave_only_when_what_was_made_of_them_is_durable(void **state)
 {
-	struct dead *d = open_dead(40000);
+	struct dead *d = open_dead(80000);
 	struct err err = { 0 };
 	uint64_t damaged, taken;
 
@@ -337,7 +413,7 @@ letters_leave_only_when_what_was_made_of_them_is_durable(void **state)
 	assert_int_equal(look(&damaged).n, 10);
 	assert_int_equal(look(&damaged).first, 1001);
 	assert_int_equal(damaged, 0);
-	d = open_dead(40000);
+	d = open_dead(80000);
 	assert_int_equal(put(d, 30, 100), 0);
 	assert_int_equal(dead_bytes(d), bytes_on_disk());
 	dead_close(d);
@@ -355,6 +431,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(what_a_failed_sync_dropped_is_written_again, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(a_flipped_byte_costs_one_letter_and_the_others_stay, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(letters_leave_only_when_what_was_made_of_them_is_durable, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(junk_pushes_out_no_refused_event_nor_the_other_way_round, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(a_limit_made_smaller_holds_from_the_next_letter_on, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(a_damaged_head_makes_a_start_cut_nothing, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(a_full_disk_is_an_error_and_not_a_loss, make_dir, remove_dir),
 	};
 

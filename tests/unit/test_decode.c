@@ -510,6 +510,7 @@ secrets_inside_json_are_redacted_also_in_texts_and_pairs(void **state)
 	    "\"access_token\":\"S3\",\"authorization\":{\"action\":\"w\"},\"Authorization\":\"S4\",\"enablePasswordSync\":true,"
 	    "\"myQuuxer\":7,\"accessKeyId\":\"AKIA1\",\"inner\":\"{\\\"password\\\":\\\"S5\\\",\\\"ok\\\":1}\","
 	    "\"broken\":\"{\\\"password\\\":\\\"S6\\\"\",\"conn\":\"Endpoint=x;SharedAccessKey=S7\",\"key1\":\"S8\","
+	    "\"sent\":\"Authorization: Bearer S6AbCdEfGhIjKlMnOp\",\"jwt\":\"at eyJhbGciOiJub25lIn0.S7.x\",\"news\":\"the bearer of news\","
 	    "\"u\":[\"https://h/?api-key=S7\",\"https://h/?x=1&code=S7\",\"https://h/?subscription-key=S7\",\"https://h/?page=2\"],"
 	    "\"list\":[{\"name\":\"ApiKey\",\"value\":\"S9\"},{\"name\":\"mode\",\"value\":\"fine\"}]}}", 1);
 	s = text_of(&w, 0, F_AdditionalFields);
@@ -522,6 +523,7 @@ secrets_inside_json_are_redacted_also_in_texts_and_pairs(void **state)
 	assert_has(s, "\"tokens\":[1,2]");
 	assert_has(s, "{\"action\":\"w\"}");
 	assert_has(s, "https://h/?page=2");
+	assert_has(s, "\"the bearer of news\"");
 	assert_has(s, "\"enablePasswordSync\":true");
 	assert_has(s, "AKIA1");
 	assert_has(s, "\"inner\":{\"password\":\"(redacted)\",\"ok\":1}");
@@ -583,6 +585,86 @@ additional_fields_are_always_one_json_object_below_the_limit(void **state)
 	world_fini(&w);
 }
 
+/* ---- another agent's events --------------------------------------------------------------------------- */
+
+#define RELAY	"family: r\nmatch: [{EventId: present, EventClass: present}]\nrelay: true\n"
+#define ID	"00112233445566778899aabbccddeeff"
+
+static void
+another_agent_s_event_goes_on_as_it_is_with_its_id(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	world_file(&w, "r.yaml", RELAY);
+	world_open(&w);
+	decode_text(&w, "{\"TimeGenerated\":\"2026-11-03T09:15:27.125Z\",\"EventCount\":7,\"EventId\":\"" ID "\",\"EventClass\":\"activity\","
+	    "\"EventName\":\"a \\\"b\\\"\",\"EventSeverity\":\"High\",\"EventResult\":\"perhaps\",\"AgentId\":\"one\",\"PromptTokens\":12,"
+	    "\"DetectorScore\":0.5,\"PromptTokens\":13,\"CompletionTokens\":\"x\",\"Type\":\"AISPMEvents_CL\",\"SrcIpAddr\":\"\","
+	    "\"AdditionalFields\": {\"ApiKey\": \"mine\", \"Text\": \"{\\\"a\\\": 1}\"}}", 1);
+	assert_text(&w, EventId, ID);
+	assert_text(&w, EventClass, "activity");
+	assert_text(&w, EventName, "a \"b\"");
+	assert_text(&w, EventSeverity, "High");
+	assert_text(&w, EventResult, "NA");
+	assert_text(&w, AgentId, "one");
+	assert_text(&w, AdditionalFields, "{\"ApiKey\":\"mine\",\"Text\":\"{\\\"a\\\": 1}\"}");
+	assert_int_equal(event_number(&w.events.v[0], F_EventCount, 0), 7);
+	assert_int_equal(event_number(&w.events.v[0], F_PromptTokens, 0), is_json_c() ? 13 : 12);	/* json-c keeps the last of equal keys */
+	assert_true(w.events.v[0].v[F_DetectorScore].real == 0.5);
+	assert_false(event_has(&w.events.v[0], F_CompletionTokens));
+	assert_false(event_has(&w.events.v[0], F_EventStartTime));
+	assert_false(event_has(&w.events.v[0], F_SrcIpAddr));
+	assert_int_equal(w.count.unknown, 0);
+	world_fini(&w);
+}
+
+static void
+another_agent_s_finding_is_an_alert_here(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	world_file(&w, "r.yaml", RELAY);
+	world_open(&w);
+	decode_text(&w, "[{\"EventId\":\"" ID "\",\"EventClass\":\"volume_spike\",\"AdditionalFields\":{\"Window\":60}},"
+	    "{\"EventId\":\"" ID "\",\"EventClass\":\"config_change\",\"AdditionalFields\":{}}]", 2);
+	assert_text(&w, EventId, ID);
+	assert_text(&w, EventClass, "alert");
+	assert_text(&w, AdditionalFields, "{\"FindingClass\":\"volume_spike\",\"Window\":60}");
+	assert_string_equal(text_of(&w, 1, F_EventClass), "alert");
+	assert_string_equal(text_of(&w, 1, F_AdditionalFields), "{\"FindingClass\":\"config_change\"}");
+	world_fini(&w);
+}
+
+static void
+what_has_no_event_id_or_class_of_ours_is_nobody_s_event(void **state)
+{
+	static const char *const texts[] = {
+		"{\"EventId\":\"00112233445566778899AABBCCDDEEFF\",\"EventClass\":\"activity\"}",
+		"{\"EventId\":\"00112233\",\"EventClass\":\"activity\"}",
+		"{\"EventId\":12,\"EventClass\":\"activity\"}",
+		"{\"EventId\":{\"" ID "\":1},\"EventClass\":\"activity\"}",
+		"{\"eventid\":\"" ID "\",\"EventClass\":\"activity\"}",
+		"{\"EventId\":\"" ID "\",\"EventClass\":\"Activity\"}",
+		"{\"EventId\":\"" ID "\",\"EventClass\":[\"activity\"]}",
+	};
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	world_file(&w, "r.yaml", RELAY);
+	world_open(&w);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		decode_text(&w, texts[i], 1);
+		assert_int_equal(w.count.unknown, 1);
+		assert_string_not_equal(text_of(&w, 0, F_EventId), ID);
+	}
+	world_fini(&w);
+}
+
 /* ---- the unknown ---------------------------------------------------------------------------------------- */
 
 static void
@@ -601,7 +683,7 @@ of_an_unknown_record_only_harmless_values_leave(void **state)
 	snprintf(text, sizeof(text), "{\"op\":\"go\",\"n\":1.50,\"yes\":true,\"none\":null,\"short\":\"kept\",\"long\":\"%s\","
 	    "\"UserPrompt\":{\"deep\":[\"tell\",\"me\"],\"count\":4},\"prompt_tokens\":12,\"body_ids\":[464,2068],"
 	    "\"js\":\"{\\\"prompt\\\":\\\"hush\\\",\\\"ok\\\":\\\"fine\\\"}\",\"bad\":\"{hush\",\"my\\nkey\":\"k\",\"%s\":1,"
-	    "\"password\":\"hunter2\",\"short\":\"twice\"}", longer, longer);
+	    "\"password\":\"hunter2\",\"short\":\"twice\",\"late\":null,\"late\":\"said\"}", longer, longer);
 	decode_text(&w, text, 1);
 	s = text_of(&w, 0, F_AdditionalFields);
 	assert_int_equal(w.count.unknown, 1);
@@ -626,6 +708,7 @@ of_an_unknown_record_only_harmless_values_leave(void **state)
 	if (!is_json_c())
 		assert_has_not(s, "twice");
 	assert_has_not(s, "none");
+	assert_has(s, "\"late\":\"said\"");
 	world_fini(&w);
 }
 
@@ -976,6 +1059,9 @@ main(void)
 		cmocka_unit_test(a_record_without_room_behind_it_is_decoded_and_its_texts_last),
 		cmocka_unit_test(a_long_text_is_cut_on_a_character_a_little_above_what_encoders_send),
 		cmocka_unit_test(why_names_mapping_paths_and_what_was_left_over),
+		cmocka_unit_test(another_agent_s_event_goes_on_as_it_is_with_its_id),
+		cmocka_unit_test(another_agent_s_finding_is_an_alert_here),
+		cmocka_unit_test(what_has_no_event_id_or_class_of_ours_is_nobody_s_event),
 		cmocka_unit_test(inputs_are_cut_into_lines_only_if_lines_are_json),
 	};
 

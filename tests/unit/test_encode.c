@@ -479,6 +479,21 @@ ocsf_opens_and_closes_what_its_members_need(void **state)
 }
 
 static void
+what_turns_a_text_is_named_in_cef_and_escaped_in_json(void **state)
+{
+	(void)state;
+	set_plain("alert");
+	event_set_text(&e, F_EventName, SLICE("fdp\xe2\x80\xae|"));
+	event_set_text(&e, F_EventMessage, SLICE("a\xe2\x81\xa6=\xe2\x80\x8f"));
+	assert_holds(&encoder_cef, "|fdp<U+202E>\\||8|");
+	assert_holds(&encoder_cef, " msg=a<U+2066>\\=<U+200F>");
+	assert_null(strstr(out.p, "aispmEventName="));		/* that is all of it */
+	assert_holds(&encoder_json, "\"EventMessage\":\"a\\u2066=\\u200f\"");
+	assert_holds(&encoder_ocsf, "fdp\\u202e|");
+	assert_holds(&encoder_commonsecuritylog, "\\u2066");
+}
+
+static void
 line_ends_of_unicode_never_stand_in_a_line(void **state)
 {
 	static const struct encoder *const all[] = { &encoder_json, &encoder_cef, &encoder_commonsecuritylog, &encoder_ocsf };
@@ -577,6 +592,7 @@ main(void)
 		T(addresses_go_where_the_dictionary_wants_them),
 		T(pairs_of_commonsecuritylog_are_escaped_twice_and_typed),
 		T(ocsf_opens_and_closes_what_its_members_need),
+		T(what_turns_a_text_is_named_in_cef_and_escaped_in_json),
 		T(line_ends_of_unicode_never_stand_in_a_line),
 		T(what_has_no_room_leaves_the_bytes_as_they_were),
 		T(encoders_are_found_by_their_word),

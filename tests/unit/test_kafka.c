@@ -337,6 +337,28 @@ options_that_are_our_business_or_unknown_are_refused_by_name(void **state)
 	assert_refused("topics: [logs]\noptions: {security.protocol: SASL_SSL, sasl.mechanism: OAUTHBEARER}\n", "`auth`");
 }
 
+int	__real_rd_kafka_version(void), __wrap_rd_kafka_version(void);
+static int other_version;
+
+int
+__wrap_rd_kafka_version(void)
+{
+	return other_version != 0 ? other_version : __real_rd_kafka_version();
+}
+
+static void
+a_librdkafka_that_cannot_do_it_is_named_at_start(void **state)
+{
+	(void)state;
+	other_version = 0x010502ff;
+	assert_refused("topics: [logs]\n", "1.6.0 or later is needed");
+	other_version = 0x020600ff;		/* no tokens to Event Hubs with this one, all else works */
+	assert_refused("topics: [logs]\nauth: {type: managed_identity}\noptions: {security.protocol: SASL_SSL}\n", "fixed in 2.6.1");
+	source_begin(false, START_EARLIEST);
+	source_end();
+	other_version = 0;
+}
+
 static void
 a_refused_value_is_not_repeated(void **state)
 {
@@ -1149,6 +1171,7 @@ run(unsigned share)
 	const struct CMUnitTest first[] = {
 		T(options_that_are_our_business_or_unknown_are_refused_by_name),
 		T(a_refused_value_is_not_repeated),
+		T(a_librdkafka_that_cannot_do_it_is_named_at_start),
 		T(messages_of_all_partitions_are_read),
 		T(a_restart_goes_on_where_the_spool_stood),
 	};

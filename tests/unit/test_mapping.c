@@ -338,6 +338,7 @@ converters_of_text_give_what_they_say(void **state)
 		{ "result", "\"False\"", "Failure" },
 		{ "ip", "\"1.2.3.4:80\"", "1.2.3.4" }, { "ip", "\"[2001:db8::1]:443\"", "2001:db8::1" },
 		{ "ip", "\"::ffff:1.2.3.4\"", "1.2.3.4" }, { "ip", "\"::FFFF:102:304\"", "1.2.3.4" },
+		{ "ip", "\"2001:0DB8:0:0::1\"", "2001:db8::1" }, { "ip", "\"[FE80::A]:1\"", "fe80::a" },
 		{ "ip", "\"81.2.69.***\"", "(absent)" }, { "ip", "\"127.0.0.0/8\"", "(absent)" },
 		{ "ip", "\"035.249.253.232\"", "(absent)" }, { "ip", "\"ffff:10.11.0.229\"", "(absent)" },
 		{ "ip", "\"1.2.3.4:99999\"", "(absent)" }, { "ip", "\"fe80::1%eth0\"", "(absent)" },
@@ -368,6 +369,11 @@ converters_of_text_give_what_they_say(void **state)
 		{ "azure_subscription", "\"/SUBSCRIPTIONS/S1/resourceGroups/g/providers/P/t/n\"", "S1" },
 		{ "azure_group", "\"/subscriptions/S1/resourceGroups/g/providers/P/t/n\"", "g" },
 		{ "azure_name", "\"/subscriptions/S1/resourceGroups/g/providers/P/t/n\"", "n" },
+		{ "azure_name", "\"/SUBSCRIPTIONS/S1/RESOURCEGROUPS/G/PROVIDERS/P/T/N/U/M\"", "m" },
+		{ "azure_top", "\"/SUBSCRIPTIONS/S1/RESOURCEGROUPS/G/PROVIDERS/P/T/N/U/M\"", "n" },
+		{ "azure_top", "\"/subscriptions/S1/resourceGroups/g/providers/P/t/N/u/M\"", "N" },
+		{ "azure_group", "\"/SUBSCRIPTIONS/S1/RESOURCEGROUPS/G/PROVIDERS/P/T/N\"", "g" },
+		{ "azure_deployment", "\"/SUBSCRIPTIONS/S1/PROVIDERS/P/ACCOUNTS/N/DEPLOYMENTS/GPT\"", "gpt" },
 		{ "azure_type", "\"/subscriptions/S1/resourceGroups/g/providers/P/T/n\"", "p/t" },
 		{ "azure_deployment", "\"/subscriptions/S1/providers/P/accounts/n/deployments/gpt\"", "gpt" },
 		{ "azure_deployment", "\"/subscriptions/S1/providers/Microsoft.Resources/deployments/d\"", "(absent)" },
@@ -536,6 +542,9 @@ each_fault_is_named_with_its_line(void **state)
 	fault(HEAD "id: $Operation\n", 3, "no earlier rule fills");
 	fault(HEAD "id: [a, $arrival]\n", 3, "no part of an id");
 	fault(HEAD "redact: secret\n", 3, "list of key words");
+	fault(HEAD "relay: yes please\n", 3, "true, of a family with match");
+	fault(HEAD "relay: true\nfields: {Operation: a}\n", 4, "not with relay");
+	fault("family: unknown\nrelay: true\n", 2, "true, of a family with match");
 	fault("- a\n", 1, "family");
 }
 

@@ -20,6 +20,7 @@
 #include "net/backoff.h"
 #include "net/easy.h"
 #include "net/http.h"
+#include "net/said.h"
 
 #define SECRET	"Authorization: Bearer s3cr3t-token-value"
 
@@ -354,6 +355,44 @@ a_refused_connection_has_surely_sent_nothing(void **state)
 	assert_int_equal(w.err.kind, ERR_AGAIN);
 	assert_false(w.sent);
 	end(&w);
+}
+
+/* ---- words of a far side ---------------------------------------------------------- */
+
+static void
+credentials_in_a_far_sides_words_are_hidden(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "Bearer eyJhbGciOi.eyJhdWQi.c2lnbmF0dXJl is wrong", "Bearer [hidden] is wrong" },
+		{ "header 'Authorization: bearer abcdefgh12345678'", "header 'Authorization: bearer [hidden]'" },
+		{ "no Bearer token was sent", "no Bearer token was sent" },
+		{ "Basic dXNlcjpwYXNzd29yZA==, realm", "Basic [hidden], realm" },
+		{ "client_secret=abc8Q~xyz&grant_type=x", "client_secret=[hidden]&grant_type=x" },
+		{ "{\"password\": \"hunter2\", \"user\": \"u\"}", "{\"password\": \"[hidden]\", \"user\": \"u\"}" },
+		{ "SharedAccessSignature sr=x&sig=abc%2Fdef&se=1", "SharedAccessSignature sr=x&sig=[hidden]&se=1" },
+		{ "at https://user:pass@proxy.example/path", "at https://[hidden]@proxy.example/path" },
+		{ "got Zk8Q~v1H3mT7pLw0xYb2NcRd5EfG in it", "got [hidden] in it" },
+		{ "Invalid client secret provided for app '0fa1b2c3-1111-2222-3333-444455556666'",
+		  "Invalid client secret provided for app '0fa1b2c3-1111-2222-3333-444455556666'" },
+		{ "stream Custom-AISPMEvents2026Production of dcr-0123456789abcdef0123456789abcdef",
+		  "stream Custom-AISPMEvents2026Production of dcr-0123456789abcdef0123456789abcdef" },
+		{ "scope /subscriptions/1111/resourceGroups/Group1/providers/Microsoft.Insights", "scope /subscriptions/1111/resourceGroups/Group1/providers/Microsoft.Insights" },
+		{ "line\n<3>forged \033[31m \302\205", "line?" "<3>forged ?[31m ?" "?" },
+		{ "", "" },
+	};
+	char got[400], shorter[9];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		said_copy(slice_of(cases[i][0]), got, sizeof(got));
+		assert_string_equal(got, cases[i][1]);
+	}
+	said_copy(SLICE("0123456789"), shorter, sizeof(shorter));
+	assert_string_equal(shorter, "01234567");
+	assert_true(said_repeats(SLICE("it said hunter22 to me"), SLICE("my-hunter22!"), 8));
+	assert_false(said_repeats(SLICE("it said hunter to me"), SLICE("my-hunter22!"), 8));
+	assert_true(said_repeats(SLICE("a pw b"), SLICE("pw"), 8));
+	assert_false(said_repeats(SLICE("anything"), SLICE(""), 8));
 }
 
 static void
@@ -692,6 +731,7 @@ main(void)
 		cmocka_unit_test(a_connection_dropped_before_or_after_the_request_is_no_answer),
 		cmocka_unit_test(half_an_answer_is_no_answer),
 		cmocka_unit_test(a_refused_connection_has_surely_sent_nothing),
+		cmocka_unit_test(credentials_in_a_far_sides_words_are_hidden),
 		cmocka_unit_test(an_answer_past_its_limit_is_an_error),
 		cmocka_unit_test(a_cancelled_call_never_calls_back),
 		cmocka_unit_test(a_callback_may_send_the_next_request),

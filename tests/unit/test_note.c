@@ -85,6 +85,8 @@ a_value_cannot_forge_a_line_or_a_field(void **state)
 	assert_string_equal(heard(), "aispm-agent: source: a=\"x\\x0a<0>root: \\\"\\\\\\x1b[31m\\x7f\\x00\" n=7\n");
 	note(SOURCE_INFO, N_TEXT("a", "z\xc3\xa4hl \xff\xe2\x82 \xc2\x85."));	/* good UTF-8 stays, C1 controls do not */
 	assert_string_equal(heard(), "aispm-agent: source: a=\"z\xc3\xa4hl \\xff\\xe2\\x82 \\xc2\\x85.\"\n");
+	note(SOURCE_INFO, N_TEXT("a", "fdp\xe2\x80\xae" "exe \xe2\x80\xa8."));	/* nor what turns a text or ends a line */
+	assert_string_equal(heard(), "aispm-agent: source: a=\"fdp\\xe2\\x80\\xaeexe \\xe2\\x80\\xa8.\"\n");
 }
 
 static void
@@ -212,16 +214,17 @@ blocks_are_listed_in_the_order_they_were_made_until_dropped(void **state)
 	stat_drop(c);
 	stat_say(b, "held");
 	stat_each(append_name, &seen);
-	assert_true(slice_eq(buf_slice(&seen), SLICE("hub/kafka: bus/kafka:held ")));
+	assert_true(slice_eq(buf_slice(&seen), SLICE("agent/agent: hub/kafka: bus/kafka:held ")));
 	stat_drop(a);
 	buf_reset(&seen);
 	stat_each(append_name, &seen);
-	assert_true(slice_eq(buf_slice(&seen), SLICE("bus/kafka:held ")));
+	assert_true(slice_eq(buf_slice(&seen), SLICE("agent/agent: bus/kafka:held ")));
 	stat_drop(b);
 	stat_drop(NULL);
 	buf_reset(&seen);
 	stat_each(append_name, &seen);
-	assert_true(slice_eq(buf_slice(&seen), SLICE("")));
+	assert_true(slice_eq(buf_slice(&seen), SLICE("agent/agent: ")));	/* the process itself is always there */
+	assert_int_equal(stat_agent()->scope, STAT_AGENT);
 	buf_fini(&seen);
 }
 

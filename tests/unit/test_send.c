@@ -452,6 +452,78 @@ a_batch_keeps_to_its_bytes_and_its_span_of_time(void **state)
 		assert_true(strlen(said[i]) <= 1000);
 }
 
+/* Events whose times alternate between so many windows, one after the other. */
+static void
+append_alternating(unsigned n, unsigned of)
+{
+	for (unsigned i = 0; i < n; i++)
+		append(1 + i / of + 1000 * (i % of), 1 + i / of + 1000 * (i % of));
+}
+
+static void
+events_whose_times_alternate_share_batches_and_the_cursor_waits_for_all(void **state)
+{
+	(void)state;
+	span_ms = 1800000;
+	append_alternating(24, 3);		/* seq 1 to 24 */
+	begin(", batch: {max_wait: 1s}");
+	assert_int_equal(nputs, 0);
+	pass(1000);
+	assert_int_equal(nputs, 3);
+	assert_string_equal(uids(said[0]), "<1><2><3><4><5><6><7><8>");
+	assert_string_equal(uids(said[1]), "<1001><1002><1003><1004><1005><1006><1007><1008>");
+	answer(1, SINK_DELIVERED, 0);
+	assert_false(done(1));			/* the first entry is still out */
+	answer(0, SINK_DELIVERED, 0);
+	assert_true(done(2));
+	assert_false(done(3));
+	end();
+	nputs = 0;
+	begin(", batch: {max_wait: 0s}");	/* as after a crash: what the third batch had comes again, and all behind it */
+	while (nout > 0)
+		answer(0, SINK_DELIVERED, 0);
+	assert_true(done(24));
+	assert_string_equal(uids(said[0]), "<2001><2002><2003><2004><2005><2006><2007><2008>");
+}
+
+static void
+a_batch_of_too_much_time_is_halved_by_time(void **state)
+{
+	(void)state;
+	span_ms = 0;
+	append_alternating(10, 2);
+	begin(", batch: {max_wait: 0s}");
+	assert_int_equal(nputs, 1);
+	played->max_span_ms = 1800000;			/* the service has just said so */
+	answer(0, SINK_REFUSED, 0);
+	answer(0, SINK_DELIVERED, 0);
+	answer(0, SINK_DELIVERED, 0);
+	assert_true(done(10));
+	assert_int_equal(nputs, 3);
+	assert_string_equal(uids(said[1]), "<1><2><3><4><5>");
+	assert_string_equal(uids(said[2]), "<1001><1002><1003><1004><1005>");
+}
+
+static void
+more_windows_than_are_kept_open_still_deliver_everything_within_bounds(void **state)
+{
+	size_t n = 0;
+
+	(void)state;
+	span_ms = 1800000;
+	append_alternating(60, 60);
+	at_once_on = true;
+	at_once = SINK_DELIVERED;
+	begin(", batch: {max_wait: 600s}");
+	assert_false(done(60));
+	assert_int_equal(nputs, 60 - 32);	/* who waited longest for company made way */
+	send_drain(sender);
+	assert_true(done(60));
+	for (size_t i = 0; i < nputs; i++)
+		n += strlen(uids(said[i])) > 0;
+	assert_int_equal(n, 60);
+}
+
 static void
 an_event_larger_than_batch_max_bytes_goes_alone(void **state)
 {
@@ -761,6 +833,9 @@ main(void)
 		T(a_sink_that_refuses_everything_from_within_put_gets_each_event_alone),
 		T(a_batch_waits_to_become_fuller_but_not_longer_than_it_is_told),
 		T(a_batch_keeps_to_its_bytes_and_its_span_of_time),
+		T(events_whose_times_alternate_share_batches_and_the_cursor_waits_for_all),
+		T(a_batch_of_too_much_time_is_halved_by_time),
+		T(more_windows_than_are_kept_open_still_deliver_everything_within_bounds),
 		T(an_event_larger_than_batch_max_bytes_goes_alone),
 		T(what_the_settings_leave_out_is_passed_over_by_the_cursor),
 		T(an_event_that_is_larger_than_the_sink_takes_is_set_aside_and_its_neighbours_pass),

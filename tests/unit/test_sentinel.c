@@ -48,6 +48,8 @@ struct world {
 	struct batch	 batches[BATCHES];
 	struct told	 told[256];
 	int		 n, put_again;
+	char		 warned[400], did[600];	/* the last, and how often: a line each */
+	int		 warnings, deeds;
 };
 
 static char dir[256];
@@ -88,6 +90,24 @@ answered(struct sink *s, const struct batch *b, enum sink_verdict verdict, uint6
 }
 
 static void
+warn(struct sink *s, const char *text)
+{
+	struct world *w = s->owner;
+
+	w->warnings++;
+	snprintf(w->warned, sizeof(w->warned), "%s", text);
+}
+
+static void
+did(struct sink *s, const char *text)
+{
+	struct world *w = s->owner;
+
+	w->deeds++;
+	snprintf(w->did, sizeof(w->did), "%s", text);
+}
+
+static void
 make_batch(struct batch *b, uint64_t first_seq, size_t n)
 {
 	memset(b, 0, sizeof(*b));
@@ -97,6 +117,7 @@ make_batch(struct batch *b, uint64_t first_seq, size_t n)
 	buf_puts(&b->bytes, "[");
 	for (size_t i = 0; i < n; i++) {
 		b->v[i].seq = first_seq + i;
+		b->v[i].time_ms = NOW_MS;
 		buf_printf(&b->bytes, "%s{\"EventId\":\"%llu\",\"EventMessage\":\"a prompt that nobody but the sink may ever see, für größere Gäste schön übersetzt\"}",
 		    i > 0 ? "," : "", (unsigned long long)(first_seq + i));
 	}
@@ -123,7 +144,7 @@ open_with(struct world *w, const char *endpoint, const char *authority, const ch
 	if (load(&w->conf, yaml, problem, sizeof(problem)) != 0)
 		fail_msg("%s", problem);
 	w->sink = (struct sink){ .kind = &sink_kind_sentinel, .name = "s", .agent_id = "a", .loop = w->loop, .http = w->http,
-		.owner = w, .answer = answered };
+		.owner = w, .answer = answered, .say = warn, .debug = did };
 	if (sink_kind_sentinel.open(&w->sink, conf_block(w->conf, "sink"), &err) != 0)
 		fail_msg("%s", err.text);
 }
@@ -380,6 +401,29 @@ no_answer_is_later_whenever_the_connection_ends(void **state)
 }
 
 static void
+a_status_counts_however_large_its_body(void **state)
+{
+	const size_t n = 3 << 20;
+	char *huge = malloc(n + 1);
+	struct world w;
+
+	(void)state;
+	assert_non_null(huge);
+	memset(huge, 'x', n);
+	huge[n] = '\0';
+	begin(&w, "");
+	far_side_answer(w.service, 202, NULL, huge);
+	far_side_answer(w.service, 413, NULL, huge);
+	far_side_answer(w.service, 503, NULL, huge);
+	assert_int_equal(put(&w, 0)->verdict, SINK_DELIVERED);
+	assert_int_equal(put(&w, 0)->verdict, SINK_TOO_BIG);
+	assert_int_equal(put(&w, 0)->verdict, SINK_LATER);
+	assert_int_equal(far_side_count(w.service), 3);
+	free(huge);
+	end(&w);
+}
+
+static void
 silence_is_later_after_the_timeout(void **state)
 {
 	struct world w;
@@ -545,6 +589,30 @@ the_services_words_are_shown_cut_and_cleaned(void **state)
 		assert_in_range((unsigned char)*p, 0x20, 0x7e);
 	t = put(&w, 0);
 	assert_int_equal(strspn(strstr(t->why.text, "C: ") + 3, "0"), 200);
+	snprintf(body, sizeof(body), "{\"error\":{\"code\":\"C\",\"message\":\"%0180d Zk8Q~v1H3mT7pLw0xYb2NcRd5EfG\"}}", 0);
+	far_side_answer(w.service, 400, NULL, body);
+	t = put(&w, 0);			/* not even the part of a token that stands before the cut */
+	assert_null(strstr(t->why.text, "Zk8Q"));
+	assert_non_null(strstr(t->why.text, "00 [hidden]"));
+	end(&w);
+}
+
+static void
+what_is_told_of_a_good_answer_and_a_token_serves_who_looks_for_a_batch(void **state)
+{
+	const struct told *t;
+	struct world w;
+
+	(void)state;
+	begin(&w, "");
+	far_side_answer(w.service, 204, "x-ms-request-id: 0f0e-42\r\n", "");
+	t = put(&w, 0);
+	assert_int_equal(t->verdict, SINK_DELIVERED);
+	assert_non_null(strstr(t->why.text, "204; request 0f0e-42; client request "));
+	assert_quiet(&t->why);
+	assert_int_equal(w.deeds, 1);
+	assert_non_null(strstr(w.did, "token by client_secret from 127.0.0.1: good for 3600 s, renewed in 2880 s"));
+	assert_null(strstr(w.did, TOKEN_1));
 	end(&w);
 }
 
@@ -588,7 +656,14 @@ a_clock_that_is_far_off_is_told(void **state)
 	far_side_answer(w.service, 503, "Date: Sat, 31 Jan 2026 11:59:29 GMT\r\n", "");
 	assert_non_null(strstr(put(&w, 0)->why.text, "clock is 90 s ahead"));
 	assert_non_null(strstr(put(&w, 0)->why.text, "clock is 300 s behind"));
+	assert_int_equal(w.warnings, 1);
 	assert_null(strstr(put(&w, 0)->why.text, "clock"));
+	far_side_answer(w.service, 204, "Date: Sat, 31 Jan 2026 12:04:59 GMT\r\n", "");
+	far_side_answer(w.service, 204, "Date: Sat, 31 Jan 2026 12:04:59 GMT\r\n", "");
+	assert_int_equal(put(&w, 0)->verdict, SINK_DELIVERED);
+	assert_int_equal(put(&w, 0)->verdict, SINK_DELIVERED);
+	assert_int_equal(w.warnings, 2);		/* also where nothing is refused; once until it was right again */
+	assert_non_null(strstr(w.warned, "clock is 300 s behind"));
 	end(&w);
 }
 
@@ -606,6 +681,28 @@ the_auxiliary_plan_bounds_the_span_of_a_batch(void **state)
 	far_side_answer(w.service, 400, NULL, "{\"error\":{\"code\":\"RecordsTimeRangeIsMoreThan30Minutes\",\"message\":\"m\"}}");
 	assert_int_equal(put(&w, 0)->verdict, SINK_REFUSED);
 	assert_int_equal(w.sink.max_span_ms, 30 * 60 * 1000);
+	end(&w);
+}
+
+static void
+times_that_the_service_will_not_keep_are_told_once(void **state)
+{
+	const int64_t hour_ms = 3600000;
+	struct world w;
+
+	(void)state;
+	begin(&w, "");
+	w.batches[0].v[3].time_ms = NOW_MS - 48 * hour_ms;
+	w.batches[0].v[4].time_ms = NOW_MS + 24 * hour_ms;
+	assert_int_equal(put(&w, 0)->verdict, SINK_DELIVERED);
+	assert_int_equal(w.warnings, 0);
+	w.batches[1].v[9].time_ms = NOW_MS - 48 * hour_ms - 1;
+	w.batches[2].v[0].time_ms = NOW_MS + 24 * hour_ms + 1;
+	assert_int_equal(put(&w, 1)->verdict, SINK_DELIVERED);
+	assert_int_equal(w.warnings, 1);
+	assert_non_null(strstr(w.warned, "TimeGenerated"));
+	assert_int_equal(put(&w, 2)->verdict, SINK_DELIVERED);
+	assert_int_equal(w.warnings, 1);
 	end(&w);
 }
 
@@ -922,6 +1019,7 @@ main(void)
 		cmocka_unit_test(each_status_has_its_verdict),
 		cmocka_unit_test(retry_after_sets_the_wait_however_long),
 		cmocka_unit_test(no_answer_is_later_whenever_the_connection_ends),
+		cmocka_unit_test(a_status_counts_however_large_its_body),
 		cmocka_unit_test(silence_is_later_after_the_timeout),
 		cmocka_unit_test(a_401_is_answered_by_one_new_token_at_once),
 		cmocka_unit_test(a_401_to_a_fresh_token_holds_the_sink_and_the_next_try_takes_another),
@@ -930,9 +1028,11 @@ main(void)
 		cmocka_unit_test(a_403_names_both_causes_the_code_and_both_request_ids),
 		cmocka_unit_test(a_404_names_rule_stream_and_endpoint),
 		cmocka_unit_test(the_services_words_are_shown_cut_and_cleaned),
+		cmocka_unit_test(what_is_told_of_a_good_answer_and_a_token_serves_who_looks_for_a_batch),
 		cmocka_unit_test(words_that_repeat_a_record_or_the_token_are_not_shown),
 		cmocka_unit_test(a_clock_that_is_far_off_is_told),
 		cmocka_unit_test(the_auxiliary_plan_bounds_the_span_of_a_batch),
+		cmocka_unit_test(times_that_the_service_will_not_keep_are_told_once),
 		cmocka_unit_test(a_denied_token_holds_all_that_wait_for_it),
 		cmocka_unit_test(an_authority_that_is_down_means_later),
 		cmocka_unit_test(tokens_are_renewed_under_a_live_stream_without_a_single_wait),

@@ -24,6 +24,7 @@
 #include "base/conf.h"
 #include "base/err.h"
 #include "base/loop.h"
+#include "base/own.h"
 #include "base/sys.h"
 #include "sinks/batch.h"
 #include "sinks/sink.h"
@@ -398,7 +399,81 @@ a_new_file_has_the_mode_of_the_settings(void **state)
 }
 
 static void
-a_device_is_written_to_as_it_is(void **state)
+a_link_a_pipe_and_a_device_are_refused_and_nothing_hangs(void **state)
+{
+	char real[160];
+
+	(void)state;
+	snprintf(real, sizeof(real), "%s/real", dir);
+	write_file("keep\n", 5);
+	assert_int_equal(rename(path, real), 0);
+	assert_int_equal(symlink(real, path), 0);
+	begin("");
+	assert_int_equal(put("one\n"), SINK_HELD);
+	assert_non_null(strstr(told.why.text, "symbolic link"));
+	assert_string_equal(content(real), "keep\n");
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(put("one\n"), SINK_HELD);
+	assert_non_null(strstr(told.why.text, "a pipe"));
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(put("one\n"), SINK_HELD);
+	assert_non_null(strstr(told.why.text, "a directory"));
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(put("one\n"), SINK_DELIVERED);	/* and again as ever once it is gone */
+	end();
+	snprintf(path, sizeof(path), "/dev/zero");
+	begin("");
+	assert_int_equal(put("one\n"), SINK_HELD);
+	assert_non_null(strstr(told.why.text, "a device"));
+}
+
+static bool
+is_own(const char *name)
+{
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	bool is;
+
+	assert_true(fd >= 0 && fstat(fd, &st) == 0);
+	is = own_is(fd, &st);
+	close(fd);
+	return is;
+}
+
+static void
+what_it_writes_is_known_as_our_own_also_after_rotation(void **state)
+{
+	char old[160], other[160];
+	struct statx born;
+
+	(void)state;
+	snprintf(old, sizeof(old), "%s.1", path);
+	snprintf(other, sizeof(other), "%s/other", dir);
+	write_file("of another run\n", 15);
+	begin("");
+	assert_true(is_own(path));		/* before anything is written */
+	put("one\n");
+	assert_true(is_own(path));
+	assert_int_equal(link(path, other), 0);
+	assert_true(is_own(other));
+	assert_int_equal(unlink(other), 0);
+	assert_int_equal(rename(path, old), 0);
+	put("two\n");
+	assert_true(is_own(path));
+	assert_int_equal(statx(AT_FDCWD, old, 0, STATX_BTIME, &born), 0);
+	assert_int_equal(is_own(old), (born.stx_mask & STATX_BTIME) != 0);
+	assert_int_equal(unlink(old), 0);
+	for (int i = 0; i < 20; i++) {		/* some file system gives it that inode again */
+		snprintf(other, sizeof(other), "%s/other%d", dir, i);
+		close(open(other, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+		assert_false(is_own(other));
+	}
+}
+
+static void
+dev_null_takes_everything(void **state)
 {
 	(void)state;
 	snprintf(path, sizeof(path), "/dev/null");
@@ -439,7 +514,9 @@ main(void)
 		T(sighup_opens_it_again),
 		T(who_may_not_write_holds_the_sink_and_a_missing_folder_is_waited_for),
 		T(a_new_file_has_the_mode_of_the_settings),
-		T(a_device_is_written_to_as_it_is),
+		T(a_link_a_pipe_and_a_device_are_refused_and_nothing_hangs),
+		T(what_it_writes_is_known_as_our_own_also_after_rotation),
+		T(dev_null_takes_everything),
 		T(closing_while_it_writes_is_fine),
 	};
 

@@ -19,6 +19,7 @@
 #include "base/err.h"
 #include "base/gzip.h"
 #include "base/loop.h"
+#include "base/own.h"
 #include "base/stat.h"
 #include "base/sys.h"
 #include "source/file_source.h"
@@ -348,6 +349,75 @@ a_link_is_followed_and_its_growth_is_heard(void **state)
 	append("else/far.txt", "three\n");
 	wait_for(2);
 	assert_got("two\nthree\n");
+}
+
+static void
+past_max_files_the_others_are_named_and_taken_up_when_there_is_room(void **state)
+{
+	char glob[300];
+
+	(void)state;
+	append("a.ndjson", "one\n");
+	append("b.ndjson", "two\n");
+	snprintf(glob, sizeof(glob), "\"%s/*.ndjson\"", rig->dir);
+	begin_with(glob, "max_files: 2", false, START_EARLIEST);
+	wait_for(2);
+	append("c.ndjson", "three\n");
+	for (int i = 0; i < 100 && rig->troubles == 0; i++)
+		turn(1);
+	assert_int_equal(rig->troubles, 1);
+	assert_non_null(strstr(rig->trouble, "c.ndjson: not followed"));
+	turn(3);
+	assert_int_equal(rig->n, 2);
+	unlink(path_of("a.ndjson"));
+	turn(20);
+	file_watch_walk(rig->source.priv);		/* as it comes by the clock, after trouble */
+	wait_for(3);
+}
+
+static void
+a_file_that_the_agent_writes_itself_is_not_read_by_any_name(void **state)
+{
+	struct err err;
+	int fd = open(path_of("own.txt"), O_RDWR | O_CREAT | O_CLOEXEC, 0644), late;
+
+	(void)state;
+	assert_int_equal(own_add(fd, &err), 0);
+	assert_int_equal(write(fd, "own\n", 4), 4);
+	assert_int_equal(symlink(path_of("own.txt"), path_of("soft.ndjson")), 0);
+	assert_int_equal(link(path_of("own.txt"), path_of("hard.ndjson")), 0);
+	append("late.ndjson", "");			/* read before a sink takes it for its own */
+	append("a.ndjson", "one\n");
+	begin();
+	wait_for(1);
+	assert_non_null(strstr(rig->trouble, "a sink of this agent writes it"));
+	late = open(path_of("late.ndjson"), O_RDWR | O_CLOEXEC);
+	assert_int_equal(own_add(late, &err), 0);
+	assert_int_equal(write(late, "own\n", 4), 4);
+	assert_int_equal(write(fd, "own\n", 4), 4);
+	append("a.ndjson", "two\n");
+	wait_for(2);
+	assert_got("one\ntwo\n");
+	own_closed(fd);
+	own_closed(late);
+	close(fd);
+	close(late);
+}
+
+static void
+nothing_of_the_state_directory_is_read(void **state)
+{
+	(void)state;
+	mkdir(path_of("state"), 0700);
+	own_set_dir(path_of("state"));
+	append("state/secret", "secret\n");
+	assert_int_equal(symlink(path_of("state/secret"), path_of("soft.ndjson")), 0);
+	append("a.ndjson", "one\n");
+	begin();
+	wait_for(1);
+	assert_got("one\n");
+	assert_non_null(strstr(rig->trouble, "own state directory"));
+	own_set_dir(NULL);
 }
 
 static void
@@ -963,6 +1033,9 @@ main(void)
 		T(a_file_that_two_patterns_match_is_read_once),
 		T(directories_that_a_pattern_matches_may_come_later),
 		T(a_link_is_followed_and_its_growth_is_heard),
+		T(past_max_files_the_others_are_named_and_taken_up_when_there_is_room),
+		T(a_file_that_the_agent_writes_itself_is_not_read_by_any_name),
+		T(nothing_of_the_state_directory_is_read),
 		T(what_is_no_regular_file_is_refused_in_words),
 		T(a_file_without_permission_is_named_and_read_once_it_may_be),
 		T(a_thousand_files_are_all_read),

@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/stat.h"
+#include "detect/calls.h"
 #include "detect/detect.h"
 
 #define MINUTE	INT64_C(60000)
@@ -281,6 +282,108 @@ one_call_told_by_two_records_counts_once(void **state)
 	ordinary(&b, surge + 5 * MINUTE, surge + 20 * MINUTE);
 	assert_int_equal(starts(&b), 0);
 	close_bench(&b);
+}
+
+/* What a call is told by: its kind is the log's word for the record. */
+static void
+record_of(struct bench *b, int64_t t_ms, const char *uid, const char *log, int requests, int64_t prompt_tokens, const char *caller)
+{
+	struct event e;
+	struct err err = { 0 };
+
+	event_init(&e);
+	event_set_text(&e, F_EventClass, SLICE("activity"));
+	event_set_text(&e, F_EventId, slice_of(fresh_uid(b)));
+	event_set_text(&e, F_EventOriginalUid, slice_of(uid));
+	event_set_text(&e, F_EventOriginalType, slice_of(log));
+	event_set_text(&e, F_TargetResourceId, SLICE("/subscriptions/S/providers/Microsoft.CognitiveServices/accounts/A"));
+	event_set_text(&e, F_TargetResourceName, SLICE("A"));
+	event_set_text(&e, F_AiDeployment, SLICE("chat"));
+	event_set_text(&e, F_ActorUserId, slice_of(caller));
+	event_set_number(&e, F_TimeGenerated, t_ms);
+	if (requests > 0)
+		event_set_number(&e, F_RequestCount, requests);
+	if (prompt_tokens > 0)
+		event_set_number(&e, F_PromptTokens, prompt_tokens);
+	assert_int_equal(detect_see(b->detect, &e, &b->say, &err), 0);
+	collect(b);
+}
+
+static void
+a_surge_told_by_pairs(struct bench *b, int64_t surge, bool one_id)
+{
+	char uid[48];
+
+	open_bench(b, "");
+	ordinary(b, MONDAY, surge);
+	b->nfound = 0;
+	for (int64_t t = surge; t < surge + 5 * MINUTE; t += MINUTE)
+		for (int i = 0; i < 300; i++) {
+			snprintf(uid, sizeof(uid), one_id ? "always-the-same" : "pair%lld-%d", (long long)t, i);
+			record_of(b, t + i * 100, uid, "RequestResponse", 1, 500, "mallory");
+			record_of(b, t + i * 100 + 50, uid, "AzureOpenAIRequestUsage", 0, 500, NULL);
+		}
+	ordinary(b, surge + 5 * MINUTE, surge + 20 * MINUTE);
+}
+
+static void
+calls_that_all_bear_one_id_are_counted_each(void **state)
+{
+	const int64_t surge = MONDAY + 3 * DAY + 11 * HOUR;
+	struct bench pairs, one;
+
+	(void)state;
+	a_surge_told_by_pairs(&pairs, surge, false);
+	a_surge_told_by_pairs(&one, surge, true);
+	assert_int_equal(starts(&pairs), 1);
+	assert_int_equal(starts(&one), 1);
+	assert_string_equal(one.found[0].actor, "mallory");
+	assert_int_equal(one.nfound, pairs.nfound);
+	for (size_t i = 0; i < one.nfound; i++) {	/* a pair is one call, whatever its id */
+		assert_true(one.found[i].observed == pairs.found[i].observed);
+		assert_int_equal(one.found[i].requests, pairs.found[i].requests);
+	}
+	close_bench(&pairs);
+	close_bench(&one);
+}
+
+static void
+an_id_joins_two_kinds_of_record_within_minutes_and_no_more(void **state)
+{
+	enum { REQUEST = 7, USAGE = 8, OTHER = 9 };
+	struct calls c;
+	struct call *call;
+
+	(void)state;
+	assert_true(calls_open(&c, 64));
+	for (int order = 0; order < 2; order++) {		/* either may come first, and many of a kind before the other */
+		double sum = 0;
+
+		for (int i = 0; i < 20; i++) {
+			uint32_t kind = (i < 10) == (order == 0) ? REQUEST : USAGE;
+
+			call = calls_find(&c, 100 + (uint64_t)order, kind, 1000 + i);
+			sum += call_take(call, kind, 0, 5);
+		}
+		assert_true(sum == 50);
+	}
+	call = calls_find(&c, 5, REQUEST, 1000);
+	assert_true(call_take(call, REQUEST, 0, 3) == 3 && call->who == CALLS_NOBODY);
+	call->who = 4;
+	call = calls_find(&c, 5, USAGE, 1000 + CALLS_JOIN_S);
+	assert_true(call_take(call, USAGE, 0, 2) == 0 && call->who == 4);
+	call = calls_find(&c, 5, USAGE, 1000 + CALLS_JOIN_S);
+	assert_true(call_take(call, USAGE, 0, 2) == 1);		/* what goes beyond the other kind is more of it */
+	call = calls_find(&c, 5, OTHER, 1000);
+	assert_true(call_take(call, OTHER, 0, 9) == 9);
+	call = calls_find(&c, 6, REQUEST, 1000);
+	assert_true(call_take(call, REQUEST, 0, 3) == 3);
+	call = calls_find(&c, 6, USAGE, 1000 + CALLS_JOIN_S + 1);	/* too late to be the same */
+	assert_true(call_take(call, USAGE, 0, 2) == 2 && call->who == CALLS_NOBODY);
+	assert_false(calls_repeated(&c, 11));
+	assert_false(calls_repeated(&c, 12));
+	assert_true(calls_repeated(&c, 11));
+	calls_close(&c);
 }
 
 static void
@@ -672,7 +775,7 @@ what_no_resource_shows_the_sum_of_all_does(void **state)
 		if (t == surge)
 			b.nfound = 0;
 		for (int r = 0; r < 12; r++) {
-			char name[16];
+			char name[32];
 
 			snprintf(name, sizeof(name), "r%d", r);
 			calls_on(&b, t, noisy(&b, now ? 12 : 2), name, "ana", 200);
@@ -719,7 +822,7 @@ of_a_surge_that_many_make_nobody_is_the_actor(void **state)
 	b.nfound = 0;
 	for (int64_t t = surge; t < surge + 5 * MINUTE; t += MINUTE)
 		for (int i = 0; i < 9; i++) {
-			char name[16];
+			char name[32];
 
 			snprintf(name, sizeof(name), "new%d", i);
 			calls(&b, t, 40, "chat", name);
@@ -803,6 +906,104 @@ static void
 add_late(void *arg, struct stat_block *stats)
 {
 	*(uint64_t *)arg += stat_get(stats, STAT_DETECTOR_LATE);
+}
+
+static void
+add_dropped(void *arg, struct stat_block *stats)
+{
+	*(uint64_t *)arg += stat_get(stats, STAT_DETECTOR_DROPPED);
+}
+
+static void
+when_too_many_surge_at_once_the_graver_one_is_followed_and_who_gives_way_is_told(void **state)
+{
+	enum { ALL = 1030, ROOM = 1024 };
+	const int64_t surge = MONDAY + 30 * HOUR, graver = surge + 4 * MINUTE;
+	size_t begun = 0, gone = 0;
+	uint64_t dropped = 0;
+	char name[32];
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "detectors: {access: {enabled: false}, config: {enabled: false}}");
+	for (int64_t t = MONDAY; t < graver + 5 * MINUTE; t += t < surge ? 20 * MINUTE : MINUTE) {
+		if (t == graver)
+			b.nfound = 0;
+		for (int i = 0; i < ALL; i++) {
+			int n = i == ALL - 1 ? (t < graver ? 1 : 300) : t < surge ? 1 : 25;
+
+			snprintf(name, sizeof(name), "r%d", i);
+			for (int k = 0; k < n; k++)
+				call_on(&b, t + i * 50, name, "", "", fresh_uid(&b), 200);
+		}
+	}
+	for (size_t i = 0; i < b.nfound; i++) {
+		begun += strcmp(b.found[i].type, "volume.start") == 0 && strcmp(b.found[i].resource, "r1029") == 0;
+		gone += strcmp(b.found[i].type, "volume.end") == 0 && strstr(b.found[i].reason, "Over: graver ones needed its place") != NULL;
+	}
+	if (begun != 1)
+		for (size_t i = 0; i < b.nfound; i++)
+			print_message("%s %s %s\n", b.found[i].type, b.found[i].resource, b.found[i].reason);
+	assert_int_equal(begun, 1);
+	assert_true(gone >= 1);
+	detect_count(b.detect);
+	stat_each(add_dropped, &dropped);
+	assert_true(dropped >= ALL - ROOM);
+	close_bench(&b);
+}
+
+static void
+add_evicted(void *arg, struct stat_block *stats)
+{
+	*(uint64_t *)arg += stat_get(stats, STAT_DETECTOR_EVICTED) + stat_get(stats, STAT_DETECTOR_REFUSED);
+}
+
+static void
+long_names_fill_the_table_before_its_places_are_used_up(void **state)
+{
+	char who[512];
+	struct bench b;
+
+	(void)state;
+	for (int length = 20; length <= 500; length += 480) {
+		uint64_t gone = 0;
+
+		open_bench(&b, "detectors: {volume: {max_series: 100}, access: {enabled: false}, config: {enabled: false}}");	/* 1,024 places */
+		for (int i = 0; i < 900; i++) {
+			memset(who, 'x', sizeof(who));
+			snprintf(who, sizeof(who), "%d", i);
+			who[strlen(who)] = 'x';
+			who[length] = '\0';
+			call_on(&b, MONDAY + i * MINUTE, "A", "chat", who, fresh_uid(&b), 200);
+		}
+		detect_count(b.detect);
+		stat_each(add_evicted, &gone);
+		if (length == 20)
+			assert_int_equal(gone, 0);
+		else
+			assert_true(gone > 300);
+		close_bench(&b);
+	}
+}
+
+static void
+a_new_level_is_taken_for_usual_after_a_day(void **state)
+{
+	const int64_t shift = MONDAY + 3 * DAY + 9 * HOUR;
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "");
+	ordinary(&b, MONDAY, shift);
+	b.nfound = 0;
+	for (int64_t t = shift; t < shift + 2 * DAY; t += MINUTE)
+		calls(&b, t, 400, "chat", "bo");
+	assert_int_equal(starts(&b), 1);
+	assert_int_equal(b.nfound, 2);
+	assert_string_equal(b.found[1].type, "volume.end");
+	assert_in_range(b.found[1].at_ms - shift, DAY, DAY + 2 * MINUTE);
+	assert_non_null(strstr(b.found[1].reason, "Over: it went on for a day"));
+	close_bench(&b);
 }
 
 static void
@@ -899,6 +1100,8 @@ main(void)
 		cmocka_unit_test(a_fivefold_surge_is_found_within_two_windows_and_ends),
 		cmocka_unit_test(the_caller_who_made_the_surge_is_named),
 		cmocka_unit_test(one_call_told_by_two_records_counts_once),
+		cmocka_unit_test(calls_that_all_bear_one_id_are_counted_each),
+		cmocka_unit_test(an_id_joins_two_kinds_of_record_within_minutes_and_no_more),
 		cmocka_unit_test(a_record_from_the_far_future_neither_closes_nor_blinds),
 		cmocka_unit_test(findings_are_the_same_when_the_state_is_saved_and_restored_in_the_middle),
 		cmocka_unit_test(a_damaged_state_is_refused_whatever_is_damaged),
@@ -918,6 +1121,9 @@ main(void)
 		cmocka_unit_test(of_a_surge_that_many_make_nobody_is_the_actor),
 		cmocka_unit_test(counts_mean_the_same_in_each_phase_and_an_end_says_that_it_is_over),
 		cmocka_unit_test(a_burst_where_a_call_comes_each_hour_or_two_is_found_and_counted_whole),
+		cmocka_unit_test(when_too_many_surge_at_once_the_graver_one_is_followed_and_who_gives_way_is_told),
+		cmocka_unit_test(long_names_fill_the_table_before_its_places_are_used_up),
+		cmocka_unit_test(a_new_level_is_taken_for_usual_after_a_day),
 		cmocka_unit_test(after_a_pause_all_is_counted_and_nothing_is_late),
 		cmocka_unit_test(clocks_that_lie_move_nothing_however_often_they_are_heard),
 		cmocka_unit_test(a_lone_wrong_time_on_a_quiet_estate_moves_nothing),
