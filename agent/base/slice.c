@@ -60,6 +60,21 @@ slice_trim(struct slice s)
 	return s;
 }
 
+struct slice
+slice_take_line(struct slice *rest)
+{
+	const char *end = rest->n > 0 ? memchr(rest->p, '\n', rest->n) : NULL;
+	struct slice line = *rest;
+
+	if (end != NULL) {
+		line.n = (size_t)(end - rest->p);
+		*rest = slice_make(end + 1, rest->n - line.n - 1);
+	} else {
+		rest->n = 0;
+	}
+	return slice_trim(line);
+}
+
 bool
 slice_glob_nocase(struct slice pattern, struct slice s)
 {

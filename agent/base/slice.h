@@ -46,6 +46,7 @@ bool	slice_ends_nocase(struct slice s, struct slice suffix);
 /* Offset of `needle` in `s` (ASCII case-insensitive) at or after `from`, or -1. */
 ptrdiff_t slice_find_nocase(struct slice s, struct slice needle, size_t from);
 struct slice slice_trim(struct slice s);	/* spaces, tabs, CR, LF at both ends */
+struct slice slice_take_line(struct slice *rest);	/* the first line, trimmed; `rest` is what follows it */
 /* Glob with '*' (any run) and '?' (one byte), ASCII case-insensitive, linear in |pattern| * |s|. */
 bool	slice_glob_nocase(struct slice pattern, struct slice s);
 /* Whole slice is a decimal number that fits; else false and *ret untouched. */

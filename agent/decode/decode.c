@@ -267,19 +267,6 @@ text_record(struct decode_ctx *c, struct slice text, bool padded, struct err *er
 	return err_set(err, ERR_AGAIN, "no memory for the record's events");
 }
 
-static struct slice
-next_line(struct slice *rest)
-{
-	const char *end = rest->n > 0 ? memchr(rest->p, '\n', rest->n) : NULL;
-	struct slice line = *rest;
-
-	if (end != NULL)
-		line.n = (size_t)(end - rest->p);
-	rest->p += line.n + (end != NULL ? 1 : 0);
-	rest->n -= line.n + (end != NULL ? 1 : 0);
-	return slice_trim(line);
-}
-
 static bool
 is_json(struct decode_ctx *c, struct slice text, bool padded)
 {
@@ -291,12 +278,12 @@ is_json(struct decode_ctx *c, struct slice text, bool padded)
 static int
 lines_record(struct decode_ctx *c, struct slice text, bool padded, struct err *err)
 {
-	struct slice rest = text, line = next_line(&rest);
+	struct slice rest = text, line = slice_take_line(&rest);
 
 	if (rest.n == 0 || !is_json(c, line, padded))
 		return -1;
 	for (rest = text; rest.n > 0; ) {
-		line = next_line(&rest);
+		line = slice_take_line(&rest);
 		if (line.n > 0 && text_record(c, line, padded, err) != 0)
 			return -1;
 	}
@@ -393,13 +380,13 @@ decode_split(struct decode_ctx *c, struct slice input, struct buf *hold,
 	if (text.n == 0)
 		return 0;
 	rest = text;
-	line = next_line(&rest);
+	line = slice_take_line(&rest);
 	lines = rest.n > 0 && (is_json(c, line, false) || !is_json(c, text, false));
 	json_reset(c->reader, &c->doc);
 	if (!lines)
 		return each(arg, text);
 	for (rest = text; rest.n > 0; ) {
-		line = next_line(&rest);
+		line = slice_take_line(&rest);
 		if (line.n > 0 && each(arg, line) != 0)
 			return -1;
 	}

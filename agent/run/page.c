@@ -200,26 +200,18 @@ add_up(void *arg, struct stat_block *b)
 }
 
 static void
-put_tile(struct buf *out, const char *name, uint64_t v)
-{
-	buf_printf(out, "<div><dt>%s</dt><dd>", name);
-	markup_put_number(out, v);
-	buf_puts(out, "</dd></div>");
-}
-
-static void
 put_tiles(struct buf *out)
 {
 	struct sums s = { 0 };
 
 	stat_each(add_up, &s);
 	buf_puts(out, "<dl class=tiles>");
-	put_tile(out, "records read", s.records);
-	put_tile(out, "findings", s.findings);
-	put_tile(out, "of them high or critical", s.grave);
-	put_tile(out, "events delivered, all sinks", s.delivered);
-	put_tile(out, "events pending, slowest sink", s.pending);
-	put_tile(out, "set aside", s.aside);
+	page_put_fact(out, "records read", s.records);
+	page_put_fact(out, "findings", s.findings);
+	page_put_fact(out, "of them high or critical", s.grave);
+	page_put_fact(out, "events delivered, all sinks", s.delivered);
+	page_put_fact(out, "events pending, slowest sink", s.pending);
+	page_put_fact(out, "set aside", s.aside);
 	buf_printf(out, "<div><dt>of the spool in use</dt><dd>%.1f %%</dd></div></dl>\n", s.spool_most > 0 ? (double)s.spool * 100 / (double)s.spool_most : 0.0);
 }
 

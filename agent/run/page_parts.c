@@ -91,8 +91,8 @@ page_put_span(struct buf *out, uint64_t ms)
 		buf_printf(out, "%llu d %u h", (unsigned long long)d, (unsigned)(h % 24));
 }
 
-void
-page_put_when(struct buf *out, uint64_t unix_ms)
+static void
+put_when(struct buf *out, uint64_t unix_ms)
 {
 	const uint64_t now_ms = clock_wall_ms();
 	char text[TIME_TEXT_BYTES];
@@ -115,7 +115,7 @@ page_cell_when(struct buf *out, const char *head, uint64_t unix_ms)
 	if (unix_ms == 0)
 		buf_puts(out, "<small>none yet</small>");
 	else
-		page_put_when(out, unix_ms);
+		put_when(out, unix_ms);
 }
 
 void
@@ -138,6 +138,14 @@ page_put_bar(struct buf *out, const char *id, const char *label, uint64_t part, 
 	buf_printf(out, "<svg class=bar role=img aria-labelledby=%s viewBox=\"0 0 100 4\" preserveAspectRatio=none><title id=%s>%s: %.1f %%</title>"
 	    "<rect class=all width=100 height=4 /><rect class=%s width=%.2f height=4 /></svg>", id, id, label, share * 100,
 	    share >= 0.8 ? "high" : "part", shown > 0 && shown < 0.005 ? 0.5 : shown * 100);
+}
+
+void
+page_put_fact(struct buf *out, const char *name, uint64_t v)
+{
+	buf_printf(out, "<div><dt>%s</dt><dd>", name);
+	markup_put_number(out, v);
+	buf_puts(out, "</dd></div>");
 }
 
 void

@@ -28,12 +28,13 @@ void	page_cell(struct buf *, const char *head);				/* opens <td>; text follows *
 void	page_cell_text(struct buf *, const char *head, struct slice text);	/* a sentence: has a line of its own where it is narrow */
 void	page_cell_number(struct buf *, const char *head, uint64_t v);
 void	page_cell_state(struct buf *, const char *head, const char *tone, const char *word);	/* tone: good, warn, bad, quiet */
-void	page_cell_when(struct buf *, const char *head, uint64_t unix_ms);	/* 0: none yet */
+void	page_cell_when(struct buf *, const char *head, uint64_t unix_ms);	/* a time, and how long ago that is; 0: none yet */
 
-void	page_put_when(struct buf *, uint64_t unix_ms);		/* a time, and how long ago that is */
 void	page_put_span(struct buf *, uint64_t ms);		/* 3 min, 2 h 5 min, 4 d 1 h */
 void	page_put_bytes(struct buf *, uint64_t v);		/* 28.1 MiB */
 void	page_put_bar(struct buf *, const char *id, const char *label, uint64_t part, uint64_t whole);
+
+void	page_put_fact(struct buf *, const char *name, uint64_t v);	/* of a <dl> */
 
 /* What a block said last, and when, as far as is known. */
 void	page_cell_said(struct buf *, const char *head, struct stat_block *, uint64_t unix_ms);

@@ -161,14 +161,6 @@ page_put_detectors(struct buf *out, const struct web_world *world)
 /* ---- spool ---------------------------------------------------------------------- */
 
 static void
-put_fact(struct buf *out, const char *name, uint64_t v)
-{
-	buf_printf(out, "<div><dt>%s</dt><dd>", name);
-	markup_put_number(out, v);
-	buf_puts(out, "</dd></div>");
-}
-
-static void
 put_spool(void *arg, struct stat_block *b)
 {
 	struct buf *out = arg;
@@ -186,15 +178,15 @@ put_spool(void *arg, struct stat_block *b)
 	    most > 0 ? (double)bytes * 100 / (double)most : 0.0);
 	page_put_bar(out, "spoolbar", "Spool in use", bytes, most);
 	buf_puts(out, "<dl class=facts>");
-	put_fact(out, "Events written", stat_get(b, STAT_SPOOL_ENTRIES));
-	put_fact(out, "Damaged places", stat_get(b, STAT_SPOOL_DAMAGED));
-	put_fact(out, "Events lost to damage", stat_get(b, STAT_SPOOL_LOST));
+	page_put_fact(out, "Events written", stat_get(b, STAT_SPOOL_ENTRIES));
+	page_put_fact(out, "Damaged places", stat_get(b, STAT_SPOOL_DAMAGED));
+	page_put_fact(out, "Events lost to damage", stat_get(b, STAT_SPOOL_LOST));
 	buf_puts(out, "</dl><h3>Dead letter</h3><dl class=facts>");
-	put_fact(out, "Set aside", stat_get(b, STAT_SPOOL_DEAD_ENTRIES));
+	page_put_fact(out, "Set aside", stat_get(b, STAT_SPOOL_DEAD_ENTRIES));
 	buf_puts(out, "<div><dt>Kept</dt><dd>");
 	page_put_bytes(out, stat_get(b, STAT_SPOOL_DEAD_BYTES));
 	buf_puts(out, "</dd></div>");
-	put_fact(out, "Removed for want of room", stat_get(b, STAT_SPOOL_DEAD_REMOVED));
+	page_put_fact(out, "Removed for want of room", stat_get(b, STAT_SPOOL_DEAD_REMOVED));
 	buf_puts(out, "</dl><p class=note>Records that could not be read and events that a far side refuses, since the start. "
 	    "<code>aispm-agent spool dead</code> lists them with their reasons; <code>--replay</code> tries them again.</p>");
 }

@@ -52,19 +52,6 @@ push_body_close(struct push_body *b)
 
 /* ---- lines ---------------------------------------------------------------------------- */
 
-static struct slice
-next_line(struct slice *rest)
-{
-	const char *end = rest->n > 0 ? memchr(rest->p, '\n', rest->n) : NULL;
-	struct slice line = *rest;
-
-	if (end != NULL)
-		line.n = (size_t)(end - rest->p);
-	rest->p += line.n + (end != NULL ? 1 : 0);
-	rest->n -= line.n + (end != NULL ? 1 : 0);
-	return slice_trim(line);
-}
-
 /* Where the object or list at the start of s ends, by its brackets; 0: it does not. */
 static size_t
 whole_value(struct slice s)
@@ -97,7 +84,7 @@ has_line_records(struct slice text)
 {
 	struct slice rest = text, first, second;
 
-	first = next_line(&rest);
+	first = slice_take_line(&rest);
 	rest = slice_trim(rest);
 	if (rest.n == 0 || first.n == 0)
 		return false;
@@ -105,7 +92,7 @@ has_line_records(struct slice text)
 		return true;
 	if (whole_value(first) == first.n)
 		return true;
-	second = next_line(&rest);
+	second = slice_take_line(&rest);
 	return first.p[0] == '{' && second.n > 0 && second.p[0] == '{';		/* its first record is cut short */
 }
 
@@ -193,7 +180,7 @@ push_body_next(struct push_body *b, struct push_record *ret)
 			struct slice line = b->rest;
 
 			if (b->lines)
-				line = next_line(&b->rest);
+				line = slice_take_line(&b->rest);
 			else
 				b->rest = SLICE_NONE;
 			if (line.n > 0) {

@@ -199,6 +199,23 @@ slices_compare_without_case_and_only_in_ascii(void **state)
 }
 
 static void
+lines_are_taken_one_by_one_and_trimmed(void **state)
+{
+	static const char *const lines[] = { "a", "", "b c", "d" };
+	struct slice rest = SLICE("a\r\n\n  b c \nd");
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		assert_true(rest.n > 0);
+		assert_true(slice_eq(slice_take_line(&rest), slice_of(lines[i])));
+	}
+	assert_int_equal(rest.n, 0);
+	assert_int_equal(slice_take_line(&rest).n, 0);
+	rest = SLICE_NONE;
+	assert_int_equal(slice_take_line(&rest).n, 0);
+}
+
+static void
 a_glob_matches_runs_and_single_bytes(void **state)
 {
 	static const struct { const char *pattern, *text; bool yes; } rows[] = {
@@ -590,6 +607,7 @@ main(void)
 		cmocka_unit_test(a_large_piece_does_not_cost_the_rest_of_the_block),
 		cmocka_unit_test(nothing_asked_of_an_arena_is_still_an_address),
 		cmocka_unit_test(slices_compare_without_case_and_only_in_ascii),
+		cmocka_unit_test(lines_are_taken_one_by_one_and_trimmed),
 		cmocka_unit_test(a_glob_matches_runs_and_single_bytes),
 		cmocka_unit_test(a_hostile_glob_costs_only_pattern_times_text),
 		cmocka_unit_test(whole_numbers_are_read_to_their_limits_and_no_further),
