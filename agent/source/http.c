@@ -18,9 +18,7 @@
 #include "base/loop.h"
 #include "base/stat.h"
 
-#define TICK_MS		3000
-#define RETRY_MS	3000
-#define TELL_MS		60000		/* the same trouble is told again */
+#define TICK_MS		3000		/* to listen where it failed, and to look for a new certificate */
 #define DAY_S		86400
 #define EXPIRY_DAYS	30		/* told of as soon as that, each day */
 
@@ -31,7 +29,7 @@ push_say_trouble(struct push *p, const char *text)
 {
 	const uint64_t now_ms = clock_mono_ms(), sum = hash_keyed(text, strlen(text));
 
-	if (sum == p->trouble.sum && now_ms - p->trouble.at_ms < TELL_MS)
+	if (sum == p->trouble.sum && now_ms - p->trouble.at_ms < PUSH_TELL_MS)
 		return;
 	p->trouble.sum = sum;
 	p->trouble.at_ms = now_ms;
@@ -82,7 +80,10 @@ load_and_open(struct push *p, struct err *err)
 	push_tls_fini(&p->tls);
 	p->tls = fresh;
 	p->expiry_ms = 0;
-	return push_serve_open(p, err);
+	if (push_serve_open(p, err) == 0)
+		return 0;
+	p->tls.mark = 0;		/* it is not in use: tried again */
+	return -1;
 }
 
 static void
@@ -91,11 +92,9 @@ begin_or_retry(struct push *p)
 	struct err err = { 0 };
 
 	if (load_and_open(p, &err) == 0) {
-		p->retry_ms = 0;
 		stat_say(p->s->stats, "");
 		return;
 	}
-	p->retry_ms = clock_mono_ms() + RETRY_MS;
 	push_say_trouble(p, err.text);
 }
 
@@ -122,13 +121,13 @@ on_tick(void *arg)
 {
 	struct push *p = arg;
 
-	if (p->server == NULL && clock_mono_ms() >= p->retry_ms)
+	if (p->server == NULL)
 		begin_or_retry(p);
-	else if (p->server != NULL)
+	else
 		look_at_certificate(p);
 	look_at_expiry(p);
 	push_request_tell(p);
-	loop_timer_set(p->tick, p->server != NULL ? TICK_MS : RETRY_MS);
+	loop_timer_set(p->tick, TICK_MS);
 }
 
 static void
@@ -205,7 +204,7 @@ http_source_start(struct source *s, struct err *err)
 	begin_or_retry(p);
 	if (p->needs_token && push_gate_token(p->conf, &why) != 0)
 		push_say_trouble(p, why.text);
-	loop_timer_set(p->tick, p->server != NULL ? TICK_MS : RETRY_MS);
+	loop_timer_set(p->tick, TICK_MS);
 	look_at_expiry(p);
 	return 0;
 }

@@ -20,23 +20,10 @@
 #include "base/err.h"
 
 #define SECRET_BYTES	65536
-#define TOO_LARGE	413		/* its name changes with the versions of libmicrohttpd */
 #define TOKEN_LEAST	16u
 #define TOKEN_MOST	4096u		/* Firehose's limit for its key */
 
 /* ---- tokens ------------------------------------------------------------------------ */
-
-static struct slice
-next_token(struct slice *rest)
-{
-	const char *end = memchr(rest->p, '\n', rest->n);
-	const size_t n = end != NULL ? (size_t)(end - rest->p) : rest->n;
-	const struct slice line = slice_trim(slice_make(rest->p, n));
-
-	rest->p += n + (end != NULL ? 1 : 0);
-	rest->n -= n + (end != NULL ? 1 : 0);
-	return line;
-}
 
 static bool
 is_token(struct slice s)
@@ -67,7 +54,7 @@ among(struct slice tokens, const char *given)
 	if (given == NULL)
 		return false;
 	while (tokens.n > 0) {
-		const struct slice token = next_token(&tokens);
+		const struct slice token = slice_take_line(&tokens);
 
 		if (token.n > 0)
 			good |= same(token, text);
@@ -84,7 +71,7 @@ read_tokens(const struct conf *source, struct buf *ret, struct err *err)
 	if (conf_secret(source, "token", ret, err) != 0)
 		return -1;
 	for (rest = buf_slice(ret); rest.n > 0; ) {
-		const struct slice token = next_token(&rest);
+		const struct slice token = slice_take_line(&rest);
 
 		if (token.n > 0 && !is_token(token))
 			return err_set(err, ERR_CONFIG, "%s:%u: token: a line of it is no token; allowed: %u to %u letters, digits and signs, no blanks",
@@ -247,7 +234,7 @@ judge_room(struct push_request *r)
 	int64_t n = 0;
 
 	if (length != NULL && slice_to_i64(slice_of(length), &n) && n > (int64_t)p->max_body)
-		return refuse(r, PUSH_TOO_LARGE, TOO_LARGE, "larger than max_body");
+		return refuse(r, PUSH_TOO_LARGE, PUSH_TOO_LARGE_STATUS, "larger than max_body");
 	if (p->closing)
 		return refuse(r, PUSH_NO_ROOM, MHD_HTTP_SERVICE_UNAVAILABLE, "the agent ends, or takes a new configuration into use");
 	if (p->paused)

@@ -8,7 +8,6 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-
 #define LISTEN_WORDS	"ADDRESS:PORT, such as 127.0.0.1:8088, [::1]:8088 or 0.0.0.0:8443"
 #define SAFE_WORDS	"a loopback address such as 127.0.0.1:8088, or tls and token beside it"
 

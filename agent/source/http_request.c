@@ -29,7 +29,6 @@
 #define REPLY_BYTES	(64u << 10)
 #define RETRY_AFTER_S	"5"
 #define DRAIN_MOST	(1 << 20)	/* of a sender that is not trusted */
-#define TELL_MS		60000
 
 /* ---- what becomes of it ------------------------------------------------------------- */
 
@@ -225,7 +224,7 @@ unpack(struct push_request *r, struct slice *ret)
 	}
 	end_offer(r);
 	if (rc == 0)
-		answer_refused(r, PUSH_TOO_LARGE, 413, "it unpacks to more than max_body");
+		answer_refused(r, PUSH_TOO_LARGE, PUSH_TOO_LARGE_STATUS, "it unpacks to more than max_body");
 	else
 		answer_refused(r, PUSH_NO_ROOM, MHD_HTTP_SERVICE_UNAVAILABLE, "no memory for it");
 	return false;
@@ -342,7 +341,7 @@ push_request_tell(struct push *p)
 	char text[320];
 	size_t n = 0;
 
-	if (p->refused.at_ms != 0 && now_ms - p->refused.at_ms < TELL_MS)
+	if (p->refused.at_ms != 0 && now_ms - p->refused.at_ms < PUSH_TELL_MS)
 		return;
 	for (int i = 1; i < PUSH_REFUSALS; i++)
 		if (p->refused.n[i] > 0 && n < sizeof(text))
@@ -490,7 +489,7 @@ take_bytes(struct push_request *r, const char *bytes, size_t n)
 	if (r->stage != PUSH_READING)
 		return;
 	if (n > p->max_body - r->body.n)
-		push_request_refuse(r, PUSH_TOO_LARGE, 413, "larger than max_body");
+		push_request_refuse(r, PUSH_TOO_LARGE, PUSH_TOO_LARGE_STATUS, "larger than max_body");
 	else if (n > p->max_pending - p->pending_bytes)
 		push_request_refuse(r, PUSH_NO_ROOM, MHD_HTTP_SERVICE_UNAVAILABLE, "too many requests at a time");
 	else if (!buf_reserve(&r->body, n))

@@ -24,7 +24,7 @@
 struct MHD_Connection;
 struct MHD_Daemon;
 
-/* ---- forms: one row a protocol; http_form.c ------------------------------------------ */
+/* ---- forms: one row a protocol; the rows: http_keys.c, what they answer: http_form.c ------------------------------------------ */
 
 enum push_frame { PUSH_PLAIN, PUSH_FIREHOSE, PUSH_PUBSUB };
 
@@ -63,6 +63,8 @@ struct push_body {
 
 struct push_record { struct slice bytes; const char *unreadable; };
 
+#define PUSH_TOO_LARGE_STATUS	413	/* its name changes with the versions of libmicrohttpd */
+#define PUSH_TELL_MS	60000	/* the same trouble is told again */
 #define PUSH_KEEP_BYTES	(1 << 20)	/* of a buffer, between requests */
 
 int	push_body_init(struct push_body *, size_t max_bytes, struct err *);	/* ERR_AGAIN */
@@ -83,7 +85,7 @@ struct push_listen;
 struct push_listen *push_listen_want(const char *address, struct err *);	/* NULL: no memory */
 int	push_listen_fd(struct push_listen *, struct err *);	/* a new descriptor of it, listening, or -1 */
 void	push_listen_drop(struct push_listen *);		/* NULL is fine */
-/* Whether the address is one ("127.0.0.1:8088", "[::1]:8088", "0.0.0.0:443"), and loopback. */
+/* Whether the address is one ("127.0.0.1:8088", "[::1]:8088", "0.0.0.0:443"), and loopback. In http_keys.c. */
 bool	push_listen_is_address(const char *, bool *ret_loopback);
 /* check --online: 1 free, 0 somebody has it, -1 cannot be had. */
 int	push_listen_try(const char *address, struct err *);
@@ -179,7 +181,7 @@ struct push {
 	bool			 again;		/* a connection was woken: another turn at once */
 	bool			 started, closing;
 	uint64_t		 unfit;		/* mark of a new certificate that could not be used */
-	uint64_t		 retry_ms, expiry_ms;	/* when to listen again; when to look at the certificate's end again */
+	uint64_t		 expiry_ms;	/* when to look at the certificate's end again */
 	struct { uint64_t sum, at_ms; } trouble;	/* told last */
 	struct { unsigned n[PUSH_REFUSALS]; uint64_t at_ms; bool trouble; char peer[64]; } refused;	/* not told yet */
 };
