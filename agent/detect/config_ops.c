@@ -15,7 +15,6 @@
 
 #define OPS_BYTES	(8u << 20)	/* of all open operations together */
 #define LOOKS		64		/* operations ahead of time that are passed over */
-#define PAUSE_MS	(INT64_C(8) * 86400000)
 
 void
 op_keep(struct config *c, char **to, uint32_t *to_n, char *text, uint32_t n)
@@ -168,7 +167,7 @@ ops_expire(struct config *c)
 			lru_remove(&c->ops, o);
 		} else if (o->touched_ms <= c->time.now_ms) {
 			break;
-		} else if (o->touched_ms > c->time.now_ms + PAUSE_MS) {	/* a time that will not come: from now on */
+		} else if (o->touched_ms > c->time.now_ms + EVENT_PAUSE_MS) {	/* a time that will not come: from now on */
 			o->touched_ms = c->time.now_ms;
 			(void)lru_find(&c->ops, o->node.key);
 		} else {

@@ -52,6 +52,7 @@ bool	saved_take_text(struct slice *in, struct slice *ret, uint32_t max);
  * that sixteen events more have left behind than have come to goes back to theirs. Streams may be sparse: nothing waits for a crowd.
  */
 #define EVENT_FAR_MS	3600000		/* further ahead than this is not believed at once */
+#define EVENT_PAUSE_MS	(INT64_C(8) * 86400000)	/* the longest that nothing may come for: a weekly job's, and a day */
 struct event_time {
 	int64_t		now_ms;			/* newest believed; 0: none yet */
 	int64_t		ahead_ms, behind_ms;	/* where a step would lead */

@@ -21,8 +21,6 @@
 #include "detect/extra.h"
 #include "detect/volume.h"
 
-#define FAR_MS		3600000		/* further ahead than this is not believed at once */
-#define PAUSE_MS	(INT64_C(8) * 86400000)	/* a weekly job's, and a day */
 #define AGREE		2		/* events that must agree with a time so far ahead where few come */
 #define BELIEVED	16		/* those that must at the start, where many come, for a step beyond any pause, and when not all agree */
 #define GAP_ROWS	30		/* a longer silence is one step */
@@ -346,17 +344,17 @@ votes_needed(const struct volume *v, const struct held *h)
 	int64_t now_ms = v->newest * v->window_ms;
 	uint32_t n = 0;
 
-	if (h->contested || h->t_ms - now_ms > PAUSE_MS)
+	if (h->contested || h->t_ms - now_ms > EVENT_PAUSE_MS)
 		return BELIEVED;
 	for (uint32_t i = 0; i < RECENT && i < v->nrecent && !h->goes_on; i++)
-		n += v->recent[i] > now_ms - FAR_MS;
+		n += v->recent[i] > now_ms - EVENT_FAR_MS;
 	return n < AGREE ? AGREE : n;
 }
 
 static bool
 agrees(int64_t t_ms, int64_t later_ms)
 {
-	return later_ms >= t_ms - FAR_MS && later_ms - t_ms <= PAUSE_MS;
+	return later_ms >= t_ms - EVENT_FAR_MS && later_ms - t_ms <= EVENT_PAUSE_MS;
 }
 
 /* An event at t_ms speaks against all that came before it and is much later. */
@@ -364,7 +362,7 @@ static void
 contest(struct volume *v, int64_t t_ms)
 {
 	for (uint32_t i = 0; i < v->nheld; i++) {
-		if (v->held[i].t_ms <= t_ms + (v->held[i].contested ? 0 : FAR_MS))
+		if (v->held[i].t_ms <= t_ms + (v->held[i].contested ? 0 : EVENT_FAR_MS))
 			continue;
 		v->held[i].contested = 1;
 		v->held[i].goes_on = 0;
@@ -390,7 +388,7 @@ hold(struct volume *v, struct held *h)
 	for (uint32_t i = 0; i < v->nheld; i++) {
 		h->votes += !v->held[i].contested && agrees(h->t_ms, v->held[i].t_ms);
 		v->held[i].votes += agrees(v->held[i].t_ms, h->t_ms);
-		v->held[i].goes_on |= agrees(v->held[i].t_ms, h->t_ms) && h->t_ms - v->held[i].t_ms >= FAR_MS;
+		v->held[i].goes_on |= agrees(v->held[i].t_ms, h->t_ms) && h->t_ms - v->held[i].t_ms >= EVENT_FAR_MS;
 	}
 	if (v->nheld == HELD) {			/* the furthest gives way */
 		v->late++;
@@ -409,7 +407,7 @@ hold(struct volume *v, struct held *h)
 static int
 release(struct volume *v, struct event_list *say, struct err *err)
 {
-	int64_t far = FAR_MS / v->window_ms;
+	int64_t far = EVENT_FAR_MS / v->window_ms;
 	uint32_t n = 0;
 	int rc = 0;
 
@@ -449,9 +447,9 @@ volume_forget(struct volume *v, uint32_t slot)
 static bool
 is_far(struct volume *v, int64_t window)
 {
-	int64_t far = FAR_MS / v->window_ms, ahead = window - v->newest;
+	int64_t far = EVENT_FAR_MS / v->window_ms, ahead = window - v->newest;
 
-	if (v->believed == 0 || (v->believed < BELIEVED && (ahead < -far || ahead * v->window_ms > PAUSE_MS))) {
+	if (v->believed == 0 || (v->believed < BELIEVED && (ahead < -far || ahead * v->window_ms > EVENT_PAUSE_MS))) {
 		begin_at(v, window);
 		return false;
 	}

@@ -9,7 +9,6 @@
 #include "base/json.h"
 #include "posture/memory.h"
 
-#define HOUR_MS		INT64_C(3600000)
 #define PLAN_VALUES	4096
 
 /* ---- plans ------------------------------------------------------------------- */

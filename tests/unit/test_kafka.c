@@ -832,7 +832,6 @@ give(struct batch *b, size_t answers)
 #define FIND_COORDINATOR	10
 #define INIT_PRODUCER_ID	22
 #define END_TXN			26
-#define PRODUCE			0
 
 static void
 push_errors(int16_t key, rd_kafka_resp_err_t code, size_t n)
