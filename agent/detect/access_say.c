@@ -3,6 +3,7 @@
 #include "config.h"
 #endif
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -23,7 +24,6 @@ static const struct { const char *id, *code, *name, *severity, *tactics, *techni
 #undef BEHAVIOUR
 };
 
-static const char *const severities[] = { "Informational", "Low", "Medium", "High", "Critical" };
 static const char *const kinds[] = { "unknown", "person", "service", "key", "address" };
 
 /* ---- chains ------------------------------------------------------------------------------- */
@@ -88,12 +88,10 @@ chained(struct chain *ch, const struct mark marks[MARKS], enum behaviour but, ui
 static const char *
 severity(const struct hit *h, bool raise)
 {
-	const char *word = h->severity != NULL ? h->severity : rows[h->behaviour].severity;
-	unsigned i = 0;
+	const int i = event_severity_of(slice_of(h->severity != NULL ? h->severity : rows[h->behaviour].severity));
 
-	while (i < 4 && strcmp(severities[i], word) != 0)
-		i++;
-	return severities[raise && i < 4 ? i + 1 : i];
+	assert(i >= 0);
+	return event_severity_words[raise && i < EVENT_SEVERITIES - 1 ? i + 1 : i];
 }
 
 /* ---- words ---------------------------------------------------------------------------------- */

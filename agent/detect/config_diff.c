@@ -8,6 +8,7 @@
 #include "config.h"
 #endif
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
@@ -20,7 +21,6 @@
 #define DEEP		16
 #define LEAF_TEXT	2048
 
-const char *const severity_words[5] = { "Informational", "Low", "Medium", "High", "Critical" };
 
 static const struct value_row { const char *kind, *path, *value; enum direction direction; const char *severity, *code, *words; bool scale; } rows[] = {
 #define VALUE(kind, path, value, direction, severity, code, words)	{ kind, path, value, direction, severity, code, words, false },
@@ -52,10 +52,10 @@ struct comparer {
 int
 severity_of(const char *word)
 {
-	for (int i = 0; i < 5; i++)
-		if (strcmp(severity_words[i], word) == 0)
-			return i;
-	return 0;
+	const int severity = event_severity_of(slice_of(word));
+
+	assert(severity >= 0);		/* a word of a table of ours */
+	return severity;
 }
 
 struct comparer *

@@ -72,7 +72,6 @@ struct slice body_value(const struct comparer *, const char *path);
 /* Its leaf `i`; false: no more. */
 bool	body_leaf(const struct comparer *, uint32_t i, struct slice *ret_path, struct slice *ret_text);
 int	severity_of(const char *word);		/* 0 Informational .. 4 Critical */
-extern const char *const severity_words[5];
 
 /* ---- operations -------------------------------------------------------------------------- */
 

@@ -314,7 +314,7 @@ set_fixed(struct event *f, const struct change *c, const struct op *op, const st
 	event_set_number(f, F_EventEndTime, c->t_ms);
 	event_set_number(f, F_EventCount, v->habit.is == HABIT_SUMMARY ? (int64_t)v->habit.count : 1);
 	event_set_text(f, F_EventClass, SLICE("config_change"));
-	event_set_text(f, F_EventSeverity, slice_of(severity_words[v->severity]));
+	event_set_text(f, F_EventSeverity, slice_of(event_severity_words[v->severity]));
 	event_set_text(f, F_EventResult, c->failed ? SLICE("Failure") : c->ended && slice_eq(event_text(c->e, F_EventResult), SLICE("Success")) ?
 	    SLICE("Success") : SLICE("NA"));
 	event_set_ours(f);

@@ -94,13 +94,13 @@ event_set_ours(struct event *e)
 	event_set_text(e, F_EventSchemaVersion, SLICE(EVENT_SCHEMA_VERSION));
 }
 
+const char *const event_severity_words[EVENT_SEVERITIES] = { "Informational", "Low", "Medium", "High", "Critical" };
+
 int
 event_severity_of(struct slice word)
 {
-	static const char *const words[EVENT_SEVERITIES] = { "Informational", "Low", "Medium", "High", "Critical" };
-
 	for (int i = 0; i < EVENT_SEVERITIES; i++)
-		if (slice_eq(word, slice_of(words[i])))
+		if (slice_eq(word, slice_of(event_severity_words[i])))
 			return i;
 	return -1;
 }

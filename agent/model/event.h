@@ -104,6 +104,7 @@ void	event_set_ours(struct event *);
 
 /* EventSeverity as a number: 0 Informational to 4 Critical; -1: absent, or another word. */
 #define EVENT_SEVERITIES	5
+extern const char *const event_severity_words[EVENT_SEVERITIES];
 int	event_severity(const struct event *);
 int	event_severity_of(struct slice word);
 

@@ -165,11 +165,10 @@ void
 intake_begin_classes(void)
 {
 	static const char *const classes[] = { "access_anomaly", "volume_spike", "config_change" };
-	static const char *const severities[EVENT_SEVERITIES] = { "Critical", "High", "Medium", "Low", "Informational" };
 
 	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
 		for (size_t k = 0; k < EVENT_SEVERITIES; k++)
-			(void)class_block(slice_of(classes[i]), slice_of(severities[k]));
+			(void)class_block(slice_of(classes[i]), slice_of(event_severity_words[k]));
 }
 
 void

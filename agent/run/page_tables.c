@@ -68,7 +68,6 @@ page_put_sources(struct buf *out)
 
 static const char *const classes[] = { "access_anomaly", "volume_spike", "config_change", "alert", "attack_path", "recommendation", "control",
 	"inventory", "activity", "agent" };
-static const char *const severities[EVENT_SEVERITIES] = { "Critical", "High", "Medium", "Low", "Informational" };
 
 enum { NCLASSES = sizeof(classes) / sizeof(classes[0]) };
 struct census { uint64_t n[NCLASSES][EVENT_SEVERITIES]; };
@@ -80,7 +79,7 @@ count_class(void *arg, struct stat_block *b)
 
 	for (size_t i = 0; b->scope == STAT_CLASS && i < NCLASSES; i++)
 		for (int k = 0; k < EVENT_SEVERITIES; k++)
-			if (strcmp(b->name, classes[i]) == 0 && strcmp(b->type, severities[k]) == 0)
+			if (strcmp(b->name, classes[i]) == 0 && strcmp(b->type, event_severity_words[k]) == 0)
 				c->n[i][k] += stat_get(b, STAT_CLASS_EVENTS);
 }
 
@@ -101,8 +100,8 @@ page_put_findings(struct buf *out)
 		if (all == 0 && !event_class_is_finding(slice_of(classes[i])))
 			continue;
 		page_begin_row(out, classes[i], event_class_is_finding(slice_of(classes[i])) ? "finding" : "");
-		for (int k = 0; k < EVENT_SEVERITIES; k++)
-			page_cell_number(out, severities[k], c.n[i][k]);
+		for (int k = EVENT_SEVERITIES - 1; k >= 0; k--)
+			page_cell_number(out, event_severity_words[k], c.n[i][k]);
 	}
 	page_end_table(out);
 	page_end_section(out);

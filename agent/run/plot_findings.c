@@ -39,7 +39,6 @@
 #define LINE_CHARS	152
 
 enum { SEVERITIES = EVENT_SEVERITIES };
-static const char *const severity_words[SEVERITIES] = { "Informational", "Low", "Medium", "High", "Critical" };
 
 struct kind { char name[96]; uint32_t n; uint8_t worst; };
 struct mark { int64_t t_ms; uint8_t severity, kind; uint32_t text; };	/* text: where its sentence begins in `texts`, plus one; 0: none */
@@ -355,7 +354,7 @@ put_cell(const struct plot_findings *p, struct buf *b, const struct cell *c, dou
 	buf_puts(b, "<g><title>");
 	if (c->n > 1)
 		buf_printf(b, "%u findings, the gravest: ", c->n);
-	buf_printf(b, "%s, ", severity_words[c->worst->severity]);
+	buf_printf(b, "%s, ", event_severity_words[c->worst->severity]);
 	svg_put_minute(b, c->worst->t_ms);
 	if (c->worst->text > 0) {
 		buf_puts(b, ": ");
@@ -425,7 +424,7 @@ put_gravest(struct plot_findings *p, struct buf *b, int y)
 		buf_printf(b, "<text x=\"%d\" y=\"%d\" " SVG_INK ">", MARGIN + 22, y);
 		svg_put_minute(b, t->t_ms);
 		buf_printf(b, "</text><text x=\"%d\" y=\"%d\" " SVG_INK ">%s</text><text x=\"%d\" y=\"%d\" " SVG_INK ">", MARGIN + 138, y,
-		    severity_words[t->severity], MARGIN + 228, y);
+		    event_severity_words[t->severity], MARGIN + 228, y);
 		markup_put(b, slice_make(all.p, end));
 		if (rest.n > 0) {
 			buf_printf(b, "<tspan x=\"%d\" dy=\"16\">", MARGIN + 228);
@@ -463,7 +462,7 @@ put_extent(const struct plot_findings *p, struct buf *b)
 		if (p->by_severity[i] > 0) {
 			buf_puts(b, any ? ", " : ": ");
 			markup_put_number(b, p->by_severity[i]);
-			buf_printf(b, " %s", severity_words[i]);
+			buf_printf(b, " %s", event_severity_words[i]);
 			any = true;
 		}
 	if (p->not_drawn > 0) {
@@ -484,7 +483,7 @@ put_legend(struct buf *b, int y)
 	x += 210;
 	for (int i = SEVERITIES - 1; i >= 0; i--) {
 		put_mark(b, i, x, y - 4);
-		buf_printf(b, "<text x=\"%d\" y=\"%d\" " SVG_INK ">%s</text>\n", x + 14, y, severity_words[i]);
+		buf_printf(b, "<text x=\"%d\" y=\"%d\" " SVG_INK ">%s</text>\n", x + 14, y, event_severity_words[i]);
 		x += 92;
 	}
 }
