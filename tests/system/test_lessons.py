@@ -35,7 +35,7 @@ def test_large_prompts_leave_as_hashes_and_take_no_small_record_with_them(site, 
 
 def test_what_is_set_aside_keeps_status_code_and_request_id_through_a_restart(site, far):
     guilty = record(3)["correlationId"]
-    far.decide = lambda rows: (400, [("x-ms-request-id", "5b2f8e7a-0000-4000-8000-00000000abcd")],
+    far.decide = lambda rows: (400, [("x-ms-request-id", "5b2f8e7a-3d41-4c86-9f20-6ab1c7e0abcd")],
                                '{"error":{"code":"InvalidPayload","message":"column Foo"}}') if guilty in json.dumps(rows) else 204
     site.configure(site.sentinel_sink(far))
     site.append([record(n) for n in range(8)])
@@ -45,7 +45,7 @@ def test_what_is_set_aside_keeps_status_code_and_request_id_through_a_restart(si
     assert site.once().returncode in (0, 65)
     letters = dead(site)
     assert len(letters) == 1 and letters[0]["from"] == "sentinel"
-    for word in ("400", "InvalidPayload", "5b2f8e7a-0000-4000-8000-00000000abcd"):
+    for word in ("400", "InvalidPayload", "5b2f8e7a-3d41-4c86-9f20-6ab1c7e0abcd"):
         assert word in letters[0]["reason"]
 
 
