@@ -167,6 +167,24 @@ refused_all(const struct send *s, const struct err *why, struct err *err)
 	    s->refused_in_row, why != NULL ? why->text : "");
 }
 
+static int
+compare_times(const void *a, const void *b)
+{
+	const struct batch_entry *x = a, *y = b;
+
+	if (x->time_ms != y->time_ms)
+		return x->time_ms < y->time_ms ? -1 : 1;
+	return x->seq < y->seq ? -1 : x->seq > y->seq;
+}
+
+/* A batch that was filled before it was known that it spans too much time: halved by time it soon does not. */
+static void
+order_by_time(const struct send *s, struct flight *f)
+{
+	if (s->sink.max_span_ms > 0 && f->last_time_ms - f->first_time_ms > s->sink.max_span_ms && f->offered == &f->batch)
+		qsort(f->batch.v, f->batch.n, sizeof(f->batch.v[0]), compare_times);
+}
+
 static void
 cut(struct send *s, struct flight *f, const struct err *why)
 {
@@ -190,6 +208,7 @@ cut(struct send *s, struct flight *f, const struct err *why)
 		return;
 	}
 	assert(f->nranges < RANGES);
+	order_by_time(s, f);
 	note(SINK_SPLIT, N_TEXT("sink", s->name), N_NUMBER("events", top->hi - top->lo),
 	    N_TEXT("why", why != NULL ? why->text : ""));
 	f->ranges[f->nranges] = (struct range){ top->lo, top->lo + (top->hi - top->lo) / 2 };

@@ -160,7 +160,7 @@ def unit_suites(variant):
 def driver_suites(variant):
     """Scenarios with each compiler; torture only with sanitizers, which see what it does."""
     tests = BUILD / variant / "tests"
-    rows = [("scenario", 300)] + ([("torture", 14400 if LONG else 600)] if variant == "san" else [])
+    rows = [("scenario", 300)] + ([("torture", 14400 if LONG else 1200)] if variant == "san" else [])
     env = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
     return [Suite(f"{name}[{variant}]", [str(tests / name / name), str(TOP / "tests" / "scenario")], env=env, timeout=limit)
             for name, limit in rows if (tests / name / name).exists()]

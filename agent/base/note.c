@@ -131,6 +131,8 @@ write_line(enum note_id id, const struct note_arg *args, unsigned withheld)
 	struct line l = { .n = 0 };
 	char prefix[4] = { '<', (char)('0' + rows[id].level), '>', '\0' };
 
+	if (isatty(out_fd) == 1)
+		put(&l, "\r\033[K", 4);		/* how far long work is may stand on this line */
 	if (getenv("JOURNAL_STREAM") != NULL)
 		put(&l, prefix, 3);
 	else

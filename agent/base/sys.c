@@ -34,13 +34,13 @@ real_stat(const char *path, struct stat *st)
 static const struct sys real = {
 	.open = real_open, .close = close, .read = read, .pread = pread, .write = write, .pwrite = pwrite,
 	.fsync = fsync, .fdatasync = fdatasync, .ftruncate = ftruncate, .rename = rename,
-	.unlink = unlink, .fstat = real_fstat, .stat = real_stat, .mkdir = mkdir,
+	.unlink = unlink, .fstat = real_fstat, .stat = real_stat, .mkdir = mkdir, .fstatvfs = fstatvfs,
 };
 
 struct sys sys = {
 	.open = real_open, .close = close, .read = read, .pread = pread, .write = write, .pwrite = pwrite,
 	.fsync = fsync, .fdatasync = fdatasync, .ftruncate = ftruncate, .rename = rename,
-	.unlink = unlink, .fstat = real_fstat, .stat = real_stat, .mkdir = mkdir,
+	.unlink = unlink, .fstat = real_fstat, .stat = real_stat, .mkdir = mkdir, .fstatvfs = fstatvfs,
 };
 
 void

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/types.h>
 
 struct sys {
@@ -28,6 +29,7 @@ struct sys {
 	int	(*fstat)(int fd, struct stat *);
 	int	(*stat)(const char *path, struct stat *);
 	int	(*mkdir)(const char *path, mode_t);
+	int	(*fstatvfs)(int fd, struct statvfs *);
 };
 
 extern struct sys sys;

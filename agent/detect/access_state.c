@@ -36,7 +36,7 @@ put_table(struct buf *out, const struct lru *t)
 	for (int p = 0; p < LRU_PARTS; p++) {
 		buf_put(out, &t->parts[p].n, sizeof(t->parts[p].n));
 		for (const void *item = lru_oldest(t, (enum lru_part)p); item != NULL; item = lru_newer(t, item))
-			buf_put(out, item, t->item_bytes);
+			saved_put_sparse(out, item, t->item_bytes);
 	}
 }
 
@@ -47,18 +47,19 @@ take_table(struct slice *in, struct lru *t, bool (*whole)(const void *item))
 	for (int p = 0; p < LRU_PARTS; p++) {
 		uint32_t n;
 
-		if (!saved_take(in, &n, sizeof(n)) || n > in->n / t->item_bytes)
+		if (!saved_take(in, &n, sizeof(n)))
 			return false;
 		for (uint32_t i = 0; i < n; i++) {
-			struct slice raw = slice_make(in->p, t->item_bytes);
+			char raw[SAVED_WORDS * 4];
 			struct lru_node node, *item;
 
-			*in = slice_make(in->p + t->item_bytes, in->n - t->item_bytes);
-			memcpy(&node, raw.p, sizeof(node));
+			if (!saved_take_sparse(in, raw, t->item_bytes))
+				return false;
+			memcpy(&node, raw, sizeof(node));
 			if (node.key == 0 || lru_peek(t, node.key) != NULL)
 				return false;
 			item = lru_add(t, node.key);
-			memcpy((char *)item + sizeof(node), raw.p + sizeof(node), t->item_bytes - sizeof(node));
+			memcpy((char *)item + sizeof(node), raw + sizeof(node), t->item_bytes - sizeof(node));
 			if (!whole(item))
 				return false;
 			if (p == LRU_ESTABLISHED)

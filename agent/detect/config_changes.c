@@ -132,7 +132,7 @@ const struct conf_key config_keys[] = {
 	{ .name = "undo", .type = CONF_TIME, .fallback = "15m", .least = 0, .most = 86400000,
 	  .help = "a change that is taken back within this time is said to be" },
 	{ .name = "max_objects", .type = CONF_COUNT, .fallback = "10000", .least = 100, .most = 1000000,
-	  .help = "objects whose last state is remembered, up to 64 MiB in all; the ones unchanged for longest are forgotten" },
+	  .help = "objects whose last state is remembered, up to 24 MiB in all; the ones unchanged for longest are forgotten" },
 	CONF_END
 };
 

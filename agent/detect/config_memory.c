@@ -96,17 +96,18 @@ config_save(void *state, struct buf *out, struct err *err)
 /* ---- back ------------------------------------------------------------------------------- */
 
 static bool
-take_copy(struct slice *in, char **ret, uint32_t *ret_n, uint32_t max)
+take_copy(struct config *c, struct slice *in, char **to, uint32_t *to_n, uint32_t max)
 {
 	struct slice s;
+	char *copy;
 
 	if (!saved_take_text(in, &s, max))
 		return false;
-	*ret = s.n > 0 ? malloc(s.n) : NULL;
-	if (*ret != NULL)
-		memcpy(*ret, s.p, s.n);
-	*ret_n = *ret != NULL ? (uint32_t)s.n : 0;
-	return s.n == 0 || *ret != NULL;
+	copy = s.n > 0 ? malloc(s.n) : NULL;
+	if (copy != NULL)
+		memcpy(copy, s.p, s.n);
+	op_keep(c, to, to_n, copy, copy != NULL ? (uint32_t)s.n : 0);
+	return s.n == 0 || copy != NULL;
 }
 
 /* An item of `n` bytes that begins with its node: added, and the rest copied. */
@@ -137,8 +138,8 @@ take_op(struct config *c, struct slice *in)
 		return NULL;
 	o->event = o->body = NULL;
 	o->event_n = o->body_n = 0;
-	return o->nevidence <= EVIDENCE_IDS && take_copy(in, &o->event, &o->event_n, EVENT_BYTES + 4096) &&
-	    take_copy(in, &o->body, &o->body_n, BODY_BYTES) ? o : NULL;
+	return o->nevidence <= EVIDENCE_IDS && take_copy(c, in, &o->event, &o->event_n, EVENT_BYTES + 4096) &&
+	    take_copy(c, in, &o->body, &o->body_n, BODY_BYTES) ? o : NULL;
 }
 
 static void *

@@ -10,7 +10,7 @@
 #include "detect/config_parts.h"
 #include "model/resource.h"
 
-#define STATES_BYTES	(64u << 20)	/* of all objects together */
+#define STATES_BYTES	(24u << 20)	/* of all objects together */
 #define DAY_MS		86400000
 #define STALE_MS	(INT64_C(180) * DAY_MS)
 

@@ -13,35 +13,42 @@
 #include "detect/config_parts.h"
 #include "model/wire.h"
 
+#define OPS_BYTES	(8u << 20)	/* of all open operations together */
 #define LOOKS		64		/* operations ahead of time that are passed over */
 #define PAUSE_MS	(INT64_C(8) * 86400000)
+
+void
+op_keep(struct config *c, char **to, uint32_t *to_n, char *text, uint32_t n)
+{
+	c->ops_bytes += n;
+	c->ops_bytes -= *to_n;
+	free(*to);
+	*to = text;
+	*to_n = n;
+}
 
 void
 op_drop(void *config, void *op)
 {
 	struct op *o = op;
 
-	(void)config;
-	free(o->event);
-	free(o->body);
-	o->event = o->body = NULL;
-	o->event_n = o->body_n = 0;
+	op_keep(config, &o->event, &o->event_n, NULL, 0);
+	op_keep(config, &o->body, &o->body_n, NULL, 0);
 }
 
-static char *
-copy(struct slice s, uint32_t *ret_n)
+static void
+keep_copy(struct config *c, char **to, uint32_t *to_n, struct slice s)
 {
 	char *p = s.n > 0 ? malloc(s.n) : NULL;
 
 	if (p != NULL)
 		memcpy(p, s.p, s.n);
-	*ret_n = p != NULL ? (uint32_t)s.n : 0;
-	return p;
+	op_keep(c, to, to_n, p, p != NULL ? (uint32_t)s.n : 0);
 }
 
 /* The first record, to be said if no other comes; without AdditionalFields if those are too long. */
 static void
-keep_event(struct op *o, const struct event *e)
+keep_event(struct config *c, struct op *o, const struct event *e)
 {
 	struct event bare = *e;
 	struct err err = { 0 };
@@ -54,7 +61,7 @@ keep_event(struct op *o, const struct event *e)
 		event_unset(&bare, F_EventMessage);
 		(void)wire_put(&bare, &b, &err);
 	}
-	o->event = copy(buf_slice(&b), &o->event_n);
+	keep_copy(c, &o->event, &o->event_n, buf_slice(&b));
 	buf_fini(&b);
 }
 
@@ -108,6 +115,17 @@ make_op(struct config *c, const struct change *change)
 	return o;
 }
 
+/* Of all that is kept those untouched for longest give way, and are said before. */
+static void
+make_bytes(struct config *c, const struct op *but)
+{
+	for (struct op *o = lru_oldest(&c->ops, LRU_NEW); o != NULL && c->ops_bytes > OPS_BYTES; o = lru_newer(&c->ops, o))
+		if (o != but && o->event_n > 0) {
+			give_up(c, o);
+			op_drop(c, o);
+		}
+}
+
 void
 ops_take(struct config *c, const struct change *change)
 {
@@ -127,11 +145,14 @@ ops_take(struct config *c, const struct change *change)
 		return;
 	}
 	if (o->event == NULL)
-		keep_event(o, change->e);
-	if (o->body == NULL && change->hidden.n > 0 && change->hidden.n <= BODY_BYTES)
-		o->hidden = (o->body = copy(change->hidden, &o->body_n)) != NULL;
-	else if (o->body == NULL && change->body.n > 0)
-		o->body = copy(change->body, &o->body_n);
+		keep_event(c, o, change->e);
+	if (o->body == NULL && change->hidden.n > 0 && change->hidden.n <= BODY_BYTES) {
+		keep_copy(c, &o->body, &o->body_n, change->hidden);
+		o->hidden = o->body != NULL;
+	} else if (o->body == NULL && change->body.n > 0) {
+		keep_copy(c, &o->body, &o->body_n, change->body);
+	}
+	make_bytes(c, o);
 }
 
 void

@@ -117,7 +117,7 @@ struct config {
 	unsigned char	key[16];
 	struct event_time time;
 	struct lru	ops, objects, tops, routines;	/* tops: marks of whole resources, actors, filters */
-	size_t		state_bytes;
+	size_t		state_bytes, ops_bytes;
 	struct comparer	*compare;
 	uint64_t	seen, findings;
 	/* while one event is seen */
@@ -197,7 +197,10 @@ bool	config_is_about_ai(const struct event *);
 void	ops_take(struct config *, const struct change *);
 /* Says what never ended, as far as event time is. */
 void	ops_expire(struct config *);
+/* Frees what it keeps. */
 void	op_drop(void *config, void *op);
+/* The op keeps this text now in place of another one: it counts. */
+void	op_keep(struct config *, char **to, uint32_t *to_n, char *text, uint32_t n);
 
 /* ---- config_say.c ----------------------------------------------------------------------------------- */
 /* `op` may be NULL: an operation of one record. Learns the object's new state. */

@@ -5,6 +5,8 @@
 
 #include "detect/extra.h"
 
+#include <assert.h>
+
 #include "base/buf.h"
 #include "base/hash.h"
 
@@ -171,6 +173,41 @@ saved_take(struct slice *in, void *to, size_t n)
 	if (n > 0)
 		memcpy(to, in->p, n);
 	*in = slice_make(in->p + n, in->n - n);
+	return true;
+}
+
+void
+saved_put_sparse(struct buf *out, const void *item, size_t n)
+{
+	uint32_t words[SAVED_WORDS], some[SAVED_WORDS];
+	unsigned char marks[SAVED_WORDS / 8] = { 0 };
+	size_t nwords = n / 4, nsome = 0;
+
+	assert(n % 4 == 0 && nwords <= SAVED_WORDS);
+	memcpy(words, item, n);
+	for (size_t i = 0; i < nwords; i++) {
+		marks[i / 8] |= (unsigned char)((words[i] != 0) << (i % 8));
+		some[nsome] = words[i];
+		nsome += words[i] != 0;
+	}
+	buf_put(out, marks, (nwords + 7) / 8);
+	buf_put(out, some, nsome * sizeof(some[0]));
+}
+
+bool
+saved_take_sparse(struct slice *in, void *item, size_t n)
+{
+	uint32_t words[SAVED_WORDS] = { 0 };
+	unsigned char marks[SAVED_WORDS / 8];
+	size_t nwords = n / 4;
+
+	assert(n % 4 == 0 && nwords <= SAVED_WORDS);
+	if (!saved_take(in, marks, (nwords + 7) / 8))
+		return false;
+	for (size_t i = 0; i < nwords; i++)
+		if (marks[i / 8] >> (i % 8) & 1 && !saved_take(in, &words[i], 4))
+			return false;
+	memcpy(item, words, n);
 	return true;
 }
 

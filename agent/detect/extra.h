@@ -36,6 +36,13 @@ bool	id_bytes(struct slice id, unsigned char ret[16]);
 
 /* Takes n bytes off the front of `in`; false: there are fewer. */
 bool	saved_take(struct slice *in, void *to, size_t n);
+/*
+ * A plain item of n bytes, whole words and at most SAVED_WORDS of them, most of which are zero while it is young: a bit for each word, and the words
+ * that are not zero.
+ */
+#define SAVED_WORDS	1024
+void	saved_put_sparse(struct buf *, const void *item, size_t n);
+bool	saved_take_sparse(struct slice *in, void *ret_item, size_t n);
 /* A text with its length in front; cut at max when written, refused when longer. */
 void	saved_put_text(struct buf *, struct slice, uint32_t max);
 bool	saved_take_text(struct slice *in, struct slice *ret, uint32_t max);

@@ -15,7 +15,9 @@
 
 #define SLOT_MS		INT64_C(1800000)
 #define SLOTS_A_DAY	48
-#define CODE_PER_LN	2340.0f		/* a slot is ln(1 + usual), to 0.04 % */
+#define CODE_PER_LN	1170.0f		/* a slot is ln(1 + usual), to 0.1 %, above a flag */
+#define SLOT_MOST	32767.0f
+#define SLOT_LOW	1u		/* the last week was far below the weeks before */
 #define LOWEST_Z	1.0f		/* of the tails */
 #define Z_FIVE		1.4f		/* what 5 % and 1 % of rows exceed is at least this */
 #define Z_ONE		2.0f
@@ -46,17 +48,17 @@ slot_index(int32_t no)
 static float
 slot_get(const struct fast *f, int32_t no)
 {
-	uint16_t code = f->slot[slot_index(no)];
+	unsigned code = f->slot[slot_index(no)] >> 1;
 
 	return code == 0 ? -1 : f->slot_scale * expm1f((float)(code - 1) / CODE_PER_LN);
 }
 
 static void
-slot_set(struct fast *f, int32_t no, float v)
+slot_set(struct fast *f, int32_t no, float v, unsigned flags)
 {
 	float code = 1.5f + CODE_PER_LN * log1pf(v > 0 ? v / f->slot_scale : 0);
 
-	f->slot[slot_index(no)] = code < 65535 ? (uint16_t)code : 65535;
+	f->slot[slot_index(no)] = (uint16_t)((unsigned)(code < SLOT_MOST ? code : SLOT_MOST) << 1 | flags);
 }
 
 /* Usual of a half hour; in the first week the busiest same one of another day; -1 where nothing is known. */
@@ -71,12 +73,17 @@ slot_usual(const struct fast *f, int32_t no)
 	return most;
 }
 
+/* One week far below the others, as a holiday is, is hardly learnt: else the same day a week later would be a surge. */
 static void
 slot_learn(struct fast *f, int32_t no, float mean)
 {
 	float was = slot_get(f, no);
+	bool low = mean < K.low_least * was, again = (f->slot[slot_index(no)] & SLOT_LOW) != 0;
 
-	slot_set(f, no, was < 0 ? mean : was + K.slot_rate * (mean - was));
+	if (was < 0)
+		slot_set(f, no, mean, 0);
+	else
+		slot_set(f, no, was + (low && !again ? K.low_rate : K.slot_rate) * (mean - was), low ? SLOT_LOW : 0);
 }
 
 static void

@@ -14,6 +14,8 @@
 	KNOB(level_rate, 0.1882f, "of the level against the week") \
 	KNOB(level_least, 1.117f, "a level is believed to be at most e^-x of the usual") \
 	KNOB(slot_rate, 0.4507f, "how much of a new week a half hour learns") \
+	KNOB(low_least, 0.33f, "a half hour below so much of its usual may be a holiday") \
+	KNOB(low_rate, 0.1f, "how much of that is learnt until the next week says the same") \
 	KNOB(step_least, 3, "half hours that differ by more are a step, not a slope") \
 	KNOB(step_most, 3, "within a half hour its neighbours' usual counts up to so many times its own") \
 	KNOB(minute_rate, 0.0964f, "of the excess of a minute of the hour") \
@@ -29,7 +31,7 @@
 	KNOB(xi_most, 0.5426f, "") \
 	KNOB(seen_most, 4.714f, "decades beyond how rarely such a value was seen") \
 	KNOB(w_row, 0.09714f, "weight of one row's z") \
-	KNOB(w_two, 0.9952f, "of two rows'") \
+	KNOB(w_two, 0.95f, "of two rows'") \
 	KNOB(w_lift, 0.6667f, "of the quick lift over the week") \
 	KNOB(w_slope, 1, "of the slow one") \
 	KNOB(lift_least, 6.675f, "a lift below it is none") \

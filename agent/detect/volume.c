@@ -191,7 +191,7 @@ begin_at(struct volume *v, int64_t window)
 		v->ntouched[i] = 0;
 	}
 	v->newest = window;
-	v->closed = window - v->lateness;
+	v->closed = window > v->lateness ? window - v->lateness : 0;	/* no window lies before 1970 */
 	v->believed = 1;
 }
 

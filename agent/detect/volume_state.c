@@ -1,8 +1,7 @@
 /*
  * volume_state.c - the volume detector's memory as bytes, and back, exactly.
  *
- * Of this machine's layout, which restore checks. Most words of a series are zero while it is young, and one head of it is always idle, so a
- * series is written as a bit for each word and the words that are not zero.
+ * Of this machine's layout, which restore checks. Most words of a series are zero while it is young, and one head of it is always idle.
  */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
@@ -12,16 +11,15 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "detect/detect.h"
 #include "detect/extra.h"
 #include "detect/volume.h"
 
 #define WHO_MOST	(WHO_COUNT * (WHO_BYTES + 1))
-#define SCORE_WORDS	(sizeof(struct score) / 4)
-#define MARK_BYTES	((SCORE_WORDS + 7) / 8)
 
-_Static_assert(sizeof(struct score) % 4 == 0, "a score is made of words");
+_Static_assert(sizeof(struct score) % 4 == 0 && sizeof(struct entity) % 4 == 0, "they are made of words");
 
 /* What must be equal for saved bytes to mean the same here. */
 struct layout {
@@ -44,23 +42,6 @@ layout_of(const struct volume *v)
 /* ---- saving ------------------------------------------------------------------------ */
 
 static void
-put_score(struct buf *out, const struct score *s)
-{
-	uint32_t words[SCORE_WORDS], some[SCORE_WORDS];
-	unsigned char marks[MARK_BYTES] = { 0 };
-	size_t n = 0;
-
-	memcpy(words, s, sizeof(words));
-	for (size_t i = 0; i < SCORE_WORDS; i++) {
-		marks[i / 8] |= (unsigned char)((words[i] != 0) << (i % 8));
-		some[n] = words[i];
-		n += words[i] != 0;
-	}
-	buf_put(out, marks, sizeof(marks));
-	buf_put(out, some, n * sizeof(some[0]));
-}
-
-static void
 put_entity(struct buf *out, const struct entity *e)
 {
 	struct entity flat = *e;
@@ -69,11 +50,11 @@ put_entity(struct buf *out, const struct entity *e)
 	flat.who = NULL;
 	for (int m = 0; m < METRICS; m++)
 		flat.score[m] = e->score[m] != NULL ? (struct score *)1 : NULL;
-	buf_put(out, &flat, sizeof(flat));
+	saved_put_sparse(out, &flat, sizeof(flat));
 	buf_put(out, e->who, e->who_bytes);
 	for (int m = 0; m < METRICS; m++)
 		if (e->score[m] != NULL)
-			put_score(out, e->score[m]);
+			saved_put_sparse(out, e->score[m], sizeof(struct score));
 }
 
 /* Grown once instead of doubled again and again; a guess is enough. */
@@ -118,18 +99,7 @@ volume_save(void *state, struct buf *out, struct err *err)
 static bool
 take_score(struct slice *in, struct score *s)
 {
-	uint32_t words[SCORE_WORDS];
-	unsigned char marks[MARK_BYTES];
-
-	if (!saved_take(in, marks, sizeof(marks)))
-		return false;
-	for (size_t i = 0; i < SCORE_WORDS; i++) {
-		words[i] = 0;
-		if (marks[i / 8] >> (i % 8) & 1 && !saved_take(in, &words[i], 4))
-			return false;
-	}
-	memcpy(s, words, sizeof(words));
-	return s->fast.alarm < UINT16_MAX && s->slow.shape_slot < 48;
+	return saved_take_sparse(in, s, sizeof(*s)) && s->fast.alarm < UINT16_MAX && s->slow.shape_slot < 48;
 }
 
 static bool
@@ -147,7 +117,7 @@ take_entity(struct volume *v, struct slice *in, uint32_t slot)
 {
 	struct entity flat, *e = &v->entities[slot];
 
-	if (!saved_take(in, &flat, sizeof(flat)) || flat.kind > E_TOTAL || flat.root >= v->nentities || flat.who_bytes > WHO_MOST)
+	if (!saved_take_sparse(in, &flat, sizeof(flat)) || flat.kind > E_TOTAL || flat.root >= v->nentities || flat.who_bytes > WHO_MOST)
 		return false;
 	*e = flat;
 	memset(e->score, 0, sizeof(e->score));
@@ -156,6 +126,7 @@ take_entity(struct volume *v, struct slice *in, uint32_t slot)
 		return flat.who_bytes == 0;
 	if (flat.who_bytes == 0 || (e->who = malloc(flat.who_bytes)) == NULL || !saved_take(in, e->who, flat.who_bytes) || !who_is_whole(e))
 		return false;
+	v->who_bytes += flat.who_bytes;
 	for (int m = 0; m < METRICS; m++) {
 		if (flat.score[m] == NULL)
 			continue;
@@ -185,6 +156,41 @@ take_table(struct volume *v, struct slice *in)
 		for (uint32_t i = 0; i < v->ntouched[w]; i++)
 			if (v->touched[w][i] >= v->nentities)
 				return false;
+	}
+	return true;
+}
+
+static bool
+is_window(const struct volume *v, int64_t window, int64_t least)
+{
+	return window >= least && window <= TIME_MOST_MS / v->window_ms + 1;
+}
+
+/* Windows are counted, looped over and made indices of. */
+static bool
+times_fit(const struct volume *v)
+{
+	if (!is_window(v, v->newest, 0) || !is_window(v, v->closed, 0) || v->closed > v->newest)
+		return false;
+	for (uint32_t i = 0; i < DARK_SPANS; i++)
+		if (!is_window(v, v->dark[i].from, 0) || !is_window(v, v->dark[i].to, v->dark[i].from))
+			return false;
+	for (uint32_t i = 0; i < v->nheld; i++)
+		if (v->held[i].t_ms < 0 || v->held[i].t_ms > TIME_MOST_MS)
+			return false;
+	for (uint32_t i = 0; i < RECENT; i++)
+		if (v->recent[i] < 0 || v->recent[i] > TIME_MOST_MS)
+			return false;
+	for (uint32_t i = 0; i < v->nepisodes; i++)
+		if (!is_window(v, v->episodes[i].start_window, 0) || !is_window(v, v->episodes[i].last_window, 0) ||
+		    !is_window(v, v->episodes[i].last_said_window, 0))
+			return false;
+	for (uint32_t i = 0; i < v->nentities; i++) {
+		const struct entity *e = &v->entities[i];
+
+		if (e->hash != 0 && (!is_window(v, e->first_window, -1) || !is_window(v, e->next_window, -1) ||
+		    !is_window(v, e->last_window, -1) || !is_window(v, e->heard_window, -1)))
+			return false;
 	}
 	return true;
 }
@@ -246,7 +252,7 @@ volume_restore(void *state, struct slice saved, struct err *err)
 	v->nepisodes = s.nepisodes;
 	v->nroots = s.nroots;
 	v->nentities = s.nentities;
-	if (!take_table(v, &in) || !references_fit(v) || in.n != 0)
+	if (!take_table(v, &in) || !references_fit(v) || !times_fit(v) || in.n != 0)
 		return err_set(err, ERR_LOST, "the saved series are not whole, or do not fit this configuration");
 	return 0;
 }

@@ -30,6 +30,15 @@ easy_date_ms(struct slice s)
 	return t > 0 ? (int64_t)t * 1000 : 0;
 }
 
+static bool
+is_digits(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] < '0' || s.p[i] > '9')
+			return false;
+	return true;
+}
+
 int64_t
 easy_retry_after_ms(struct slice s, int64_t date_ms)
 {
@@ -37,8 +46,8 @@ easy_retry_after_ms(struct slice s, int64_t date_ms)
 
 	if (s.n == 0)
 		return -1;
-	if (s.p[0] != '-' && s.p[0] != '+' && slice_to_i64(s, &seconds)) {
-		wait_ms = seconds < RETRY_AFTER_MOST_MS / 1000 ? seconds * 1000 : RETRY_AFTER_MOST_MS;
+	if (is_digits(s)) {		/* of any length */
+		wait_ms = slice_to_i64(s, &seconds) && seconds < RETRY_AFTER_MOST_MS / 1000 ? seconds * 1000 : RETRY_AFTER_MOST_MS;
 	} else {
 		at_ms = easy_date_ms(s);
 		if (at_ms == 0)

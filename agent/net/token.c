@@ -107,7 +107,7 @@ life_s(const struct json_doc *doc, int64_t date_ms)
 
 	if (json_get_i64(doc, 0, "expires_in", &s))
 		return s;
-	if (!json_get_i64(doc, 0, "expires_on", &on) || on > INT64_C(1) << 40)
+	if (!json_get_i64(doc, 0, "expires_on", &on) || on < 0 || on > INT64_C(1) << 40)
 		return 0;
 	return on - (date_ms > 0 ? date_ms : (int64_t)clock_wall_ms()) / 1000;
 }
@@ -129,11 +129,11 @@ take_token(struct token *t, struct json_reader *reader, const struct http_answer
 	    !json_get_text(&doc, 0, "access_token", &bearer) || bearer.failed || !is_bearer(buf_slice(&bearer)))
 		goto out;
 	s = life_s(&doc, a->date_ms);
+	s = s < LIFE_MOST_S ? s : LIFE_MOST_S;
 	if (s <= 0 || clock_mono_ms() >= t->asked_at_ms + (uint64_t)s * 1000) {
 		err_set(err, ERR_AGAIN, "%s: the token it gave has ended already", t->ask.host);
 		goto out;
 	}
-	s = s < LIFE_MOST_S ? s : LIFE_MOST_S;
 	token_wipe(&t->bearer);
 	buf_fini(&t->bearer);
 	t->bearer = bearer;

@@ -97,10 +97,7 @@ read_key(const char *path, struct buf *out, struct err *err)
 		return err_set(err, ERR_AGAIN, "Azure Arc: %s cannot be read", path);
 	out->n = slice_trim(slice_make(out->p, (size_t)n)).n;
 	/* It becomes a header line. */
-	for (size_t i = 0; i < out->n; i++)
-		if ((unsigned char)out->p[i] <= 0x20 || (unsigned char)out->p[i] >= 0x7f)
-			return err_set(err, ERR_DENIED, "Azure Arc: %s holds no key", path);
-	return out->n > 0 ? 0 : err_set(err, ERR_DENIED, "Azure Arc: %s holds no key", path);
+	return out->n > 0 && !has_odd_byte(buf_slice(out)) ? 0 : err_set(err, ERR_DENIED, "Azure Arc: %s holds no key", path);
 }
 
 static int

@@ -444,14 +444,13 @@ token_ask_from(struct token_ask *ret, const struct token_kind *kind, const struc
 
 /* The first line of a description. */
 static void
-clean(struct buf *b, size_t most)
+cut(struct buf *b, size_t most)
 {
 	size_t n = 0;
 
 	while (n < b->n && b->p[n] != '\r' && b->p[n] != '\n')
 		n++;
-	b->n = n;
-	said_clean(b, most);
+	b->n = utf8_cut(slice_make(b->p, n), most + SAID_SLACK);
 }
 
 static void
@@ -461,10 +460,12 @@ read_text(const struct json_doc *doc, const char *key, const struct token_wire *
 
 	if (w->encoded_n > 0)
 		encoded = slice_make(w->body.p + w->encoded_at, w->encoded_n);
-	if (!json_get_text(doc, 0, key, ret) || ret->failed || said_repeats(buf_slice(ret), buf_slice(&w->secret), REPEAT_BYTES) ||
-	    said_repeats(buf_slice(ret), encoded, REPEAT_BYTES))
+	if (!json_get_text(doc, 0, key, ret) || ret->failed)
 		buf_reset(ret);
-	clean(ret, most);
+	cut(ret, most);		/* first, for a search for each of its bytes */
+	if (said_repeats(buf_slice(ret), buf_slice(&w->secret), REPEAT_BYTES) || said_repeats(buf_slice(ret), encoded, REPEAT_BYTES))
+		buf_reset(ret);
+	said_clean(ret, most);	/* behind it: with marks for letters it would not be the same text */
 }
 
 int

@@ -1,8 +1,9 @@
 /*
  * memory.c - accounts and weaknesses: two bounded tables, and their saved form.
  *
- * Saved, little-endian: "AISPMPO1", u64 which rules the zones are by, u32 accounts, u32 weaknesses; an account: u8 provider, zone, plans, name length, the name, i64 plan
+ * Saved, little-endian: "AISPMPO2", u64 which rules the zones are by, u32 accounts, u32 weaknesses, 16 bytes of the keys' key, i64 when it was full; an account: u8 provider, zone, plans, name length, the name, i64 plan
  * times, i64 topic times; a weakness: u64 key, i64 first, due, newest, u8 zone, urgent, is_path; last a u32 CRC-32 over all before it.
+ * Version 1 had no key and no time, and keys of another kind: its accounts are read, weaknesses are learnt anew.
  */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
@@ -17,7 +18,10 @@
 #include "base/json.h"
 #include "posture/memory.h"
 
-#define MAGIC		"AISPMPO1"
+#define MAGIC		"AISPMPO"	/* and the version, a digit */
+#define FORMAT		'2'
+#define HEAD_1		24
+#define HEAD_2		(HEAD_1 + 16 + 8)
 #define INDEX_SLOTS	(2 * MAX_ACCOUNTS)
 #define WEAK_SLOTS	(2 * MAX_WEAKNESSES)
 #define PLAN_TEXT_BYTES	4096
@@ -28,6 +32,7 @@ memory_open(struct posture *p, struct err *err)
 	p->accounts = calloc(MAX_ACCOUNTS, sizeof(*p->accounts));
 	p->account_index = calloc(INDEX_SLOTS, sizeof(*p->account_index));
 	p->weaknesses = calloc(WEAK_SLOTS, sizeof(*p->weaknesses));
+	random_bytes(p->key, sizeof(p->key));
 	p->json = json_reader_new();
 	buf_init(&p->plan_text, PLAN_TEXT_BYTES);
 	return p->accounts != NULL && p->account_index != NULL && p->weaknesses != NULL && p->json != NULL ? 0 :
@@ -53,6 +58,7 @@ memory_clear(struct posture *p)
 	memset(p->account_index, 0, INDEX_SLOTS * sizeof(*p->account_index));
 	memset(p->weaknesses, 0, WEAK_SLOTS * sizeof(*p->weaknesses));
 	p->naccounts = p->last_account = p->nweaknesses = 0;
+	p->full_ms = 0;
 }
 
 /* ---- accounts ----------------------------------------------------------------- */
@@ -227,10 +233,13 @@ posture_save(const struct posture *p, struct buf *out, struct err *err)
 {
 	const size_t begin = out->n;
 
-	buf_put(out, MAGIC, 8);
+	buf_put(out, MAGIC, 7);
+	buf_putc(out, FORMAT);
 	buf_put_le64(out, p->rules_mark);
 	buf_put_le32(out, p->naccounts);
 	buf_put_le32(out, p->nweaknesses);
+	buf_put(out, p->key, sizeof(p->key));
+	buf_put_le64(out, (uint64_t)p->full_ms);
 	for (uint32_t i = 0; i < p->naccounts; i++)
 		save_account(&p->accounts[i], out);
 	for (uint32_t i = 0; i < WEAK_SLOTS; i++)
@@ -312,19 +321,27 @@ int
 posture_restore(struct posture *p, struct slice saved, struct err *err)
 {
 	uint32_t accounts, weaknesses;
+	const bool first = saved.n >= 8 && saved.p[7] == '1';
+	const size_t head = first ? HEAD_1 : HEAD_2;
 	struct slice in;
 	bool good = true;
 
-	if (saved.n < 28 || memcmp(saved.p, MAGIC, 8) != 0 ||
+	if (saved.n < head + 4 || memcmp(saved.p, MAGIC, 7) != 0 || (!first && saved.p[7] != FORMAT) ||
 	    crc32_ieee(0, saved.p, saved.n - 4) != get_le32(saved.p + saved.n - 4))
 		return err_set(err, ERR_LOST, "the posture's memory is damaged or of another version");
 	accounts = get_le32(saved.p + 16);
 	weaknesses = get_le32(saved.p + 20);
-	in = slice_make(saved.p + 24, saved.n - 28);
+	in = slice_make(saved.p + head, saved.n - head - 4);
 	memory_clear(p);
+	if (!first) {
+		memcpy(p->key, saved.p + HEAD_1, sizeof(p->key));
+		p->full_ms = (int64_t)get_le64(saved.p + HEAD_1 + sizeof(p->key));
+	}
 	for (uint32_t i = 0; good && i < accounts; i++)
 		good = restore_account(p, &in);
-	for (uint32_t i = 0; good && i < weaknesses; i++)
+	if (first)
+		in.n = 0;			/* their keys are of another kind */
+	for (uint32_t i = 0; good && !first && i < weaknesses; i++)
 		good = restore_weakness(p, &in);
 	/* By other rules what was seen says nothing about the zone any more. */
 	for (uint32_t i = 0; get_le64(saved.p + 8) != p->rules_mark && i < p->naccounts; i++)

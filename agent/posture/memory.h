@@ -66,6 +66,8 @@ struct posture {
 	struct weakness		*weaknesses;	/* 2 * MAX_WEAKNESSES, open addressing */
 	uint32_t		 nweaknesses;
 	uint64_t		 not_remembered;
+	int64_t			 full_ms;	/* when something last found no room; 0: never */
+	unsigned char		 key[16];	/* of the weaknesses' keys, random, saved with them: strangers choose the ids */
 	struct json_reader	*json;
 	struct buf		 plan_text;
 };

@@ -26,9 +26,17 @@ extern const struct conf_key posture_zone_keys[];	/* the `zones` block */
 int	posture_open(struct posture **ret, const struct conf *zones, struct err *);	/* NULL: all is in zone 1 */
 void	posture_close(struct posture *);		/* NULL is fine */
 
-/* Sets GovernanceZone, and of an unhealthy recommendation or an attack path SlaDueTime; remembers what the control asks about. */
-void	posture_see(struct posture *, struct event *, int64_t arrived_ms);
-/* The same of an event that was stamped before, after a restart. */
+/*
+ * Sets GovernanceZone, and of an unhealthy recommendation or an attack path SlaDueTime; remembers what the control asks about, as far as
+ * the event's source is a witness: who can write a line into a log could say there that all is well.
+ */
+enum posture_witness {
+	POSTURE_NO_WITNESS,	/* the event is stamped, and says nothing */
+	POSTURE_RECORDS,	/* its records count */
+	POSTURE_POLLS,		/* and its word that a dataset was read to its end: our own source, which has asked itself */
+};
+void	posture_see(struct posture *, struct event *, int64_t arrived_ms, enum posture_witness);
+/* An event that was stamped before, after a restart; its source is not known any more and counts as POSTURE_RECORDS. */
 void	posture_recall(struct posture *, const struct event *, int64_t arrived_ms);
 /* The zone alone, for events that the agent makes. */
 void	posture_stamp(struct posture *, struct event *);

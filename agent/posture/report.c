@@ -10,6 +10,7 @@
 #include "posture/memory.h"
 
 #define HOUR_MS	INT64_C(3600000)
+#define FULL_KEPT_MS	(7 * 24 * HOUR_MS)
 
 const struct requirement_row requirement_rows[R_COUNT] = {
 #define REQUIREMENT(id, title, n1, n2, n3, t1, t2, t3) \
@@ -250,6 +251,16 @@ ask(struct asking *q, enum requirement r)
 	}
 }
 
+/* What found no room in memory may be what would have failed. */
+static void
+doubt(struct asking *q, enum requirement r)
+{
+	if (q->row->result == POSTURE_PASS && r != R_alerting && r != R_sentinel && q->p->full_ms != 0 &&
+	    q->now_ms - q->p->full_ms < FULL_KEPT_MS)
+		answer(q, POSTURE_UNKNOWN, "more accounts or weaknesses were read than are remembered (%d, %d), and those say nothing here; which source "
+		    "brings them? see sources[].evidence", MAX_ACCOUNTS, MAX_WEAKNESSES);
+}
+
 static bool
 zone_in_use(const struct posture *p, int zone)
 {
@@ -273,6 +284,7 @@ posture_report(const struct posture *p, const struct posture_facts *facts, int64
 			struct asking q = { p, facts, now_ms, &said, row->term_hours[zone - 1] * HOUR_MS };
 
 			ask(&q, (enum requirement)r);
+			doubt(&q, (enum requirement)r);
 			see(arg, &said);
 		}
 }

@@ -55,11 +55,12 @@ is_class(const struct event *e, const char *name)
 }
 
 static uint64_t
-weakness_key(const struct event *e)
+weakness_key(const struct posture *p, const struct event *e)
 {
 	const struct slice uid = event_text(e, F_EventOriginalUid), id = event_text(e, F_TargetResourceId);
+	const uint64_t both[2] = { siphash24(p->key, uid.p, uid.n), siphash24(p->key, id.p, id.n) };
 
-	return (hash_stable(uid.p, uid.n) * 31 + hash_stable(id.p, id.n)) | 1;
+	return siphash24(p->key, both, sizeof(both)) | 1;
 }
 
 /* The graver of its severity and its risk: a place in posture_severities. */
@@ -76,7 +77,7 @@ severity_of(const struct event *e)
 
 /* Unhealthy since, due until: onto the event, and into memory; what is mended is forgotten. */
 static void
-judge(struct posture *p, struct event *stamp, const struct event *e, int zone, int64_t now_ms)
+judge(struct posture *p, struct event *stamp, const struct event *e, int zone, int64_t now_ms, enum posture_witness witness)
 {
 	const bool path = is_class(e, "attack_path");
 	struct slice state = event_text(e, F_RecommendationState);
@@ -88,12 +89,12 @@ judge(struct posture *p, struct event *stamp, const struct event *e, int zone, i
 	if (!path && !is_class(e, "recommendation"))
 		return;
 	if (path ? state.n > 0 && !slice_eq(state, SLICE("Unhealthy")) : !slice_eq(state, SLICE("Unhealthy"))) {
-		w = memory_weakness(p, weakness_key(e), false);
+		w = witness != POSTURE_NO_WITNESS ? memory_weakness(p, weakness_key(p, e), false) : NULL;
 		if (w != NULL)
 			memory_forget(p, w);
 		return;
 	}
-	w = memory_weakness(p, weakness_key(e), true);
+	w = witness != POSTURE_NO_WITNESS ? memory_weakness(p, weakness_key(p, e), true) : NULL;
 	since_ms = event_has(e, F_EventStartTime) ? event_number(e, F_EventStartTime, 0) :
 	    w != NULL && w->first_ms != 0 ? w->first_ms : now_ms;
 	if (stamp != NULL && !event_has(stamp, F_SlaDueTime))
@@ -112,12 +113,12 @@ judge(struct posture *p, struct event *stamp, const struct event *e, int zone, i
 /* ---- events ------------------------------------------------------------------ */
 
 static void
-note_topic(struct account *a, const struct event *e, int64_t now_ms)
+note_topic(struct account *a, const struct event *e, int64_t now_ms, enum posture_witness witness)
 {
 	static const char *const topics[] = { "inventory", "recommendation", "attack_path", "alert" };
 
 	static const char *const datasets[] = { "inventory", "recommendations", "attack_paths", "alerts" };
-	const bool poll = slice_eq(event_text(e, F_EventOriginalType), SLICE("azure_poll"));
+	const bool poll = witness == POSTURE_POLLS && slice_eq(event_text(e, F_EventOriginalType), SLICE("azure_poll"));
 
 	a->newest_ms[T_ANY] = now_ms;
 	for (int i = 0; i < T_ANY; i++)
@@ -126,18 +127,21 @@ note_topic(struct account *a, const struct event *e, int64_t now_ms)
 }
 
 static void
-look(struct posture *p, struct event *stamp, const struct event *e, int zone, int64_t now_ms)
+look(struct posture *p, struct event *stamp, const struct event *e, int zone, int64_t now_ms, enum posture_witness witness)
 {
-	struct account *a = memory_account(p, e, true);
+	const uint64_t before = p->not_remembered;
+	struct account *a = witness != POSTURE_NO_WITNESS ? memory_account(p, e, true) : NULL;
 
 	if (a != NULL) {
-		note_topic(a, e, now_ms);
+		note_topic(a, e, now_ms, witness);
 		if (zone > a->zone)
 			a->zone = (uint8_t)zone;
 		if (is_class(e, "control"))
 			note_plan(p, a, e, now_ms);
 	}
-	judge(p, stamp, e, zone, now_ms);
+	judge(p, stamp, e, zone, now_ms, witness);
+	if (p->not_remembered != before)
+		p->full_ms = now_ms;
 }
 
 void
@@ -147,10 +151,10 @@ posture_stamp(struct posture *p, struct event *e)
 }
 
 void
-posture_see(struct posture *p, struct event *e, int64_t arrived_ms)
+posture_see(struct posture *p, struct event *e, int64_t arrived_ms, enum posture_witness witness)
 {
 	posture_stamp(p, e);
-	look(p, e, e, (int)e->v[F_GovernanceZone].number, arrived_ms);
+	look(p, e, e, (int)e->v[F_GovernanceZone].number, arrived_ms, witness);
 }
 
 void
@@ -158,5 +162,5 @@ posture_recall(struct posture *p, const struct event *e, int64_t arrived_ms)
 {
 	int64_t zone = event_number(e, F_GovernanceZone, p->default_zone);
 
-	look(p, NULL, e, zone >= 1 && zone <= ZONES ? (int)zone : p->default_zone, arrived_ms);
+	look(p, NULL, e, zone >= 1 && zone <= ZONES ? (int)zone : p->default_zone, arrived_ms, POSTURE_RECORDS);
 }

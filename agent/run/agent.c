@@ -12,15 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
-#ifdef WITH_SYSTEMD
-#include <systemd/sd-daemon.h>
-#endif
 
 #include "base/clock.h"
 #include "base/buf.h"
@@ -32,6 +27,7 @@
 #include "base/stat.h"
 #include "run/agent.h"
 #include "run/cli.h"
+#include "run/progress.h"
 #include "run/settings.h"
 #include "run/web.h"
 #include "spool/dead.h"
@@ -40,7 +36,6 @@
 #define LOOK_MS		50	/* --once: how often we look whether all is done */
 #define WATCH_MS	2000
 #define STUCK_MS	30000
-#define FILES_MOST	16384
 #define SEGMENT_BYTES	(64u << 20)
 #define ENTRY_BYTES	(4u << 20)
 
@@ -65,19 +60,10 @@ struct agent {
 	struct deliver		*deliver;
 	uint64_t		 intake_turns, deliver_turns, turned_ms;
 	uint64_t		 until_ms;	/* --once */
+	struct progress		 progress;
 	bool			 stopping;
 	int			 exit_status;
 };
-
-static void
-tell_systemd(const char *state)
-{
-#ifdef WITH_SYSTEMD
-	(void)sd_notify(0, state);
-#else
-	(void)state;
-#endif
-}
 
 /* Delivery may go on for drain_timeout, which the unit cannot know; the rest is for saving what the detectors know. */
 static void
@@ -87,7 +73,7 @@ tell_stopping(const struct agent *a)
 
 	snprintf(text, sizeof(text), "STOPPING=1\nEXTEND_TIMEOUT_USEC=%llu",
 	    ((unsigned long long)conf_ms(conf_block(a->conf, "agent"), "drain_timeout") + 60000) * 1000);
-	tell_systemd(text);
+	process_tell(text);
 }
 
 /* ---- between the threads --------------------------------------------------- */
@@ -309,14 +295,15 @@ serve_web(struct agent *a)
 	const char *address = conf_text(conf_block(a->conf, "agent"), "http");
 	const struct web_world world = { .loop = a->loop, .agent_id = a->agent_id, .hostname = a->hostname, .healthy = healthy,
 		.ready = is_ready, .conf = conf_in_use, .charts = charts_now, .arg = a };
+	const bool same = address != NULL && strcmp(address, a->web_address) == 0;
 	struct err err = { 0 };
 
-	if (a->web != NULL && address != NULL && strcmp(address, a->web_address) == 0)
+	if (a->web != NULL && same)
 		return;
 	web_close(a->web);
 	a->web = NULL;
 	snprintf(a->web_address, sizeof(a->web_address), "%s", address != NULL ? address : "");
-	if (address != NULL && web_open(&a->web, &world, address, &err) != 0 && !a->web_taken)
+	if (address != NULL && web_open(&a->web, &world, address, &err) != 0 && !(same && a->web_taken))
 		note(INTERNAL, N_TEXT("what", "status page"), N_TEXT("why", err.text));
 	a->web_taken = a->web == NULL && err.sys == EADDRINUSE;
 }
@@ -361,7 +348,7 @@ reload(struct agent *a)
 	struct deliver *deliver = NULL;
 	struct err err = { 0 };
 
-	tell_systemd("RELOADING=1");
+	process_tell("RELOADING=1");
 	problems_init(&problems);
 	if (settings_load(a->options->conf_path, &conf, &problems, &err) == 0 &&
 	    strcmp(conf_text(conf_block(conf, "agent"), "state_dir"), a->state_dir) != 0)
@@ -377,7 +364,7 @@ reload(struct agent *a)
 		conf_free(conf);
 	}
 	problems_fini(&problems);
-	tell_systemd("READY=1");
+	process_tell("READY=1");
 }
 
 /* ---- what the main thread waits for ----------------------------------------- */
@@ -420,7 +407,7 @@ watch(void *arg)
 		a->intake_turns = intake;
 		a->deliver_turns = deliver;
 		a->turned_ms = now_ms;
-		tell_systemd("WATCHDOG=1");
+		process_tell("WATCHDOG=1");
 	} else if (now_ms - a->turned_ms > STUCK_MS) {
 		note(STUCK, N_TEXT("loop", intake == a->intake_turns ? "intake" : "delivery"));
 	}
@@ -436,6 +423,7 @@ look_done(void *arg)
 	struct agent *a = arg;
 	bool done = intake_drained(a->intake) && deliver_done(a->deliver);
 
+	status_progress(&a->progress, intake_drained(a->intake));
 	if (done)
 		stop(a, 0);
 	else if (clock_mono_ms() >= a->until_ms)
@@ -455,24 +443,6 @@ hold_signals(sigset_t *ret)
 	sigaddset(ret, SIGTERM);
 	sigaddset(ret, SIGINT);
 	pthread_sigmask(SIG_BLOCK, ret, NULL);	/* threads begun later inherit this */
-}
-
-static void
-harden(void)
-{
-	const struct rlimit none = { 0, 0 };
-	struct rlimit files;
-
-	(void)setrlimit(RLIMIT_CORE, &none);		/* no prompt text in a core dump */
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < FILES_MOST) {
-		files.rlim_cur = files.rlim_max < FILES_MOST ? files.rlim_max : FILES_MOST;
-		(void)setrlimit(RLIMIT_NOFILE, &files);	/* one source's 512 files must not leave the others without */
-	}
-#ifndef __SANITIZE_ADDRESS__				/* the leak checker must trace itself */
-	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-#endif
-	umask(0077);
-	signal(SIGPIPE, SIG_IGN);
 }
 
 static int
@@ -543,9 +513,11 @@ run(struct agent *a)
 	if (a->options->once) {
 		a->until_ms = clock_mono_ms() + a->options->once_timeout_ms;
 		loop_timer_set(a->look, LOOK_MS);
+		progress_start(&a->progress, "", 0);
 	}
-	tell_systemd("READY=1");
+	process_tell("READY=1");
 	loop_run(a->loop);
+	progress_end(&a->progress);
 	tell_stopping(a);
 	intake_stop(a->intake);
 	if (a->options->once && a->exit_status == 0)
@@ -589,7 +561,7 @@ agent_main(const struct agent_options *options)
 	sigset_t signals;
 
 	hold_signals(&signals);
-	harden();
+	process_harden();
 	stat_set(stat_agent(), STAT_AGENT_START_MS, clock_wall_ms());
 	if (load(&a) != 0)
 		goto out;

@@ -125,8 +125,18 @@ struct status_server;
 int	status_serve(struct status_server **ret, struct loop *, const char *state_dir, struct err *);
 void	status_close(struct status_server *);
 void	status_json(struct buf *out);
+/* --once: how far reading is, or, once all is read, delivery. */
+struct progress;
+void	status_progress(struct progress *, bool all_read);
 /* The `status` command: asks the agent that runs on this state directory. */
 int	status_print(const char *state_dir, bool json, struct err *);
+
+/* ---- the process: process.c ------------------------------------------------- */
+
+/* No core dumps, as many descriptors as it may have, files for us alone, no SIGPIPE. */
+void	process_harden(void);
+/* To systemd, if that is who started us: "READY=1". */
+void	process_tell(const char *state);
 
 /* ---- small things of the state directory ----------------------------------- */
 

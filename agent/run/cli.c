@@ -22,6 +22,7 @@
 #include "run/settings.h"
 #include "run/wall.h"
 #include "sinks/encode/encode.h"
+#include "source/source.h"
 #include "spool/spool.h"
 
 #define CONF_PATH	SYSCONF_DIR "/agent.yaml"
@@ -404,13 +405,10 @@ parse(int argc, char **argv, struct options *o)
 static void
 version(void)
 {
-	printf("aispm-agent %s\njson: %s\nkafka: %s\n", PACKAGE_VERSION, json_library(),
-#ifdef WITH_KAFKA
-	    "yes"
-#else
-	    "no"
-#endif
-	    );
+	const struct source_kind *http = source_kind_find("http");
+
+	printf("aispm-agent %s\njson: %s\nkafka: %s\nhttp source: %s\n", PACKAGE_VERSION, json_library(),
+	    source_kind_find("kafka") != NULL ? "yes" : "no", http->missing == NULL ? "yes" : "no");
 }
 
 int

@@ -39,7 +39,7 @@ print_record(void *arg, struct input *in, struct event_list *events, struct err 
 	for (size_t i = 0; i < events->n; i++) {
 		one.v = &events->v[i];
 		one.n = 1;
-		posture_see(arg, one.v, in->arrived_ms);
+		posture_see(arg, one.v, in->arrived_ms, POSTURE_RECORDS);
 		if (in->why)
 			tell_zone(in, one.v);
 		if (input_print(in, &one, err) != 0)

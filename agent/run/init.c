@@ -346,10 +346,16 @@ set_default(const char **text, const char *fallback)
 		*text = fallback;
 }
 
+static bool
+has_source(const struct init_wish *w)
+{
+	return w->files.n + w->hubs.n + w->subscriptions.n > 0 || w->push != NULL;
+}
+
 static int
 decide(struct init_wish *w, const struct init_sight *s)
 {
-	if (w->files.n + w->hubs.n + w->subscriptions.n == 0)
+	if (!has_source(w))
 		for (size_t i = 0; i < s->nfound; i++)
 			(void)init_add(w, &w->files, s->found[i].glob);
 	set_default(&w->sink, "sentinel");
@@ -363,8 +369,8 @@ decide(struct init_wish *w, const struct init_sight *s)
 		set_default(&w->path, "/var/log/aispm/events.ndjson");
 	if (needs_identity(w))
 		set_default(&w->identity, w->secret != NULL ? "client_secret" : w->certificate != NULL ? "client_certificate" : s->identity);
-	if (w->files.n + w->hubs.n + w->subscriptions.n == 0)
-		return usage("no source: no log file under /var/log holds records that a mapping knows; give --files, --hub or --subscription", "");
+	if (!has_source(w))
+		return usage("no source: no log file under /var/log holds records that a mapping knows; give --files, --hub, --subscription or --push", "");
 	if (needs_identity(w) && w->identity == NULL)
 		return usage("no identity is seen on this machine; give --identity, and for an application --tenant, --client-id and --secret", "");
 	return 0;

@@ -117,6 +117,11 @@ put_sources(struct buf *out, const struct init_wish *w)
 		buf_putc(out, '\n');
 		put_auth(out, 4, w, true);
 	}
+	if (w->push != NULL) {
+		buf_puts(out, "  # Pushed by Event Grid, OpenTelemetry, Firehose, Pub/Sub or whoever has JSON: HTTP PUSH in aispm-agent.yaml(5) says to which path.\n"
+		    "  # For other machines: a proxy here that speaks TLS, or another address with tls and token.\n  - name: push\n    type: http\n");
+		put_setting(out, 4, "listen", w->push);
+	}
 }
 
 /* ---- the sink ---------------------------------------------------------------------- */

@@ -316,6 +316,8 @@ beat(struct intake *in)
 	in->heartbeat_ms = clock_mono_ms();
 	if (heartbeat_say(in->world.agent_id, (int64_t)clock_wall_ms(), &say, &err) != 0 || group_add(&in->group, &say.v[0], &err) != 0)
 		note(INTERNAL, N_TEXT("what", "heartbeat"), N_TEXT("why", err.text));
+	else
+		intake_count_classes(&say);
 	arena_reset(&in->arena);
 	(void)commit(in);
 }
@@ -331,6 +333,8 @@ tend(void *arg)
 
 	if (spool_tend(in->world.spool, &freed, &err) != 0)
 		note(INTERNAL, N_TEXT("what", "spool"), N_TEXT("why", err.text));
+	if (freed > 0)
+		in->world.spooled(in->world.arg);	/* readers let go of what is freed, and the disk has its room back */
 	if (in->stuck && commit(in) == 0)
 		resume_sources(in);
 	/* What the detectors have not saved must not keep room that every sink has given back. */
@@ -381,6 +385,7 @@ open_source(struct intake *in, struct source *s, const struct conf *item, struct
 		.debug_line = debug_line, .idle = idle, .owner = in,
 	};
 	assert(s->kind != NULL);
+	s->evidence = conf_bool(item, "evidence");
 	settings_source_start(item, s);
 	s->stats = stat_make(STAT_SOURCE, s->name, s->kind->name);
 	if (s->stats == NULL)

@@ -102,7 +102,7 @@ read_state(struct intake *in, uint64_t *ret_seq, struct err *err)
 
 	buf_init(&b, SIZE_MAX / 2);
 	if (read_parts(in->world.state_dir, &b, &detect, &posture, &seq, err) == 0 &&
-	    detect_restore(in->detect, detect, err) == 0 && posture_restore(in->posture, posture, err) == 0) {
+	    posture_restore(in->posture, posture, err) == 0 && detect_restore(in->detect, detect, err) == 0) {	/* in this order: who counts comes back last, or not */
 		*ret_seq = seq;
 		rc = 0;
 	}
@@ -145,7 +145,7 @@ replay(struct intake *in, struct err *err)
 		in->findings = (struct event_list){ .arena = &in->arena };
 	}
 	in->seen_seq = spool_durable_seq(in->world.spool);
-	return 0;
+	return spool_seek(in->checkpoint, in->seen_seq, err);	/* lets go of the segment: this reader may never read again */
 }
 
 int

@@ -14,6 +14,7 @@ struct manual_see {
 	void	(*group)(void *arg, const char *title, const char *help);
 	void	(*setting)(void *arg, const char *path, const struct conf_key *);
 };
+extern const char *const manual_push[];	/* lines of roff, ends with NULL */
 void	manual_walk(const struct manual_see *, void *arg);
 /* "required", "default 5s" or "" */
 void	manual_default(const struct conf_key *, char *ret, size_t n);

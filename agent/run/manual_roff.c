@@ -117,13 +117,14 @@ static const char *const page_1_options[] = {
 	"spacing; times are RFC 3339, or YYYY\\-MM\\-DD HH:MM:SS in UTC; repeats, gaps and steps back are normal, further columns are passed over.",
 	"It writes timestamp,value,score,alert, one row for each, in one pass; an alert is a score of 0.5 or more. With \\fB\\-c\\fR, its sensitivity",
 	"counts, and rows as long as its window are scored as the agent would; else rows of more than two minutes are taken for a series of any kind.",
-	"\\fBaccess\\fR and \\fBconfig\\fR take records and give their findings as JSON lines.",
+	"\\fBaccess\\fR and \\fBconfig\\fR take records and give their findings as JSON lines. How far it is is shown on a terminal.",
 	".TP",
 	"\\fB\\-\\-online\\fR",
 	"\\fBcheck\\fR: also get each token and try each source and sink; no event is sent. What is not reached is named with its cause (69).",
 	".TP",
 	"\\fB\\-\\-plot\\fR \\fIFILE\\fR",
-	"\\fBbacktest\\fR: also draw the series, what was expected, and the alerts, as SVG.",
+	"\\fBbacktest\\fR: also a picture, as SVG for a report: the series, what was expected, and the alerts. Of \\fBaccess\\fR and \\fBconfig\\fR the series is",
+	"the number of events; below it each kind of finding has a lane, with a mark by severity, and the gravest findings stand in words.",
 	".TP",
 	"\\fB\\-V\\fR, \\fB\\-\\-version\\fR",
 	"The version, and what it was built with.",
@@ -260,7 +261,7 @@ static const char *const page_1_examples[] = {
 	".nf",
 	".RS",
 	"aispm\\-agent backtest \\-\\-detector volume \\-\\-plot requests.svg requests.csv >scored.csv",
-	"aispm\\-agent backtest \\-\\-detector access /var/log/ai/*.ndjson",
+	"aispm\\-agent backtest \\-\\-detector access \\-\\-plot access.svg /var/log/ai/*.ndjson",
 	".RE",
 	".fi",
 	".PP",
@@ -362,6 +363,27 @@ put_counters(FILE *out)
 			snprintf(rest, sizeof(rest), "(%s, %s)", row->kind == STAT_GAUGE ? "gauge" : "counter", row->unit);
 			put_item(out, row->name, rest, row->help);
 		}
+	}
+}
+
+/* A setting is named as it is written; a place in the sources is the developer's business. */
+static void
+put_limits(FILE *out)
+{
+	static const struct { const char *what, *amount, *where, *then; } rows[] = {
+#define LIMIT(what, amount, where, then)	{ what, amount, where, then },
+#include "run/limits.tbl"
+#undef LIMIT
+	};
+	char rest[160];
+
+	fputs(".SH LIMITS\nEach queue, table and buffer has a limit. Those with a setting can be changed; the amount is its default.\n", out);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (strchr(rows[i].where, ':') == NULL)
+			snprintf(rest, sizeof(rest), "(%s, %s)", rows[i].amount, rows[i].where);
+		else
+			snprintf(rest, sizeof(rest), "(%s)", rows[i].amount);
+		put_item(out, rows[i].what, rest, rows[i].then);
 	}
 }
 
@@ -516,6 +538,8 @@ put_page_5(FILE *out)
 	put_head(out, "aispm-agent.yaml", 5);
 	put_lines(out, page_5_intro);
 	manual_walk(&see, out);
+	put_lines(out, manual_push);
+	put_limits(out);
 	put_lines(out, page_5_kafka);
 	put_lines(out, page_5_examples);
 }

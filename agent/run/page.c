@@ -17,6 +17,13 @@
 #include "run/page_parts.h"
 #include "run/web.h"
 
+/* Where the window is narrower than a table needs, each row is a card: its head above, then each cell under the name of its column. */
+#define CARDS(width, t) \
+    "@media(max-width:" width "){" t "," t " tbody," t " th," t " td{display:block}" t " thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}" \
+    t " caption{display:block}" t " tbody tr{display:grid;grid-template-columns:repeat(auto-fill,minmax(5.4rem,1fr));gap:.4rem .9rem;border-top:1px solid var(--line);padding:.7rem 0}" \
+    t " tbody th," t " td{border:0;padding:0;min-width:0}" t " tbody th," t " .said{grid-column:1/-1}" t " .when{grid-column:span 2}" t " td.n{text-align:left}" \
+    t " td small," t " td time{white-space:normal}" t " td::before{content:attr(data-l);display:block;color:var(--soft);font-size:.84rem}}"
+
 static const char style[] =
     ":root{color-scheme:light dark;--paper:#f6f8fa;--card:#fff;--ink:#1f2328;--soft:#57606a;--line:#d0d7de;--accent:#0550ae;"
     "--good:#116329;--goodfill:#dafbe1;--warn:#744500;--warnfill:#fff1c2;--bad:#a40e26;--badfill:#ffe4e1;--quietfill:#eaeef2;--seen:#0969da;--band:#1a7f37;--dot:#cf222e}"
@@ -46,16 +53,13 @@ static const char style[] =
     ".state{display:inline-block;white-space:nowrap;padding:.05rem .55rem;border-radius:1rem;border:1px solid currentColor;font-size:.88rem;font-weight:600}"
     ".state.good{color:var(--good);background:var(--goodfill)}.state.warn{color:var(--warn);background:var(--warnfill)}"
     ".state.bad{color:var(--bad);background:var(--badfill)}.state.quiet{color:var(--soft);background:var(--quietfill)}"
-    ".charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(24rem,100%),1fr));gap:1.2rem 1.5rem;margin-top:.6rem}figure{margin:0;min-width:0}"
+    ".charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(20rem,100%),1fr));gap:1.2rem 1.5rem;margin-top:.6rem}figure{margin:0;min-width:0}"
     "figcaption{font-size:.9rem;overflow-wrap:anywhere}figcaption b{display:block}figcaption span{color:var(--soft)}"
     ".chart{display:block;width:100%;height:auto;margin-top:.3rem}.chart text{fill:var(--soft);font-size:11px}.key svg{width:1.4rem;height:.75rem;vertical-align:-.05rem}.key{white-space:nowrap;margin-right:.6rem}"
     ".grid{stroke:var(--line)}.band{fill:var(--band);fill-opacity:.22}.seen{fill:none;stroke:var(--seen);stroke-width:1.5}.dot{fill:var(--dot);stroke:var(--card)}.stripe{fill:var(--dot);fill-opacity:.14}"
     ".bar{display:block;width:100%;max-width:40rem;height:.8rem;border:1px solid var(--soft);border-radius:.25rem}.bar .all{fill:var(--quietfill)}.bar .part{fill:var(--seen)}.bar .high{fill:var(--dot)}"
     "footer{font-size:.9rem;padding-top:.2rem;padding-bottom:2rem}"
-    "@media(max-width:60rem){table,tbody,th,td{display:block}thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}"
-    "caption{display:block}tbody tr{display:grid;grid-template-columns:repeat(auto-fill,minmax(6rem,1fr));gap:.4rem .9rem;border-top:1px solid var(--line);padding:.7rem 0}"
-    "tbody th,td{border:0;padding:0;min-width:0}tbody th,.said{grid-column:1/-1}.when{grid-column:span 2}td.n{text-align:left}td small,td time{white-space:normal}"
-    "td::before{content:attr(data-l);display:block;color:var(--soft);font-size:.84rem}}"
+    CARDS("60rem", ".wide") CARDS("40rem", "table")
     "@media(max-width:30rem){nav{position:static}html{scroll-padding-top:0}header,main,footer,nav ul{padding-left:.8rem;padding-right:.8rem}section{padding:.9rem}.tiles{grid-template-columns:1fr 1fr;gap:.6rem}.tiles dd{font-size:1.3rem}}"
     "@media print{nav,.skip{display:none}section,.tiles>div{break-inside:avoid}}";
 
@@ -118,12 +122,13 @@ static void
 see_verdicts(struct notices *n, const struct web_world *world, bool *ret_good)
 {
 	struct buf why;
-	const char *end;
-	const bool healthy = (buf_init(&why, 8192), world->healthy(world->arg, &why));
+	bool healthy;
 
-	if (!healthy && why.n > 0 && (end = memchr(why.p, '\n', why.n)) != NULL) {
+	buf_init(&why, 8192);
+	healthy = world->healthy(world->arg, &why);
+	if (!healthy) {
 		buf_puts(n->list, "<li>");
-		markup_put(n->list, slice_make(why.p, (size_t)(end - why.p)));
+		markup_put(n->list, buf_slice(&why));
 	}
 	buf_reset(&why);
 	*ret_good = world->ready(world->arg, &why) && healthy;

@@ -23,9 +23,9 @@ page_end_section(struct buf *out)
 
 /* Roles are said although they are the elements' own: where the window is narrow a table is laid out as blocks, and browsers then forget them. */
 void
-page_begin_table(struct buf *out, const char *caption, const char *const *heads)
+page_begin_table(struct buf *out, const char *caption, const char *const *heads, bool wide)
 {
-	buf_printf(out, "<table role=table><caption>%s</caption><thead role=rowgroup><tr role=row>", caption);
+	buf_printf(out, "<table role=table%s><caption>%s</caption><thead role=rowgroup><tr role=row>", wide ? " class=wide" : "", caption);
 	for (; *heads != NULL; heads++)
 		buf_printf(out, "<th scope=col role=columnheader%s>%s", **heads == '#' ? " class=n" : "", *heads + (**heads == '#'));
 	buf_puts(out, "</thead><tbody role=rowgroup>");
@@ -53,6 +53,13 @@ void
 page_cell(struct buf *out, const char *head)
 {
 	buf_printf(out, "<td role=cell data-l=\"%s\">", head);
+}
+
+void
+page_cell_text(struct buf *out, const char *head, struct slice text)
+{
+	buf_printf(out, "<td role=cell data-l=\"%s\" class=said>", head);
+	markup_put(out, text);
 }
 
 void

@@ -6,6 +6,7 @@
 #ifndef RUN_PAGE_PARTS_H
 #define RUN_PAGE_PARTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "base/buf.h"
@@ -19,11 +20,12 @@ struct web_world;
 void	page_begin_section(struct buf *, const char *id, const char *title);
 void	page_end_section(struct buf *);
 
-/* Heads: one a column; a leading '#' means figures. The last is NULL. */
-void	page_begin_table(struct buf *, const char *caption, const char *const *heads);
+/* Heads: one a column; a leading '#' means figures. The last is NULL. `wide`: it needs more room than a tablet has. */
+void	page_begin_table(struct buf *, const char *caption, const char *const *heads, bool wide);
 void	page_end_table(struct buf *);
 void	page_begin_row(struct buf *, const char *name, const char *type);	/* <tr> and its head; type "" or NULL: none */
 void	page_cell(struct buf *, const char *head);				/* opens <td>; text follows */
+void	page_cell_text(struct buf *, const char *head, struct slice text);	/* a sentence: has a line of its own where it is narrow */
 void	page_cell_number(struct buf *, const char *head, uint64_t v);
 void	page_cell_state(struct buf *, const char *head, const char *tone, const char *word);	/* tone: good, warn, bad, quiet */
 void	page_cell_when(struct buf *, const char *head, uint64_t unix_ms);	/* 0: none yet */

@@ -58,7 +58,7 @@ page_put_sources(struct buf *out)
 		"Last word", NULL };
 
 	page_begin_section(out, "sources", "Sources");
-	page_begin_table(out, "Where records come from, and how far reading is behind", heads);
+	page_begin_table(out, "Where records come from, and how far reading is behind", heads, true);
 	stat_each(put_source, out);
 	page_end_table(out);
 	page_end_section(out);
@@ -92,7 +92,7 @@ page_put_findings(struct buf *out)
 
 	stat_each(count_class, &c);
 	page_begin_section(out, "findings", "Findings and events");
-	page_begin_table(out, "Events since the start, by class and severity; the first three classes are found by the agent itself", heads);
+	page_begin_table(out, "Events since the start, by class and severity; the first three classes are found by the agent itself", heads, false);
 	for (size_t i = 0; i < NCLASSES; i++) {
 		uint64_t all = 0;
 
@@ -151,7 +151,7 @@ page_put_detectors(struct buf *out, const struct web_world *world)
 	static const char *const heads[] = { "Detector", "#Events", "#Findings", "#Kept back", "#Series", "#Forgotten or refused", "#Late events", NULL };
 
 	page_begin_section(out, "detectors", "Detectors");
-	page_begin_table(out, "What the agent watches for by itself, and how much it remembers", heads);
+	page_begin_table(out, "What the agent watches for by itself, and how much it remembers", heads, false);
 	stat_each(put_detector, out);
 	page_end_table(out);
 	put_charts(out, world);
@@ -239,7 +239,7 @@ page_put_sinks(struct buf *out)
 		"Last word", NULL };
 
 	page_begin_section(out, "sinks", "Sinks");
-	page_begin_table(out, "Where events go, and what the far side answered last", heads);
+	page_begin_table(out, "Where events go, and what the far side answered last", heads, true);
 	stat_each(put_sink, out);
 	page_end_table(out);
 	page_end_section(out);
@@ -263,14 +263,13 @@ put_requirement(void *arg, const struct posture_row *row)
 			page_end_table(z->out);
 		z->zone = row->zone;
 		buf_printf(z->out, "<h3>Zone %d%s</h3>", row->zone, row->zone >= 1 && row->zone <= 3 ? names[row->zone] : "");
-		page_begin_table(z->out, "Requirements of this zone", heads);
+		page_begin_table(z->out, "Requirements of this zone", heads, false);
 	}
 	page_begin_row(z->out, row->title, "");
 	page_cell_state(z->out, "Result", tones[row->result], posture_result_word(row->result));
 	page_cell(z->out, "Need");
 	buf_puts(z->out, posture_need_word(row->need));
-	page_cell(z->out, "Evidence");
-	markup_put(z->out, slice_of(row->evidence));
+	page_cell_text(z->out, "Evidence", slice_of(row->evidence));
 }
 
 void

@@ -18,7 +18,7 @@
 
 #define WIDTH		1280
 #define MARGIN		24
-#define LEFT		312	/* the lanes' names stand before it */
+#define LEFT		336	/* the lanes' names stand before it */
 #define RIGHT		84	/* and their counts behind */
 #define TOP		104
 #define EVENTS_PX	130
@@ -35,7 +35,7 @@
 #define TEXTS_MAX_BYTES	(256u << 10)	/* of sentences that a pointer over a mark shows */
 #define TEXT_BYTES	360
 #define GRAVEST		8
-#define NAME_CHARS	40
+#define NAME_CHARS	45
 #define LINE_CHARS	152
 
 enum { SEVERITIES = EVENT_SEVERITIES };

@@ -147,6 +147,10 @@ put_short(struct buf *b, double v, double step)
 	const char *letter = "";
 	int digits = 0;
 
+	if (fabs(v) >= 1e15 || (v != 0 && fabs(v) < 1e-4)) {
+		buf_printf(b, "%.3g", v);
+		return;
+	}
 	for (size_t i = 0; i < 4 && by == 1; i++)
 		if (fabs(v) >= units[i].from || (step >= units[i].from && v != 0)) {
 			by = units[i].from == 1e4 ? 1e3 : units[i].from;

@@ -107,7 +107,8 @@ settings_source_start(const struct conf *item, struct source *s)
 
 static const struct conf_key spool_keys[] = {
 	{ .name = "max_bytes", .type = CONF_BYTES, .fallback = "4GiB", .least = 64 * MIB, .most = 1048576 * MIB,
-	  .help = "room on disk for what is not delivered yet; it is never passed: a full spool pauses the sources" },
+	  .help = "room on disk for what is not delivered yet; it is never passed: a full spool pauses the sources, and so does a disk of which an eighth "
+	  "(at most 64 MiB) is left" },
 	CONF_END
 };
 
@@ -147,6 +148,8 @@ static struct conf_key source_item_keys[] = {
 	{ .name = "type", .type = CONF_WORD, .flags = CONF_REQUIRED, .help = "the kind of source" },
 	{ .name = "start", .type = CONF_TEXT, .fallback = "earliest", .allowed = START_WORDS, .wrong = wrong_start,
 	  .help = "where to begin when no position is saved" },
+	{ .name = "evidence", .type = CONF_BOOL, .fallback = "true",
+	  .help = "whether its records count for control 1.24 (posture); false for logs into which others may write: a line there could say that all is well" },
 	CONF_END
 };
 
@@ -322,6 +325,26 @@ check_files(const struct conf *conf, struct problems *problems)
 	}
 }
 
+/* A topic that both reads and writes is a circle. What a regular expression matches is known to the brokers alone. */
+static void
+check_topics(const struct conf *conf, struct problems *problems)
+{
+	for (size_t i = 0; i < conf_blocks(conf, "sinks"); i++) {
+		const struct conf *sink = conf_block_at(conf, "sinks", i);
+
+		for (size_t j = 0; strcmp(conf_text(sink, "type"), "kafka") == 0 && j < conf_blocks(conf, "sources"); j++) {
+			const struct conf *source = conf_block_at(conf, "sources", j);
+
+			if (strcmp(conf_text(source, "type"), "kafka") != 0 || strcmp(conf_text(source, "brokers"), conf_text(sink, "brokers")) != 0)
+				continue;
+			for (size_t k = 0; k < conf_texts(source, "topics"); k++)
+				if (strcmp(conf_text_at(source, "topics", k), conf_text(sink, "topic")) == 0)
+					conf_problem(sink, "topic", problems, "%s is read by source %s, so its events would come in again; allowed: a topic that no "
+					    "source reads", conf_text(sink, "topic"), conf_text(source, "name"));
+		}
+	}
+}
+
 static void
 warn_not_yet(const struct conf *conf, struct problems *problems)
 {
@@ -349,6 +372,7 @@ check(struct conf **ret, struct conf *conf, struct problems *problems, size_t be
 	check_formats(conf, problems);
 	check_summaries(conf, problems);
 	check_files(conf, problems);
+	check_topics(conf, problems);
 	check_kinds(conf, problems);
 	check_listeners(conf, problems);
 	warn_not_yet(conf, problems);

@@ -24,6 +24,7 @@
 #include "base/loop.h"
 #include "base/stat.h"
 #include "run/agent.h"
+#include "run/progress.h"
 
 #define STATUS_BYTES	(1u << 20)
 
@@ -76,7 +77,8 @@ void
 status_json(struct buf *out)
 {
 	static const struct { enum stat_scope scope; const char *name; } lists[] = {
-		{ STAT_AGENT, "process" }, { STAT_CLASS, "classes" }, { STAT_SOURCE, "sources" }, { STAT_DETECTOR, "detectors" }, { STAT_SPOOL, "spool" }, { STAT_SINK, "sinks" },
+		{ STAT_AGENT, "process" }, { STAT_CLASS, "classes" }, { STAT_SOURCE, "sources" }, { STAT_DETECTOR, "detectors" },
+		{ STAT_SPOOL, "spool" }, { STAT_SINK, "sinks" },
 	};
 	char now[TIME_TEXT_BYTES];
 
@@ -97,6 +99,29 @@ status_json(struct buf *out)
 		buf_putc(out, ']');
 	}
 	buf_puts(out, "}\n");
+}
+
+struct far { uint64_t records, pending; };
+
+static void
+see_far(void *arg, struct stat_block *b)
+{
+	struct far *f = arg;
+
+	if (b->scope == STAT_SOURCE)
+		f->records += stat_get(b, STAT_SOURCE_RECORDS);
+	if (b->scope == STAT_SINK && stat_get(b, STAT_SINK_PENDING) > f->pending)
+		f->pending = stat_get(b, STAT_SINK_PENDING);
+}
+
+void
+status_progress(struct progress *p, bool all_read)
+{
+	struct far f = { 0 };
+
+	stat_each(see_far, &f);
+	p->what = all_read ? "events still to deliver" : "records read";
+	progress_show(p, all_read ? f.pending : f.records, 0);
 }
 
 static void

@@ -305,11 +305,11 @@ await(struct wall *w, struct slot *s)
 			suspect(w, s, heard == -1 ? "with its keeper" : "it does not obey");
 			return;
 		}
-		if (heard == 0 && done == seen) {
+		if (heard == 0 && done <= seen) {	/* what it takes back is no work */
 			stop_worker(w);
 			late = true;
 		}
-		seen = done;
+		seen = done > seen ? done : seen;
 	}
 	come_back(s);
 }
@@ -377,7 +377,7 @@ is_of_a_record(struct wall *w, const struct event *e)
 
 	for (int f = 0; f < FIELD_COUNT; f++)
 		if (field_rows[f].type == FIELD_TIME && event_has(e, (enum field)f) &&
-		    (e->v[f].number < TIME_LEAST_MS || e->v[f].number > TIME_MOST_MS))
+		    (e->v[f].number < 0 || e->v[f].number > TIME_MOST_MS))
 			return false;
 	return event_class(class) >= 0 && !event_class_is_finding(class) &&
 	    (!event_has(e, F_AdditionalFields) || is_members(w, event_text(e, F_AdditionalFields)));
@@ -406,11 +406,11 @@ take_event(struct wall *w, struct slice *left, struct event_list *into, struct e
 static const char *
 take_text(struct wall *w)
 {
+	if (w->reply.n > 300)
+		w->reply.n = 300;
 	for (size_t i = 0; i < w->reply.n; i++)
 		if ((unsigned char)w->reply.p[i] < 0x20 || (unsigned char)w->reply.p[i] > 0x7e)
 			w->reply.p[i] = '?';
-	if (w->reply.n > 300)
-		w->reply.n = 300;
 	buf_putc(&w->reply, '\0');
 	return w->reply.failed ? "it cannot be decoded" : w->reply.p;
 }

@@ -89,7 +89,7 @@ wrong_path(const struct conf *block, const char *text)
 
 static const struct conf_key tls_keys[] = {
 	{ .name = "cert_file", .type = CONF_TEXT, .flags = CONF_REQUIRED, .allowed = "an absolute path", .wrong = wrong_path,
-	  .help = "certificate (PEM), followed by those between it and its authority. Replaced, it is taken into use within a minute" },
+	  .help = "certificate (PEM), followed by those between it and its authority. Replaced, it is taken into use within seconds" },
 	{ .name = "key", .type = CONF_SECRET, .flags = CONF_REQUIRED, .help = "its private key (PEM, without a password)" },
 	{ .name = "client_ca_file", .type = CONF_TEXT, .allowed = "an absolute path", .wrong = wrong_path,
 	  .help = "authorities (PEM) of clients: who has no certificate of theirs is refused, whatever its token. Absent: none is asked for" },
@@ -112,7 +112,7 @@ const struct conf_key push_keys[] = {
 	  .help = "requests under way: coming in, or not yet durable; past it 503" },
 	{ .name = "max_connections", .type = CONF_COUNT, .fallback = "256", .least = 2, .most = 4096,
 	  .help = "open at a time; who comes then waits to be let in" },
-	{ .name = "timeout", .type = CONF_TIME, .fallback = "30s", .least = 1000, .most = 300000,
+	{ .name = "timeout", .type = CONF_TIME, .fallback = "25s", .least = 1000, .most = 300000,
 	  .help = "for the head of a request, and again for its body and its way to disk: a slower sender is cut off, a slower disk is answered 503" },
 	CONF_END
 };

@@ -29,6 +29,7 @@
 #define PRIORITIES	"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE"
 #define PARTING_MS	2000
 #define LONGEST_MS	1000
+#define CROWDED_MS	1000
 #define COMMIT_MS	10		/* somebody waits: intake is asked to commit as often as this */
 
 /* ---- peers -------------------------------------------------------------------------- */
@@ -77,8 +78,30 @@ cut(struct push_peer *e)
 	unlist(e);
 	if (e->request != NULL || !e->served)
 		stat_add(p->s->stats, STAT_SOURCE_REFUSED_TIME, 1);
+	if (e->request != NULL && e->request->trusted)
+		p->refused.n[PUSH_TOO_SLOW]++;
 	if (info != NULL)
 		(void)shutdown(info->connect_fd, SHUT_RDWR);	/* which libmicrohttpd takes for the peer's wish */
+}
+
+static unsigned
+connections(const struct push *p)
+{
+	return (p->server != NULL ? p->server->connections : 0) + (p->old != NULL ? p->old->connections : 0);
+}
+
+/* Where others wait to be let in, who has not shown a token within a moment has to go: it costs a stranger nothing to hold all connections. */
+static void
+make_room(struct push *p)
+{
+	const uint64_t since_ms = clock_mono_ms() + p->timeout_ms - CROWDED_MS;
+	struct push_peer *e, *next;
+
+	for (e = p->soonest; e != NULL && e->deadline_ms <= since_ms; e = next) {
+		next = e->next;
+		if (e->request == NULL || !e->request->trusted)
+			cut(e);
+	}
 }
 
 static void
@@ -86,6 +109,9 @@ expire(struct push *p)
 {
 	const uint64_t now_ms = clock_mono_ms();
 	struct push_peer *e;
+
+	if (connections(p) >= p->max_connections && p->timeout_ms > CROWDED_MS)
+		make_room(p);
 
 	while ((e = p->soonest) != NULL && e->deadline_ms <= now_ms) {
 		if (e->request != NULL && push_request_expire(e->request))
@@ -173,6 +199,8 @@ set_turn(struct push *p)
 
 	if (p->soonest != NULL && p->soonest->deadline_ms < now_ms + ms)
 		ms = p->soonest->deadline_ms > now_ms ? p->soonest->deadline_ms - now_ms : 0;
+	if (connections(p) >= p->max_connections && ms > CROWDED_MS / 4)
+		ms = CROWDED_MS / 4;
 	if (p->first != NULL && ms > COMMIT_MS)
 		ms = COMMIT_MS;
 	loop_timer_set(p->turn, p->again ? 0 : ms);
@@ -194,7 +222,7 @@ count(const struct push *p)
 {
 	struct stat_block *stats = p->s->stats;
 
-	stat_set(stats, STAT_SOURCE_STREAMS, (p->server != NULL ? p->server->connections : 0) + (p->old != NULL ? p->old->connections : 0));
+	stat_set(stats, STAT_SOURCE_STREAMS, connections(p));
 	stat_set(stats, STAT_SOURCE_WAITING, p->requests);
 	stat_set(stats, STAT_SOURCE_LAG_BYTES, p->pending_bytes);
 	stat_set(stats, STAT_SOURCE_LAG_RECORDS, p->ticket - p->safe);

@@ -241,6 +241,8 @@ spool_next(struct spool_reader *r, struct slice *ret, uint64_t *ret_seq, struct 
 
 		if (!r->in_group || r->entry == r->head.entries) {
 			r->in_group = false;
+			if (r->segment < atomic_load(&r->spool->first_seq))
+				close_segment(r);	/* freed under us: as long as we held it, its room on disk would be taken */
 			if (r->want > atomic_load(&r->spool->durable_seq))
 				return 0;
 			got = next_group(r, err);

@@ -18,6 +18,8 @@
 #include "spool/store.h"
 
 #define MARK_MOST_BYTES	(10 + SOURCE_BYTES + POSITION_BYTES)
+#define SPARE_MOST_BYTES	(UINT64_C(64) << 20)
+#define SPARE_PART		8		/* of the disk */
 
 enum err_kind
 spool_error_kind(void)
@@ -171,6 +173,27 @@ has_room(struct spool *s, uint64_t n)
 	return true;
 }
 
+/*
+ * Whether a group of n bytes leaves enough of the disk to what makes room again: heads of new segments, what detectors and others save.
+ * A disk that does not say is believed to have it.
+ */
+static bool
+disk_has_room(const struct spool *s, uint64_t n, struct err *err)
+{
+	struct statvfs st;
+	uint64_t spare;
+
+	if (sys.fstatvfs(s->lock_fd, &st) != 0 || st.f_blocks == 0)
+		return true;
+	spare = (uint64_t)st.f_blocks * st.f_frsize / SPARE_PART;
+	if (spare > SPARE_MOST_BYTES)
+		spare = SPARE_MOST_BYTES;
+	if ((uint64_t)st.f_bavail * st.f_frsize >= n + spare)
+		return true;
+	err_set(err, ERR_FULL, "the disk is full but for %llu KiB, which are kept for positions and state", (unsigned long long)(spare >> 10));
+	return false;
+}
+
 static int
 write_segment(struct spool *s, const char *path, struct err *err)
 {
@@ -220,6 +243,7 @@ begin_segment(struct spool *s, bool force, struct err *err)
 		return -1;
 	}
 	s->fd = fd;
+	s->cramped = false;
 	s->seed = segment.seed;
 	s->next_seq = segment.first_seq;
 	s->at = s->synced_at = s->begun_bytes = s->group.n;
@@ -227,11 +251,17 @@ begin_segment(struct spool *s, bool force, struct err *err)
 	return 0;
 }
 
+static bool
+may_be_ended(const struct spool *s)
+{
+	return s->fd >= 0 && !s->torn && s->at == s->synced_at;
+}
+
 /* Full enough for a new one; a snapshot of many positions must not be most of what is written. */
 static bool
 segment_is_long(const struct spool *s)
 {
-	return s->fd >= 0 && !s->torn && s->at == s->synced_at && s->at >= s->limits.segment_bytes && s->at >= 2 * s->begun_bytes;
+	return may_be_ended(s) && s->at >= s->limits.segment_bytes && s->at >= 2 * s->begun_bytes;
 }
 
 /* ---- appending -------------------------------------------------------------------- */
@@ -306,12 +336,16 @@ spool_append_group(struct spool *s, const struct slice *entries, size_t n, const
 	/* There stays room for the head of a new segment: without it the last one could never go. */
 	if (!has_room(s, s->group.n + spool_snapshot_bytes(s) + most))
 		return full(s, err);
+	s->cramped = !disk_has_room(s, s->group.n, err);
+	if (s->cramped)
+		return -1;
 	buf_put(&s->pending, s->group.p + marks_at, s->group.n - marks_at);
 	if (s->pending.failed) {
 		s->pending.failed = false;
 		return err_set(err, ERR_AGAIN, "no memory for positions");
 	}
 	if (sys_pwrite_full(s->fd, s->group.p, s->group.n, (off_t)s->at) != 0) {
+		s->cramped = spool_error_kind() == ERR_FULL;
 		err_set_sys(err, spool_error_kind(), "spool: cannot write");
 		s->pending.n -= s->group.n - marks_at;
 		(void)roll_back(s, s->at, s->next_seq, s->last_seq);
@@ -412,8 +446,8 @@ spool_tend(struct spool *s, uint64_t *ret_freed, struct err *err)
 	uint64_t bytes = 0, freed = 0;
 	int rc = cursors_save(s, false, err), got;
 
-	/* A long segment that is all read goes when there is a new one, even where a smaller limit leaves no room for its head. */
-	if (segment_is_long(s))
+	/* A long segment that is all read goes when there is a new one, even where a smaller limit leaves no room for its head; so does any on a full disk. */
+	if (segment_is_long(s) || (s->cramped && may_be_ended(s) && s->at > s->begun_bytes && all_is_read(s)))
 		(void)begin_segment(s, all_is_read(s), NULL);
 	while ((got = free_oldest(s, &bytes, err)) == 1) {
 		atomic_fetch_sub(&s->total_bytes, bytes);

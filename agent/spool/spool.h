@@ -64,7 +64,8 @@ uint64_t spool_lost(const struct spool *);	/* any thread: entries that readers f
 int	spool_reader_open(struct spool_reader **ret, struct spool *,
 	    const char *name, bool *ret_new, struct err *);
 void	spool_reader_close(struct spool_reader *);	/* NULL is fine; saves the cursor */
-/* 1: an entry, borrowed until the next call; 0: none yet; -1: ERR_LOST (told once; call again to go on), ERR_AGAIN. */
+/* 1: an entry, borrowed until the next call; 0: none yet; -1: ERR_LOST (told once; call again to go on), ERR_AGAIN.
+ * Also lets go of a segment that was freed: the disk has its room back only when no reader holds it, so call it after spool_tend has freed some. */
 int	spool_next(struct spool_reader *, struct slice *ret, uint64_t *ret_seq, struct err *);
 /* Reading goes on behind `seq` (0: at the cursor): to read again what was not acknowledged. */
 int	spool_seek(struct spool_reader *, uint64_t seq, struct err *);

@@ -46,6 +46,7 @@ struct spool {
 	uint64_t		 next_seq;	/* of the next entry to append */
 	uint64_t		 last_seq;	/* newest entry appended; below next_seq - 1 when numbers were left out */
 	bool			 torn;		/* a failed write is still in the file */
+	bool			 cramped;	/* the disk had no room for the last group */
 	struct buf		 group;
 	struct stream_mark	*marks;		/* newest position of every stream, synced */
 	size_t			 nmarks, marks_cap;

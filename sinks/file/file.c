@@ -50,10 +50,35 @@ struct file_sink {
 	struct err		 err;
 
 	/* the writer's alone */
-	int			 fd;
+	int			 fd, claim_fd;	/* claim: of what is there at the start, until it is opened for writing */
 	bool			 regular;
 	off_t			 size;
 };
+
+/* What an earlier run wrote is ours before the first batch comes: a source may look at it first, by another name. */
+static void
+claim(struct file_sink *f)
+{
+	struct stat st;
+
+	f->claim_fd = sys.open(f->path, O_RDONLY | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK, 0);
+	if (f->claim_fd < 0)
+		return;
+	if (sys.fstat(f->claim_fd, &st) == 0 && S_ISREG(st.st_mode) && own_add(f->claim_fd, NULL) == 0)
+		return;
+	sys.close(f->claim_fd);
+	f->claim_fd = -1;
+}
+
+static void
+drop_claim(struct file_sink *f)
+{
+	if (f->claim_fd < 0)
+		return;
+	own_closed(f->claim_fd);
+	sys.close(f->claim_fd);
+	f->claim_fd = -1;
+}
 
 static void
 close_file(struct file_sink *f)
@@ -147,6 +172,7 @@ open_file(struct file_sink *f, struct err *err)
 	f->size = f->regular ? st.st_size : 0;
 	if (f->regular && (own_add(f->fd, err) != 0 || sync_parent(f->path, err) != 0 || cut_torn_line(f, err) != 0))
 		goto fail;
+	drop_claim(f);
 	return 0;
 fail:
 	close_file(f);
@@ -313,6 +339,7 @@ file_close(struct sink *s)
 	if (f->done_fd >= 0)
 		close(f->done_fd);
 	close_file(f);
+	drop_claim(f);
 	pthread_mutex_destroy(&f->lock);
 	pthread_cond_destroy(&f->knock);
 	free(f->path);
@@ -329,7 +356,7 @@ file_open(struct sink *s, const struct conf *conf, struct err *err)
 		return err_set(err, ERR_AGAIN, "no memory for a sink");
 	s->priv = f;
 	f->sink = s;
-	f->fd = -1;
+	f->fd = f->claim_fd = -1;
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_cond_init(&f->knock, NULL);
 	f->mode = (mode_t)strtoul(conf_text(conf, "mode"), NULL, 8);
@@ -337,6 +364,7 @@ file_open(struct sink *s, const struct conf *conf, struct err *err)
 	f->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (f->path == NULL || f->done_fd < 0)
 		return err_set_sys(err, ERR_AGAIN, "no memory or descriptor for a sink");
+	claim(f);
 	f->watch = loop_watch(s->loop, f->done_fd, LOOP_READ, hand_over, f, err);
 	if (f->watch == NULL)
 		return -1;

@@ -173,7 +173,7 @@ def a_stolen_role_probes_lists_calls_and_spends(c):
     c.aws(who, t + 1000, "InvokeModel", model=who.models[0])
     for k in range(30):
         c.aws(who, t + 2 * HOUR + k * 20, "InvokeModel", model=who.models[0], tokens=60000 + 900 * (k * 7 % 30))
-    return {"AISPMLLMjacking": ["svc-probe"], "AISPMAccessAnomaly": ["svc-probe"], "AISPMChainLLMjackingCost": ["svc-probe"], "AISPMTokenSpike": ["model-svc-probe"]}
+    return {"AISPMLLMjacking": ["svc-probe"], "AISPMAccessAnomaly": ["svc-probe", "svc-probe"], "AISPMManySignsOneCaller": ["svc-probe"], "AISPMChainLLMjackingCost": ["svc-probe"], "AISPMTokenSpike": ["model-svc-probe"]}
 
 
 def a_burst_of_denials_then_success(c):

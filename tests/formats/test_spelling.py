@@ -2,6 +2,8 @@
 
 An analyst writes one rule for all clouds: `summarize by CloudAccountId, TargetResourceName` must put together what is one resource.
 """
+import csv
+import fnmatch
 import ipaddress
 import json
 import re
@@ -123,3 +125,16 @@ def test_a_region_an_account_and_an_address_come_out_in_one_spelling_of_any_reco
     assert [got.get(c) for c in ("CloudRegion", "CloudAccountId", "ActorUserId", "SrcIpAddr", "ActingAppId")] == \
         ["westus2", "7d1b6f0e-52c3-4c9a-9a41-0d6f6c2b8e15", "5f1a2b3c-4d5e-46f7-8899-aabbccddeeff", "2001:db8::5", "04b07795-8ddb-461a-bbee-02f9e1bf7b46"]
     assert faults("unknown", got) == []
+
+
+# learn.microsoft.com/azure/sentinel/normalization-entity-user, UserType
+ASIM_USER_TYPES = {"Regular", "Machine", "Admin", "System", "Application", "Service Principal", "Service", "Anonymous", "Other"}
+
+
+def test_every_user_type_of_the_table_has_its_word_in_asim():
+    rules = [r for r in csv.DictReader((SCHEMAS / "event" / "asim.csv").open()) if r["asim"] == "ActorUserType"]
+    assert [r["schema"] for r in rules] == ["AuditEvent"]
+    words = [pair.split("=") for pair in rules[0]["words"].split("|")]
+    assert {word for _, word in words} <= ASIM_USER_TYPES
+    without = {kind for kind in USER_TYPES if not any(fnmatch.fnmatchcase(kind, pattern) for pattern, _ in words)}
+    assert without == {"Group", "Reserved", "CustomPolicy", "Directory", "Unknown"}, "who cannot have changed anything by themselves"

@@ -1,5 +1,5 @@
 /*
- * fuzz_detect.c - any bytes through the shipped mappings into the detectors access and config: what they say is whole, their state comes back as it was saved, and any
+ * fuzz_detect.c - any bytes through the shipped mappings into the detectors: what they say is whole, their state comes back as it was saved, and any
  * bytes are a state that is refused or taken, never more. AISPM_SCHEMAS names the mappings' directory (else schemas/ below the working directory).
  */
 #include <assert.h>
@@ -59,7 +59,7 @@ open_once(void)
 		return;
 	problems_init(&problems);
 	if (decoder_open(&decoder, &dir, 1, &problems, &err) != 0 ||
-	    conf_load_text("fuzz", SLICE("detectors: {volume: {enabled: false}, access: {learning: 1h, max_callers: 100}, config: {wait: 60s, max_objects: 100}}"),
+	    conf_load_text("fuzz", SLICE("detectors: {volume: {max_series: 100, min_count: 1}, access: {learning: 1h, max_callers: 100}, config: {wait: 60s, max_objects: 100}}"),
 	    top, &conf, &problems, &err) != 0) {
 		fprintf(stderr, "%s\n", err.text);
 		exit(1);

@@ -187,6 +187,32 @@ def named_tests():
     return bad
 
 
+def limits():
+    """The manual's limits are those of the sources, and of the table of settings."""
+    bad = []
+    units = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+    rows = re.findall(r'^LIMIT\("([^"]*)", "([^"]*)", "([^"]*)", "([^"]*)"\)$', (TOP / "agent/run/limits.tbl").read_text(), re.M)
+    for what, amount, where, _ in rows:
+        number, _, unit = amount.partition(" ")
+        wanted = int(number) * units.get(unit, 1)
+        if ":" in where:
+            path, _, macro = where.partition(":")
+            got = re.search(rf"^#define {macro}\s+([^/\n]+)", (TOP / path).read_text(), re.M) if (TOP / path).is_file() else None
+            if got is None:
+                bad.append(f"{what}: no {where}")
+            else:
+                value = re.sub(r"\(\w+_t\)|(?<=\d)[uUlL]+", "", got[1]).strip()
+                if not re.fullmatch(r"[\d()<*+\s]+", value) or eval(value) != wanted:
+                    bad.append(f"{what}: {amount}, but {where} is {got[1].strip()}")
+        elif not where.endswith(".options"):
+            key = where.rpartition(".")[2]
+            texts = [t for _, t in sources() if f'.name = "{key}"' in t]
+            fallback = amount.replace(" ", "")
+            if not any(re.search(rf'\.name = "{key}",[^{{}}]*?\.fallback = "{fallback}"', t, re.S) for t in texts):
+                bad.append(f"{what}: no setting {where} with the default {fallback}")
+    return bad if len(rows) > 40 else [f"{len(rows)} rows could be read"]
+
+
 if __name__ == "__main__":
     report("each room includes only what it may", includes())
     report("each library has one home", libraries())
@@ -196,6 +222,7 @@ if __name__ == "__main__":
     report(f"no function is longer than {MAX_FUNCTION} lines, but for flat switches", functions())
     report("each file says what it is for", cards())
     report("nothing is left for later", left_over())
+    report("the limits that the manual names are those of the sources", limits())
     report("each top folder has a README", room_readmes())
     report("shell scripts parse", shell())
     report("each test that tests/README.md names is there", named_tests())

@@ -127,6 +127,8 @@ def test_every_kind_of_source_and_sink_gives_a_configuration_that_passes(init, s
     if kafka:
         rows.append(["--sink", "file", "--hub", "soc.servicebus.windows.net:9093/insights-logs", "--hub", "soc.servicebus.windows.net:9093/other",
                      "--identity", "workload_identity"])
+    if "http source: yes" in site.run("--version").stdout:
+        rows.append(["--sink", "file", "--push", "127.0.0.1:8088"])
     for row in rows if kafka else rows[1:]:
         done = init("--force", "--offline", "--files", "/var/log/ai/*.ndjson", *row)
         assert done.returncode == 0, (row, done.stderr)

@@ -1,7 +1,9 @@
 """Prometheus rules and the Grafana dashboard: read by their own tools, true to the metrics, quiet on a good day and loud on each bad one."""
+import datetime
 import json
 import re
 import shutil
+import socket
 import subprocess
 
 import pytest
@@ -68,6 +70,7 @@ GOOD = {
     f"aispm_sink_state{{{SINK}}}": flat(0), f"aispm_sink_pending_events{{{SINK}}}": flat(40), f"aispm_sink_last_delivery_time_seconds{{{SINK}}}": grows(60),
     f"aispm_sink_holds_total{{{SINK}}}": flat(1), f"aispm_sink_set_aside_events_total{{{SINK}}}": flat(3),
     f"aispm_source_paused{{{IN}}}": flat(0), f"aispm_source_lag_records{{{IN}}}": flat(300), f"aispm_source_lag_bytes{{{IN}}}": flat(0),
+    f"aispm_source_files_not_followed{{{IN}}}": flat(0), f"aispm_source_refused_token_requests_total{{{IN}}}": flat(4),
     f"aispm_source_troubles_total{{{IN}}}": flat(2), f"aispm_source_last_event_time_seconds{{{IN}}}": grows(60),
     f"aispm_source_records_total{{{IN}}}": grows(6000), f"aispm_source_unknown_records_total{{{IN}}}": grows(6),
     f"aispm_spool_bytes{{{AT}}}": flat(10_000_000), f"aispm_spool_max_bytes{{{AT}}}": flat(4 << 30), f"aispm_spool_damages_total{{{AT}}}": flat(0),
@@ -92,6 +95,8 @@ BAD = {
     "AispmSourcePaused": {f"aispm_source_paused{{{IN}}}": flat(1)},
     "AispmSourceLagGrowing": {f"aispm_source_lag_records{{{IN}}}": grows(100)},
     "AispmSourceTroubled": {f"aispm_source_troubles_total{{{IN}}}": grows(1)},
+    "AispmSourceFilesNotFollowed": {f"aispm_source_files_not_followed{{{IN}}}": flat(3)},
+    "AispmSourceRequestsUnauthorized": {f"aispm_source_refused_token_requests_total{{{IN}}}": grows(5)},
     "AispmSourceSilent": {f"aispm_source_last_event_time_seconds{{{IN}}}": flat(60)},
     "AispmRecordsUnknown": {f"aispm_source_unknown_records_total{{{IN}}}": grows(600)},
     "AispmEventsFromTheFuture": {f"aispm_source_last_event_time_seconds{{{IN}}}": grows(60, 7200)},
@@ -280,8 +285,26 @@ def test_metrics_tell_versions_times_and_the_agents_own_state(site, running):
     assert value("aispm_sink_delivered_events_total") == 1      # counters go on
 
 
+def test_metrics_tell_when_the_client_certificate_ends_and_that_the_sink_is_held(site, far, running):
+    port, pem = free_port(), site.path / "client.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "9", "-keyout", site.path / "client.key", "-out", pem, "-subj", "/CN=a"],
+                   check=True, capture_output=True)
+    end = subprocess.run(["openssl", "x509", "-in", pem, "-noout", "-enddate", "-dateopt", "iso_8601"], check=True, capture_output=True, text=True).stdout
+    end = datetime.datetime.fromisoformat(end.split("=")[1].strip().replace("Z", "+00:00"))
+    far.decide = lambda rows: 403
+    site.configure(site.sentinel_sink(far).replace("type: client_secret, tenant: t, client_id: c, secret: {env: AISPM_TEST_SECRET}",
+                   f"type: client_certificate, tenant: 11111111-2222-3333-4444-555555555555, client_id: 66666666-7777-8888-9999-000000000000, certificate: {pem}, "
+                   f"key: {site.path}/client.key"))
+    site.conf.write_text(site.conf.read_text().replace("agent: {", f"agent: {{http: \"127.0.0.1:{port}\", "))
+    site.append([record(1)])
+    running()
+    text = wait_for(lambda: 'aispm_sink_state{sink="sentinel",type="sentinel"} 2' in (m := ask(port, "/metrics")[2]) and m)
+    assert f"aispm_certificate_end_time_seconds {int(end.timestamp())}.000" in text
+    assert float(re.search(r'^aispm_sink_holds_total{sink="sentinel",type="sentinel"} (\S+)$', text, re.M)[1]) >= 1
+    assert 'aispm_sink_last_delivery_time_seconds{sink="sentinel",type="sentinel"} 0.000' in text
+
+
 def test_a_page_whose_address_is_taken_comes_when_it_is_free(site, running):
-    import socket
     port = free_port()
     site.configure(site.file_sink())
     site.conf.write_text(site.conf.read_text().replace("agent: {", f"agent: {{http: \"127.0.0.1:{port}\", "))

@@ -1,5 +1,6 @@
 """`aispm-agent spool` with the real binary: what it shows, what it repairs, and the way back from the dead letter."""
 import json
+import os
 import pathlib
 import subprocess
 
@@ -181,3 +182,34 @@ def test_usage_is_told(site):
     assert spool(site, "dump", "--from", "x").returncode == 64
     assert spool(site, "nonsense").returncode == 64
     assert spool(site, "stat", "-c", "/nowhere.yaml").returncode == 78
+
+
+def test_what_all_have_read_takes_no_room_on_disk(site, running):
+    """A file that is removed and still open takes its room: no reader, and not the detectors' memory either, holds one."""
+    site.configure(site.file_sink())
+    site.conf.write_text(site.conf.read_text().replace("agent: {", "agent: {spool: {max_bytes: 64MiB}, "))
+    wide = record(7777777)
+    wide["operationName"] = "x" * 3000
+    wide = json.dumps(wide)
+
+    def feed(first, n):
+        site.append([wide.replace("7777777", f"{i:07d}") for i in range(first, first + n)])
+        wait_for(lambda: site.out.exists() and site.out.read_bytes().count(b"\n") >= first + n)
+    p = running()
+    feed(0, 1000)
+    p.kill()                                    # what the detectors have not saved is read again at the next start
+    p.wait()
+    p = running()
+    feed(1000, 9000)
+    first = site.path / "state" / "spool" / "00000000000000000001.seg"
+    wait_for(lambda: not first.exists())
+
+    def held():
+        links = []
+        for fd in (f"/proc/{p.pid}/fd/{n}" for n in os.listdir(f"/proc/{p.pid}/fd")):
+            try:
+                links.append(os.readlink(fd))
+            except OSError:
+                pass
+        return [link for link in links if ".seg (deleted)" in link]
+    wait_for(lambda: not held(), seconds=20)

@@ -84,6 +84,7 @@ static const struct reasons {
 	{ "unlink",	{ EIO, EACCES, EROFS } },
 	{ "fstat",	{ EIO, ENOMEM } },
 	{ "stat",	{ EIO, EACCES, ENOMEM } },
+	{ "fstatvfs",	{ EIO, ENOMEM } },
 	{ "mkdir",	{ EIO, ENOSPC, EDQUOT, EACCES, EROFS } },
 	{ "memfd_create", { ENOMEM, EMFILE, ENFILE } },
 	{ "mmap",	{ ENOMEM } },
@@ -409,6 +410,17 @@ plain:
 	return real.mkdir(path, mode);
 }
 
+static int
+f_fstatvfs(int fd, struct statvfs *st)
+{
+	int rc;
+	BEGIN(OTHER, "fstatvfs", fd, NULL, -1)
+	rc = real.fstatvfs(fd, st);
+	END(rc);
+plain:
+	return real.fstatvfs(fd, st);
+}
+
 /* ---- memory --------------------------------------------------------------------------------------- */
 
 void	*__real_malloc(size_t), *__real_calloc(size_t, size_t), *__real_realloc(void *, size_t);
@@ -478,7 +490,7 @@ faults_begin(struct site *s, enum fault kind, uint64_t at, unsigned which)
 		disk_begin(s->dir);
 	sys = (struct sys){ .open = f_open, .close = f_close, .read = f_read, .pread = f_pread, .write = f_write, .pwrite = f_pwrite,
 		.fsync = f_fsync, .fdatasync = f_fdatasync, .ftruncate = f_ftruncate, .rename = f_rename,
-		.unlink = f_unlink, .fstat = f_fstat, .stat = f_stat, .mkdir = f_mkdir };
+		.unlink = f_unlink, .fstat = f_fstat, .stat = f_stat, .mkdir = f_mkdir, .fstatvfs = f_fstatvfs };
 }
 
 void

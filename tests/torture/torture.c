@@ -1,7 +1,7 @@
 /*
  * torture.c - every scenario again, and each time something else fails: the Nth system call, the Nth allocation, the power.
  *
- *     torture DIR-or-FILE            a sample of all N, in about a minute; SAMPLES=20: more of them, LONG=1: all, each with every reason
+ *     torture DIR-or-FILE            a sample of all N, in two minutes; SAMPLES=20: more of them, LONG=1: all, each with every reason
  *     torture FILE FAULT N[.REASON]  that one alone, with the agent's log and where it struck; `inline FAULT`: without a decode process
  *
  * Each runs as users have it, with records decoded in a process of their own; and what differs, or all by LONG=1, with decode inline.
@@ -35,7 +35,7 @@
 #include <sanitizer/lsan_interface.h>
 #endif
 
-#define SAMPLES		6
+#define SAMPLES		4
 #define DRAIN_MS	150000
 #define DRAINS		30		/* all in all more than an hour: a held sink knocks each 1 to 5 minutes */
 #define TOLD		3		/* broken promises that are told of one row */

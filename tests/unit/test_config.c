@@ -672,6 +672,33 @@ a_record_of_a_time_that_has_not_come_keeps_nothing_back(void **state)
 }
 
 static void
+long_open_operations_keep_within_their_bytes_and_are_said_not_lost(void **state)
+{
+	static char body[20100], group[32], target[160];
+	struct bench b;
+	size_t before;
+
+	(void)state;
+	bench_open(&b, "config", "");
+	memset(body, 'x', sizeof(body) - 1);
+	memcpy(body, "{\"pad\":\"", 8);
+	memcpy(body + sizeof(body) - 3, "\"}", 3);
+	for (int i = 0; i < 400; i++) {
+		snprintf(group, sizeof(group), "g%d", i);
+		snprintf(target, sizeof(target), "%s%d", CHAT, i);
+		see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/write", .target = target, .group = group, .result = "NA", .body = body, .t_ms = MONDAY + i });
+	}
+	before = b.nfound;
+	assert_in_range(before, 150, 250);		/* 40 KB each, 8 MiB in all */
+	bench_restart(&b);
+	for (int k = 1; k < 4; k++)
+		see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/read", .t_ms = MONDAY + k * 30 * MINUTE });
+	see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/read", .t_ms = MONDAY + 2 * HOUR + 10 * MINUTE });
+	assert_int_equal(b.nfound, 400);
+	bench_close(&b);
+}
+
+static void
 long_columns_are_cut_and_named(void **state)
 {
 	static char actor[70000];
@@ -739,6 +766,7 @@ main(void)
 		cmocka_unit_test(a_body_made_to_look_like_one_that_is_not_told_is_read),
 		cmocka_unit_test(padding_hides_nothing),
 		cmocka_unit_test(a_record_of_a_time_that_has_not_come_keeps_nothing_back),
+		cmocka_unit_test(long_open_operations_keep_within_their_bytes_and_are_said_not_lost),
 		cmocka_unit_test(long_columns_are_cut_and_named),
 		cmocka_unit_test(strange_bodies_harm_nothing),
 	};

@@ -149,7 +149,7 @@ the_key_that_the_challenge_names_is_shown_and_a_token_comes(void **state)
 static void
 a_file_that_is_no_key_of_arc_is_never_read(void **state)
 {
-	static const char *const names[] = { "/etc/passwd", "%s/../a.key", "%s/sub/a.key", "%s/a.txt", "%sx/a.key", "%s/.key/", "" };
+	static const char *const names[] = { "/etc/passwd", "%s/../a.key", "%s/sub/a.key", "%s/a.txt", "%sx/a.key", "%s/.key/", "%s/a\033[31m.key", "" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

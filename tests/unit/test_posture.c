@@ -133,7 +133,7 @@ the_first_rule_that_matches_gives_the_zone(void **state)
 				event_set_text(&e, F_CloudProvider, SLICE("AWS"));
 				event_set_text(&e, F_CloudAccountId, SLICE("999900001111"));
 			}
-			posture_see(b.posture, &e, NOW);
+			posture_see(b.posture, &e, NOW, POSTURE_POLLS);
 			assert_int_equal(event_number(&e, F_GovernanceZone, 0), rows[i].zone);
 		}
 	end(&b);
@@ -160,7 +160,7 @@ a_rule_may_name_an_account_of_any_cloud(void **state)
 
 			event_set_text(&e, F_CloudProvider, slice_of(rows[i].cloud));
 			event_set_text(&e, F_CloudAccountId, slice_of(rows[i].account));
-			posture_see(b.posture, &e, NOW);
+			posture_see(b.posture, &e, NOW, POSTURE_POLLS);
 			if (event_number(&e, F_GovernanceZone, 0) != rows[i].zone)
 				print_error("row %zu\n", i);
 			assert_int_equal(event_number(&e, F_GovernanceZone, 0), rows[i].zone);
@@ -177,11 +177,11 @@ a_record_without_a_resource_counts_by_its_account(void **state)
 	(void)state;
 	begin(&b, "zones: {rules: [{match: \"/subscriptions/1111/*\", zone: 3}, {match: \"999*\", zone: 2}]}");
 	e = event_of("activity", "");
-	posture_see(b.posture, &e, NOW);
+	posture_see(b.posture, &e, NOW, POSTURE_POLLS);
 	assert_int_equal(event_number(&e, F_GovernanceZone, 0), 3);
 	event_set_text(&e, F_CloudProvider, SLICE("AWS"));
 	event_set_text(&e, F_CloudAccountId, SLICE("999900001111"));
-	posture_see(b.posture, &e, NOW);
+	posture_see(b.posture, &e, NOW, POSTURE_POLLS);
 	assert_int_equal(event_number(&e, F_GovernanceZone, 0), 2);
 	end(&b);
 }
@@ -200,7 +200,7 @@ the_term_runs_from_the_change_of_state(void **state)
 		snprintf(yaml, sizeof(yaml), "zones: {default: %d}", zone);
 		begin(&b, yaml);
 		event_set_number(&e, F_EventStartTime, NOW - 5 * DAY);
-		posture_see(b.posture, &e, NOW);
+		posture_see(b.posture, &e, NOW, POSTURE_POLLS);
 		assert_int_equal(event_number(&e, F_SlaDueTime, 0), NOW - 5 * DAY + terms[zone - 1]);
 		end(&b);
 	}
@@ -224,7 +224,7 @@ less_grave_weaknesses_have_the_terms_that_the_configuration_gives_them(void **st
 		if (rows[i].risk != NULL)
 			event_set_text(&e, F_RiskLevel, slice_of(rows[i].risk));
 		event_set_number(&e, F_EventStartTime, NOW);
-		posture_see(b.posture, &e, NOW + DAY);
+		posture_see(b.posture, &e, NOW + DAY, POSTURE_POLLS);
 		assert_int_equal(event_number(&e, F_SlaDueTime, 0), NOW + rows[i].term);
 	}
 	end(&b);
@@ -240,7 +240,7 @@ without_a_configuration_all_is_in_zone_1(void **state)
 	(void)state;
 	assert_int_equal(posture_open(&b.posture, NULL, &err), 0);
 	event_set_number(&e, F_EventStartTime, NOW);
-	posture_see(b.posture, &e, NOW);
+	posture_see(b.posture, &e, NOW, POSTURE_POLLS);
 	assert_int_equal(event_number(&e, F_GovernanceZone, 0), 1);
 	assert_int_equal(event_number(&e, F_SlaDueTime, 0), NOW + 30 * DAY);
 	posture_close(b.posture);
@@ -254,16 +254,16 @@ without_a_date_the_term_runs_from_the_first_sight_until_it_is_mended(void **stat
 
 	(void)state;
 	begin(&b, "zones: {default: 3}");
-	posture_see(b.posture, &e, NOW);
+	posture_see(b.posture, &e, NOW, POSTURE_POLLS);
 	assert_int_equal(event_number(&e, F_SlaDueTime, 0), NOW + 72 * HOUR);
 	e = weakness_of("u", "Unhealthy", "Low");
-	posture_see(b.posture, &e, NOW + DAY);
+	posture_see(b.posture, &e, NOW + DAY, POSTURE_POLLS);
 	assert_int_equal(event_number(&e, F_SlaDueTime, 0), NOW + 72 * HOUR);
 	e = weakness_of("u", "Healthy", "Low");
-	posture_see(b.posture, &e, NOW + 2 * DAY);
+	posture_see(b.posture, &e, NOW + 2 * DAY, POSTURE_POLLS);
 	assert_false(event_has(&e, F_SlaDueTime));
 	e = weakness_of("u", "Unhealthy", "Low");
-	posture_see(b.posture, &e, NOW + 3 * DAY);
+	posture_see(b.posture, &e, NOW + 3 * DAY, POSTURE_POLLS);
 	assert_int_equal(event_number(&e, F_SlaDueTime, 0), NOW + 3 * DAY + 72 * HOUR);
 	end(&b);
 }
@@ -277,17 +277,17 @@ plans_pass_when_on_and_fail_when_off(void **state)
 	(void)state;
 	begin(&b, "zones: {default: 1}");
 	e = event_of("activity", SUB);
-	posture_see(b.posture, &e, NOW);
+	posture_see(b.posture, &e, NOW, POSTURE_POLLS);
 	assert_int_equal(row_of(&b, "cspm_plan", 1, NOW).result, POSTURE_UNKNOWN);
 	e = plan_of("CloudPosture", "{\"PricingTier\":\"Standard\"}");
-	posture_see(b.posture, &e, NOW);
+	posture_see(b.posture, &e, NOW, POSTURE_POLLS);
 	e = plan_of("AI", "{\"PricingTier\":\"Free\"}");
-	posture_see(b.posture, &e, NOW);
+	posture_see(b.posture, &e, NOW, POSTURE_POLLS);
 	assert_int_equal(row_of(&b, "cspm_plan", 1, NOW).result, POSTURE_PASS);
 	assert_int_equal(row_of(&b, "ai_plan", 1, NOW).result, POSTURE_FAIL);
 	assert_non_null(strstr(row_of(&b, "ai_plan", 1, NOW).evidence, "1111"));
 	e = plan_of("AI", "{\"PricingTier\":\"standard\"}");
-	posture_see(b.posture, &e, NOW);
+	posture_see(b.posture, &e, NOW, POSTURE_POLLS);
 	assert_int_equal(row_of(&b, "ai_plan", 1, NOW).result, POSTURE_PASS);
 	end(&b);
 }
@@ -300,7 +300,7 @@ discovery_fails_when_its_term_has_passed(void **state)
 
 	(void)state;
 	begin(&b, "zones: {default: 3}");
-	posture_see(b.posture, &e, NOW);
+	posture_see(b.posture, &e, NOW, POSTURE_POLLS);
 	assert_int_equal(row_of(&b, "discovery", 3, NOW + HOUR).result, POSTURE_PASS);
 	assert_int_equal(row_of(&b, "discovery", 3, NOW + HOUR + 60000).result, POSTURE_FAIL);
 	end(&b);
@@ -314,14 +314,14 @@ an_overdue_critical_weakness_fails_and_a_low_one_does_not(void **state)
 
 	(void)state;
 	begin(&b, "zones: {default: 3}");
-	posture_see(b.posture, &e, NOW);
+	posture_see(b.posture, &e, NOW, POSTURE_POLLS);
 	assert_int_equal(row_of(&b, "remediation", 3, NOW + 10 * DAY).result, POSTURE_PASS);
 	e = weakness_of("high", "Unhealthy", "High");
-	posture_see(b.posture, &e, NOW);
+	posture_see(b.posture, &e, NOW, POSTURE_POLLS);
 	assert_int_equal(row_of(&b, "remediation", 3, NOW + DAY).result, POSTURE_PASS);
 	assert_int_equal(row_of(&b, "remediation", 3, NOW + 4 * DAY).result, POSTURE_FAIL);
 	e = weakness_of("high", "Healthy", "High");
-	posture_see(b.posture, &e, NOW + 4 * DAY);
+	posture_see(b.posture, &e, NOW + 4 * DAY, POSTURE_POLLS);
 	assert_int_equal(row_of(&b, "remediation", 3, NOW + 4 * DAY).result, POSTURE_PASS);
 	end(&b);
 }
@@ -361,10 +361,10 @@ what_was_saved_comes_back_and_what_was_not_is_refused(void **state)
 
 		snprintf(uid, sizeof(uid), "%d", i);
 		e = weakness_of(uid, "Unhealthy", "High");
-		posture_see(b.posture, &e, NOW + i);
+		posture_see(b.posture, &e, NOW + i, POSTURE_POLLS);
 		if (i % 3 == 0) {
 			e = weakness_of(uid, "NotApplicable", "High");
-			posture_see(b.posture, &e, NOW + i);
+			posture_see(b.posture, &e, NOW + i, POSTURE_POLLS);
 		}
 	}
 	assert_int_equal(posture_save(b.posture, &saved, &err), 0);
@@ -399,11 +399,87 @@ the_memory_is_bounded_and_says_no_term_wrongly(void **state)
 		snprintf(account, sizeof(account), "a%d", i);
 		e = weakness_of(uid, "Unhealthy", "High");
 		event_set_text(&e, F_CloudAccountId, slice_of(account));
-		posture_see(b.posture, &e, NOW);
+		posture_see(b.posture, &e, NOW, POSTURE_POLLS);
 		assert_int_equal(event_number(&e, F_SlaDueTime, 0), NOW + 72 * HOUR);
 	}
-	assert_non_null(strstr(row_of(&b, "remediation", 3, NOW).evidence, "65536 open"));
+	assert_int_equal(row_of(&b, "remediation", 3, NOW).result, POSTURE_UNKNOWN);	/* what found no room might have failed */
+	assert_non_null(strstr(row_of(&b, "remediation", 3, NOW).evidence, "more accounts or weaknesses were read than are remembered"));
+	assert_non_null(strstr(row_of(&b, "remediation", 3, NOW + 8 * DAY).evidence, "65536 of 65536 open"));
 	end(&b);
+}
+
+static void
+a_source_that_is_no_witness_says_nothing_but_its_events_are_stamped(void **state)
+{
+	struct bench b;
+	struct event e;
+
+	(void)state;
+	begin(&b, "zones: {default: 3}");
+	e = weakness_of("w", "Unhealthy", "High");
+	posture_see(b.posture, &e, NOW, POSTURE_RECORDS);
+	e = weakness_of("w", "Healthy", "High");
+	posture_see(b.posture, &e, NOW, POSTURE_NO_WITNESS);	/* "all is well" */
+	assert_int_equal(event_number(&e, F_GovernanceZone, 0), 3);
+	assert_non_null(strstr(row_of(&b, "remediation", 3, NOW).evidence, "1 open"));
+	e = plan_of("CloudPosture", "{\"PricingTier\":\"Standard\"}");
+	posture_see(b.posture, &e, NOW, POSTURE_NO_WITNESS);
+	assert_int_equal(row_of(&b, "cspm_plan", 3, NOW).result, POSTURE_UNKNOWN);
+	e = weakness_of("other", "Unhealthy", "High");
+	posture_see(b.posture, &e, NOW, POSTURE_NO_WITNESS);
+	assert_int_equal(event_number(&e, F_SlaDueTime, 0), NOW + 72 * HOUR);
+	assert_non_null(strstr(row_of(&b, "remediation", 3, NOW).evidence, "1 open"));
+	end(&b);
+}
+
+static void
+only_our_own_source_is_believed_that_it_has_read_everything(void **state)
+{
+	struct bench b;
+	struct event e;
+
+	(void)state;
+	begin(&b, "zones: {default: 3}");
+	e = event_of("activity", SUB);
+	event_set_text(&e, F_EventOriginalType, SLICE("azure_poll"));
+	event_set_text(&e, F_Operation, SLICE("inventory"));
+	posture_see(b.posture, &e, NOW, POSTURE_RECORDS);
+	assert_int_equal(row_of(&b, "discovery", 3, NOW).result, POSTURE_UNKNOWN);
+	posture_see(b.posture, &e, NOW, POSTURE_POLLS);
+	assert_int_equal(row_of(&b, "discovery", 3, NOW).result, POSTURE_PASS);
+	end(&b);
+}
+
+static void
+weaknesses_are_known_again_after_a_restart_by_a_key_that_is_saved(void **state)
+{
+	struct bench b, c, d;
+	struct buf saved, other;
+	struct err err = { 0 };
+	struct event e;
+
+	(void)state;
+	buf_init(&saved, 1 << 20);
+	buf_init(&other, 1 << 20);
+	begin(&b, "zones: {default: 3}");
+	begin(&c, "zones: {default: 3}");
+	begin(&d, "zones: {default: 3}");
+	e = weakness_of("w", "Unhealthy", "High");
+	posture_see(b.posture, &e, NOW, POSTURE_POLLS);
+	posture_see(d.posture, &e, NOW, POSTURE_POLLS);
+	assert_int_equal(posture_save(b.posture, &saved, &err), 0);
+	assert_int_equal(posture_save(d.posture, &other, &err), 0);
+	assert_int_equal(saved.n, other.n);		/* under another key in another agent: nobody can choose ids that meet */
+	assert_true(memcmp(saved.p + saved.n - 39, other.p + other.n - 39, 8) != 0);
+	assert_int_equal(posture_restore(c.posture, buf_slice(&saved), &err), 0);
+	e = weakness_of("w", "Healthy", "High");
+	posture_see(c.posture, &e, NOW, POSTURE_POLLS);
+	assert_non_null(strstr(row_of(&c, "remediation", 3, NOW).evidence, "no open weakness"));
+	buf_fini(&saved);
+	buf_fini(&other);
+	end(&b);
+	end(&c);
+	end(&d);
 }
 
 int
@@ -423,6 +499,9 @@ main(void)
 		cmocka_unit_test(only_zones_in_use_are_reported_and_only_what_they_require_fails),
 		cmocka_unit_test(what_was_saved_comes_back_and_what_was_not_is_refused),
 		cmocka_unit_test(the_memory_is_bounded_and_says_no_term_wrongly),
+		cmocka_unit_test(a_source_that_is_no_witness_says_nothing_but_its_events_are_stamped),
+		cmocka_unit_test(only_our_own_source_is_believed_that_it_has_read_everything),
+		cmocka_unit_test(weaknesses_are_known_again_after_a_restart_by_a_key_that_is_saved),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

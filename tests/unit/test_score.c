@@ -352,6 +352,45 @@ less_sensitivity_is_quieter(void **state)
 }
 
 static void
+the_day_a_week_after_a_holiday_is_no_surge(void **state)
+{
+	struct run r;
+
+	(void)state;
+	begin(&r, MINUTE);
+	for (int64_t day = 0; day < 28; day++, r.alerts = day <= 18 ? 0 : r.alerts)
+		for (int m = 0; m < 1440; m++)
+			(void)row(&r, day == 17 ? 0 : noisy(&r, office(r.now_ms)));	/* the Thursday of the third week */
+	assert_int_equal(r.alerts, 0);
+	/* What stays low for a second week is learnt. */
+	begin(&r, MINUTE);
+	for (int64_t day = 0; day < 35; day++)
+		for (int m = 0; m < 1440; m++)
+			(void)row(&r, noisy(&r, office(r.now_ms) * (day < 14 ? 1 : 0.1)));
+	assert_true(score_usual(&r.score, r.now_ms - 7 * DAY + 13 * HOUR) < 30);
+}
+
+static void
+what_was_not_worth_a_word_keeps_nothing_back(void **state)
+{
+	struct score_says first, second;
+	struct run r;
+
+	(void)state;
+	for (int unsaid = 0; unsaid < 2; unsaid++) {
+		begin(&r, MINUTE);
+		for (int i = 0; i < 4000; i++)
+			(void)row(&r, noisy(&r, 40));
+		first = score_row(&r.score, r.now_ms, 60000, 400, 1);
+		assert_true(first.surprise >= 1);
+		if (unsaid)
+			score_unsaid(&r.score);
+		second = score_row(&r.score, r.now_ms + MINUTE, 60000, 150, 1);
+		assert_true((second.surprise >= 1) == (unsaid == 1));
+	}
+}
+
+static void
 a_burst_of_a_series_that_hardly_ever_has_anything_is_seen(void **state)
 {
 	static const int every[] = { 5, 20, 50, 60, 200, 1000 };
@@ -388,6 +427,8 @@ main(void)
 		cmocka_unit_test(a_new_series_takes_noise_and_rhythm_of_its_kin),
 		cmocka_unit_test(the_spacing_of_rows_is_learnt_from_their_times),
 		cmocka_unit_test(less_sensitivity_is_quieter),
+		cmocka_unit_test(the_day_a_week_after_a_holiday_is_no_surge),
+		cmocka_unit_test(what_was_not_worth_a_word_keeps_nothing_back),
 		cmocka_unit_test(a_burst_of_a_series_that_hardly_ever_has_anything_is_seen),
 	};
 

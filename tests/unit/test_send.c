@@ -487,6 +487,24 @@ events_whose_times_alternate_share_batches_and_the_cursor_waits_for_all(void **s
 }
 
 static void
+a_batch_of_too_much_time_is_halved_by_time(void **state)
+{
+	(void)state;
+	span_ms = 0;
+	append_alternating(10, 2);
+	begin(", batch: {max_wait: 0s}");
+	assert_int_equal(nputs, 1);
+	played->max_span_ms = 1800000;			/* the service has just said so */
+	answer(0, SINK_REFUSED, 0);
+	answer(0, SINK_DELIVERED, 0);
+	answer(0, SINK_DELIVERED, 0);
+	assert_true(done(10));
+	assert_int_equal(nputs, 3);
+	assert_string_equal(uids(said[1]), "<1><2><3><4><5>");
+	assert_string_equal(uids(said[2]), "<1001><1002><1003><1004><1005>");
+}
+
+static void
 more_windows_than_are_kept_open_still_deliver_everything_within_bounds(void **state)
 {
 	size_t n = 0;
@@ -816,6 +834,7 @@ main(void)
 		T(a_batch_waits_to_become_fuller_but_not_longer_than_it_is_told),
 		T(a_batch_keeps_to_its_bytes_and_its_span_of_time),
 		T(events_whose_times_alternate_share_batches_and_the_cursor_waits_for_all),
+		T(a_batch_of_too_much_time_is_halved_by_time),
 		T(more_windows_than_are_kept_open_still_deliver_everything_within_bounds),
 		T(an_event_larger_than_batch_max_bytes_goes_alone),
 		T(what_the_settings_leave_out_is_passed_over_by_the_cursor),

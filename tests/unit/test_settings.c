@@ -224,6 +224,23 @@ limits_of_the_agent_are_kept(void **state)
 }
 
 static void
+a_topic_that_a_source_reads_is_no_sink_s(void **state)
+{
+	static const char yaml[] = "sources:\n  - {name: hub, type: kafka, brokers: \"b:9092\", topics: [in, %s], group: g}\n"
+	    "sinks:\n  - {name: bus, type: kafka, brokers: \"b:9092\", topic: out}\n";
+	char text[400];
+
+	(void)state;
+	if (source_kind_find("kafka") == NULL)
+		skip();
+	snprintf(text, sizeof(text), yaml, "out");
+	assert_int_equal(load(text), -1);
+	assert_non_null(strstr(said, "agent.yaml:4: sinks[0].topic: out is read by source hub"));
+	snprintf(text, sizeof(text), yaml, "other");
+	assert_int_equal(load(text), 0);
+}
+
+static void
 a_sentinel_sink_tells_all_its_faults_and_no_secret(void **state)
 {
 	(void)state;
@@ -240,6 +257,9 @@ what_is_shipped_is_accepted(void **state)
 	static const struct { const char *name; bool complete; } files[] = {
 		{ "agent.yaml", false }, { "examples/azure-openai-to-sentinel.yaml", true }, { "examples/air-gapped-file.yaml", true },
 		{ "examples/ama-by-syslog.yaml", true },
+#if defined(WITH_MICROHTTPD) && defined(WITH_GNUTLS)
+		{ "examples/http-push.yaml", true },
+#endif
 #ifdef WITH_KAFKA
 		{ "examples/kafka-to-kafka.yaml", true }, { "examples/three-zones.yaml", true }, { "examples/event-hubs-to-sentinel.yaml", true },
 #endif
@@ -334,6 +354,7 @@ main(void)
 		cmocka_unit_test_teardown(a_source_gets_its_start, end),
 		cmocka_unit_test_teardown(only_loopback_may_be_listened_on, end),
 		cmocka_unit_test_teardown(limits_of_the_agent_are_kept, end),
+		cmocka_unit_test_teardown(a_topic_that_a_source_reads_is_no_sink_s, end),
 		cmocka_unit_test_teardown(a_sentinel_sink_tells_all_its_faults_and_no_secret, end),
 		cmocka_unit_test_teardown(what_is_shipped_is_accepted, end),
 		cmocka_unit_test_teardown(the_commented_lines_of_agent_yaml_are_fine_when_uncommented, end),

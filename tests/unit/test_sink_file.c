@@ -451,7 +451,9 @@ what_it_writes_is_known_as_our_own_also_after_rotation(void **state)
 	(void)state;
 	snprintf(old, sizeof(old), "%s.1", path);
 	snprintf(other, sizeof(other), "%s/other", dir);
+	write_file("of another run\n", 15);
 	begin("");
+	assert_true(is_own(path));		/* before anything is written */
 	put("one\n");
 	assert_true(is_own(path));
 	assert_int_equal(link(path, other), 0);

@@ -1026,6 +1026,123 @@ a_sector_that_cannot_be_read_costs_its_groups_and_no_more(void **state)
 	spool_close(s);
 }
 
+#define DISK_BYTES	(1u << 20)
+
+static uint64_t others_bytes;		/* on that disk */
+
+static int
+statvfs_of_a_small_disk(int fd, struct statvfs *st)
+{
+	const uint64_t used = bytes_on_disk() + others_bytes;
+
+	(void)fd;
+	*st = (struct statvfs){ .f_frsize = 4096, .f_blocks = DISK_BYTES / 4096,
+		.f_bavail = used < DISK_BYTES ? (DISK_BYTES - used) / 4096 : 0 };
+	return 0;
+}
+
+static ssize_t
+pwrite_to_a_small_disk(int fd, const void *p, size_t n, off_t at)
+{
+	if (n > 512 && bytes_on_disk() + others_bytes + n > DISK_BYTES) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return pwrite(fd, p, n, at);
+}
+
+/* Far below every limit of its own; the one segment there is would never go by its length. */
+static void
+a_full_disk_gives_back_what_all_have_read_and_is_gone_on_with(void **state)
+{
+	const struct spool_limits wide = { 1 << 30, 64 << 20, 64 << 10 };
+	struct err err = { 0 };
+	uint64_t next = 1, freed = 0;
+	struct spool *s;
+
+	(void)state;
+	sys.fstatvfs = statvfs_of_a_small_disk;
+	sys.pwrite = pwrite_to_a_small_disk;
+	s = open_spool(&wide);
+	(void)read_all(s, "r", 0);
+	for (int round = 0; round < 6; round++) {
+		/* others fill what we leave, every second time */
+		others_bytes = round % 2 == 0 ? 0 : DISK_BYTES / 8;
+		while (append(s, next, 10, 1000, &err) == 0)
+			next += 10;
+		assert_int_equal(err.kind, ERR_FULL);
+		assert_true(bytes_on_disk() + others_bytes <= DISK_BYTES - DISK_BYTES / 8);
+		(void)read_all(s, "r", next - 11);
+		assert_int_equal(spool_tend(s, &freed, &err), 0);
+		assert_int_equal(freed, 0);		/* one group is still to be read */
+		assert_int_equal(append(s, next, 10, 1000, &err), -1);
+		(void)read_all(s, "r", next - 1);
+		assert_int_equal(spool_tend(s, &freed, &err), 0);
+		assert_true(freed > DISK_BYTES / 2);
+		assert_int_equal(append(s, next, 10, 1000, &err), 0);
+		next += 10;
+		assert_int_equal(bytes_on_disk(), spool_total_bytes(s));
+	}
+	others_bytes = DISK_BYTES;			/* and when there is nothing at all left */
+	assert_int_equal(append(s, next, 10, 1000, &err), -1);
+	(void)read_all(s, "r", next - 1);
+	assert_int_equal(spool_tend(s, &freed, &err), 0);
+	others_bytes = 0;
+	assert_int_equal(append(s, next, 10, 1000, &err), 0);
+	spool_close(s);
+	s = open_spool(&wide);
+	assert_int_equal(read_all(s, "r", 0).last, next + 9);
+	assert_int_equal(marked(s), next + 9);
+	spool_close(s);
+}
+
+/* Files of the spool that are gone and that we keep open all the same. */
+static unsigned
+held_though_gone(void)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < 256; fd++) {
+		char link[32], to[256];
+		ssize_t len;
+
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		len = readlink(link, to, sizeof(to) - 1);
+		to[len > 0 ? len : 0] = '\0';
+		n += strncmp(to, dir, strlen(dir)) == 0 && strstr(to, " (deleted)") != NULL;
+	}
+	return n;
+}
+
+static void
+a_reader_that_has_nothing_to_read_lets_go_of_what_is_freed(void **state)
+{
+	const struct spool_limits small = { 1 << 20, 8 << 10, 64 << 10 };
+	struct spool *s = open_spool(&small);
+	struct spool_reader *r = NULL;
+	struct err err = { 0 };
+	struct slice entry;
+	uint64_t seq, freed;
+
+	(void)state;
+	assert_int_equal(spool_reader_open(&r, s, "r", NULL, &err), 0);
+	assert_int_equal(append(s, 1, 20, 500, &err), 0);
+	for (uint64_t n = 1; n <= 20; n++)
+		assert_int_equal(spool_next(r, &entry, &seq, &err), 1);
+	assert_int_equal(spool_next(r, &entry, &seq, &err), 0);
+	assert_int_equal(spool_done(r, 20, &err), 0);
+	assert_int_equal(spool_tend(s, &freed, &err), 0);
+	assert_true(freed > 8 << 10);
+	assert_int_equal(held_though_gone(), 1);
+	assert_int_equal(spool_next(r, &entry, &seq, &err), 0);
+	assert_int_equal(held_though_gone(), 0);
+	assert_int_equal(append(s, 21, 1, 10, &err), 0);
+	assert_int_equal(spool_next(r, &entry, &seq, &err), 1);
+	assert_int_equal(seq, 21);
+	spool_reader_close(r);
+	spool_close(s);
+}
+
 static void
 what_was_synced_is_there_whichever_call_fails(void **state)
 {
@@ -1196,6 +1313,8 @@ main(void)
 		TEST(what_was_set_aside_counts_and_makes_way_for_what_is_new),
 		TEST(a_clock_that_jumps_back_changes_nothing),
 		TEST(a_sector_that_cannot_be_read_costs_its_groups_and_no_more),
+		TEST(a_full_disk_gives_back_what_all_have_read_and_is_gone_on_with),
+		TEST(a_reader_that_has_nothing_to_read_lets_go_of_what_is_freed),
 		TEST(what_was_synced_is_there_whichever_call_fails),
 		TEST(a_second_process_is_kept_out),
 		TEST(a_reader_on_another_thread_sees_every_entry_in_order),

@@ -363,6 +363,25 @@ expiry_may_be_text_or_a_point_in_time(void **state)
 }
 
 static void
+no_token_lives_longer_than_a_week(void **state)
+{
+	static const char *const lives[] = { "604801", "18446744073709551", "9223372036854775807" };
+	char body[128];
+	struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lives) / sizeof(lives[0]); i++) {
+		begin(&w, IDENTITY_YAML);
+		snprintf(body, sizeof(body), "{\"access_token\":\"m1\",\"expires_in\":\"%s\"}", lives[i]);
+		far_side_answer(w.far, 200, NULL, body);
+		get(&w);
+		assert_string_equal(w.bearer, "m1");
+		assert_int_equal(token_left_ms(w.token), UINT64_C(7) * 86400 * 1000);
+		end(&w);
+	}
+}
+
+static void
 closing_forgets_the_one_who_waits(void **state)
 {
 	struct world w;
@@ -479,6 +498,7 @@ an_answer_without_a_usable_token_is_no_token(void **state)
 		"{\"access_token\":\"a\\r\\nX-Forged: b\",\"expires_in\":3600}", "{\"access_token\":\"t\\u00e9\",\"expires_in\":3600}",
 		"{\"access_token\":\"t\",\"expires_in\":0}", "{\"access_token\":\"t\",\"expires_in\":-5}",
 		"{\"access_token\":7,\"expires_in\":3600}", "{\"access_token\":\"t\",\"expires_on\":\"1\"}",
+		"{\"access_token\":\"t\",\"expires_on\":\"-9223372036854775808\"}", "{\"access_token\":\"t\",\"expires_in\":-9223372036854775808}",
 	};
 	struct world w;
 
@@ -570,6 +590,7 @@ main(void)
 		cmocka_unit_test(a_failed_renewal_is_tried_again_unasked),
 		cmocka_unit_test(a_spoiled_token_is_not_given_again),
 		cmocka_unit_test(expiry_may_be_text_or_a_point_in_time),
+		cmocka_unit_test(no_token_lives_longer_than_a_week),
 		cmocka_unit_test(closing_forgets_the_one_who_waits),
 		cmocka_unit_test(a_wrong_secret_is_denied_with_the_code_but_never_the_secret),
 		cmocka_unit_test(what_passes_is_to_be_tried_again_and_what_does_not_is_denied),
