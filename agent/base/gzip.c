@@ -183,7 +183,7 @@ unpack_some(struct gzip_reader *r, struct slice *in, struct buf *out, struct err
 	bool full = before == out->max_bytes;
 	char beyond[1 + BUF_SLACK];
 	struct buf spare = { .p = beyond, .cap = 1, .max_bytes = 1 };
-	int rc = gzip_read(r, *in, &used, full ? &spare : out, 65536, err);
+	int rc = gzip_read(r, *in, &used, full ? &spare : out, GZIP_PIECE, err);
 
 	if (rc < 0)
 		return -1;
@@ -196,19 +196,31 @@ unpack_some(struct gzip_reader *r, struct slice *in, struct buf *out, struct err
 }
 
 int
-gzip_decompress(struct slice in, struct buf *out, struct err *err)
+gzip_decompress_count(struct slice in, struct buf *out, size_t *ret_made, struct err *err)
 {
 	struct gzip_reader *r = gzip_reader_new();
 	size_t before = out->n;
 	int rc;
 
+	*ret_made = 0;
 	if (r == NULL)
 		return err_set(err, ERR_AGAIN, "no memory to unpack");
 	do
 		rc = unpack_some(r, &in, out, err);
 	while (rc == 0);
 	gzip_reader_free(r);
-	if (rc < 0)
+	*ret_made = out->n - before;
+	if (rc < 0) {
+		*ret_made += GZIP_PIECE;
 		out->n = before;
+	}
 	return rc == 1 ? 0 : -1;
+}
+
+int
+gzip_decompress(struct slice in, struct buf *out, struct err *err)
+{
+	size_t made;
+
+	return gzip_decompress_count(in, out, &made, err);
 }

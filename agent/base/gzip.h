@@ -26,6 +26,9 @@ void	gzip_reader_free(struct gzip_reader *);
 int	gzip_read(struct gzip_reader *, struct slice in, size_t *ret_used, struct buf *out, size_t want, struct err *);
 /* Whole, at most out->max_bytes. */
 int	gzip_decompress(struct slice in, struct buf *out, struct err *);
+/* The same; *ret_made is how many bytes it made, of damaged or too large data how many it may have made: the last piece's are not told. */
+#define GZIP_PIECE	65536u
+int	gzip_decompress_count(struct slice in, struct buf *out, size_t *ret_made, struct err *);
 static inline bool
 gzip_is(struct slice s)
 {

@@ -10,8 +10,6 @@
 #include "base/err.h"
 #include "base/gzip.h"
 
-#define GZIP_MOST_TIMES	1032u		/* what deflate can make of a byte (zlib's "Technical details") */
-
 static void walk(struct decode_ctx *, uint32_t node, uint32_t at);
 
 static bool
@@ -167,16 +165,15 @@ static bool
 unpack(struct decode_ctx *c, struct slice bytes)
 {
 	struct err err = { 0 };
-	size_t used;
+	size_t made;
 	int rc;
 
 	buf_reset(&c->unpacked);
 	c->unpacked.max_bytes = c->may_unpack;
-	rc = gzip_decompress(bytes, &c->unpacked, &err);
+	rc = gzip_decompress_count(bytes, &c->unpacked, &made, &err);
 	c->unpacked.max_bytes = RECORD_MAX_PLAIN;
 	c->short_of_memory |= rc != 0 && err.kind == ERR_AGAIN;
-	used = rc == 0 ? c->unpacked.n : GZIP_MOST_TIMES * bytes.n;	/* how far it came is not told */
-	c->may_unpack -= used < c->may_unpack ? used : c->may_unpack;
+	c->may_unpack -= made < c->may_unpack ? made : c->may_unpack;
 	return rc == 0;
 }
 

@@ -211,7 +211,7 @@ const struct conf_key access_keys[] = {
 	  .help = "a list `network,country,asn,latitude,longitude,label` of networks; a label `trusted` marks one's own, any other (tor, vpn) "
 	  "is a finding. Without it networks are told apart by their prefix" },
 	{ .name = "max_callers", .type = CONF_COUNT, .fallback = "20000", .least = 100, .most = 1000000,
-	  .help = "callers in memory, about 1.9 KiB each; the ones quiet for longest are forgotten, new ones first" },
+	  .help = "callers in memory, about 2 KiB each; the ones quiet for longest are forgotten, new ones first" },
 	CONF_END
 };
 

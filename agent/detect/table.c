@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "detect/volume.h"
 
+#define WHO_USUAL	256		/* bytes of an entity's texts, in the mean: the table is full when all have more */
 #define LOOKS		64		/* slots looked at for room */
 #define ESTABLISHED_WINDOWS	60
 #define ESTABLISHED_MS	INT64_C(86400000)
@@ -53,6 +54,7 @@ free_entity(struct volume *v, struct entity *e)
 			v->nscores--;
 		free(e->score[m]);
 	}
+	v->who_bytes -= e->who_bytes;
 	free(e->who);
 	memset(e, 0, sizeof(*e));
 }
@@ -150,7 +152,7 @@ is_own(const struct entity *e, enum who which)
 }
 
 static int
-set_who(struct entity *e, const struct event *from)
+set_who(struct volume *v, struct entity *e, const struct event *from)
 {
 	char text[WHO_COUNT * (WHO_BYTES + 1)];
 	size_t n = 0;
@@ -174,6 +176,7 @@ set_who(struct entity *e, const struct event *from)
 	free(e->who);
 	e->who = copy;
 	e->who_bytes = (uint16_t)n;
+	v->who_bytes += n;
 	return 0;
 }
 
@@ -269,7 +272,7 @@ new_slot(struct volume *v)
 {
 	uint32_t slot;
 
-	if (v->nentities < v->max_entities)
+	if (v->nentities < v->max_entities && (v->nentities < LOOKS || v->who_bytes < (size_t)v->max_entities * WHO_USUAL))
 		return v->nentities++;
 	slot = victim(v, false);
 	if (slot == NO_SLOT)
@@ -298,7 +301,7 @@ entity_find(struct volume *v, enum entity_kind kind, uint32_t root, struct slice
 	e = &v->entities[slot];
 	*e = (struct entity){ .hash = hash, .kind = (uint8_t)kind, .root = kind == E_RESOURCE || kind == E_TOTAL ? slot : root,
 		.first_window = -1, .next_window = -1, .last_window = -1, .heard_window = -1 };
-	if (set_who(e, from) != 0) {
+	if (set_who(v, e, from) != 0) {
 		e->hash = 0;
 		return NO_SLOT;		/* the slot is lost until memory comes back and the table is restored */
 	}

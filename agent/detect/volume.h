@@ -134,6 +134,7 @@ struct volume {
 	/* table */
 	struct entity	*entities;
 	uint32_t	nentities, max_entities, nscores;
+	size_t		who_bytes;		/* of all entities' texts */
 	uint32_t	hand;			/* where the next search for room begins */
 	uint32_t	*roots, nroots;		/* slots of resources, as they came */
 	uint32_t	total;			/* slot of the entity of everything; NO_SLOT: none yet */

@@ -19,7 +19,7 @@
 
 #define WHO_MOST	(WHO_COUNT * (WHO_BYTES + 1))
 
-_Static_assert(sizeof(struct score) % 4 == 0, "a score is made of words");
+_Static_assert(sizeof(struct score) % 4 == 0 && sizeof(struct entity) % 4 == 0, "they are made of words");
 
 /* What must be equal for saved bytes to mean the same here. */
 struct layout {
@@ -50,7 +50,7 @@ put_entity(struct buf *out, const struct entity *e)
 	flat.who = NULL;
 	for (int m = 0; m < METRICS; m++)
 		flat.score[m] = e->score[m] != NULL ? (struct score *)1 : NULL;
-	buf_put(out, &flat, sizeof(flat));
+	saved_put_sparse(out, &flat, sizeof(flat));
 	buf_put(out, e->who, e->who_bytes);
 	for (int m = 0; m < METRICS; m++)
 		if (e->score[m] != NULL)
@@ -117,7 +117,7 @@ take_entity(struct volume *v, struct slice *in, uint32_t slot)
 {
 	struct entity flat, *e = &v->entities[slot];
 
-	if (!saved_take(in, &flat, sizeof(flat)) || flat.kind > E_TOTAL || flat.root >= v->nentities || flat.who_bytes > WHO_MOST)
+	if (!saved_take_sparse(in, &flat, sizeof(flat)) || flat.kind > E_TOTAL || flat.root >= v->nentities || flat.who_bytes > WHO_MOST)
 		return false;
 	*e = flat;
 	memset(e->score, 0, sizeof(e->score));
@@ -126,6 +126,7 @@ take_entity(struct volume *v, struct slice *in, uint32_t slot)
 		return flat.who_bytes == 0;
 	if (flat.who_bytes == 0 || (e->who = malloc(flat.who_bytes)) == NULL || !saved_take(in, e->who, flat.who_bytes) || !who_is_whole(e))
 		return false;
+	v->who_bytes += flat.who_bytes;
 	for (int m = 0; m < METRICS; m++) {
 		if (flat.score[m] == NULL)
 			continue;

@@ -16,9 +16,9 @@
 #include <openssl/x509.h>
 
 #include "base/clock.h"
-#include "base/stat.h"
 #include "base/err.h"
 #include "base/hash.h"
+#include "base/stat.h"
 
 #define FILE_BYTES	(256 << 10)
 #define CHAIN_MOST	8

@@ -15,6 +15,7 @@
 struct buf;
 
 #define SAID_HIDDEN	"[hidden]"
+#define SAID_SLACK	64	/* who cuts a text before said_clean leaves so much more, or half a token might not look like one */
 
 /* In place; at most `most` bytes are left. */
 void	said_clean(struct buf *, size_t most);

@@ -450,7 +450,7 @@ cut(struct buf *b, size_t most)
 
 	while (n < b->n && b->p[n] != '\r' && b->p[n] != '\n')
 		n++;
-	b->n = utf8_cut(slice_make(b->p, n), most);
+	b->n = utf8_cut(slice_make(b->p, n), most + SAID_SLACK);
 }
 
 static void

@@ -295,14 +295,15 @@ serve_web(struct agent *a)
 	const char *address = conf_text(conf_block(a->conf, "agent"), "http");
 	const struct web_world world = { .loop = a->loop, .agent_id = a->agent_id, .hostname = a->hostname, .healthy = healthy,
 		.ready = is_ready, .conf = conf_in_use, .charts = charts_now, .arg = a };
+	const bool same = address != NULL && strcmp(address, a->web_address) == 0;
 	struct err err = { 0 };
 
-	if (a->web != NULL && address != NULL && strcmp(address, a->web_address) == 0)
+	if (a->web != NULL && same)
 		return;
 	web_close(a->web);
 	a->web = NULL;
 	snprintf(a->web_address, sizeof(a->web_address), "%s", address != NULL ? address : "");
-	if (address != NULL && web_open(&a->web, &world, address, &err) != 0 && !a->web_taken)
+	if (address != NULL && web_open(&a->web, &world, address, &err) != 0 && !(same && a->web_taken))
 		note(INTERNAL, N_TEXT("what", "status page"), N_TEXT("why", err.text));
 	a->web_taken = a->web == NULL && err.sys == EADDRINUSE;
 }

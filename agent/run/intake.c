@@ -316,6 +316,8 @@ beat(struct intake *in)
 	in->heartbeat_ms = clock_mono_ms();
 	if (heartbeat_say(in->world.agent_id, (int64_t)clock_wall_ms(), &say, &err) != 0 || group_add(&in->group, &say.v[0], &err) != 0)
 		note(INTERNAL, N_TEXT("what", "heartbeat"), N_TEXT("why", err.text));
+	else
+		intake_count_classes(&say);
 	arena_reset(&in->arena);
 	(void)commit(in);
 }

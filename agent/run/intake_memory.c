@@ -102,7 +102,7 @@ read_state(struct intake *in, uint64_t *ret_seq, struct err *err)
 
 	buf_init(&b, SIZE_MAX / 2);
 	if (read_parts(in->world.state_dir, &b, &detect, &posture, &seq, err) == 0 &&
-	    detect_restore(in->detect, detect, err) == 0 && posture_restore(in->posture, posture, err) == 0) {
+	    posture_restore(in->posture, posture, err) == 0 && detect_restore(in->detect, detect, err) == 0) {	/* in this order: who counts comes back last, or not */
 		*ret_seq = seq;
 		rc = 0;
 	}

@@ -172,8 +172,8 @@ intake_begin_classes(void)
 			(void)class_block(slice_of(classes[i]), slice_of(severities[k]));
 }
 
-static void
-count_classes(const struct event_list *events)
+void
+intake_count_classes(const struct event_list *events)
 {
 	for (size_t i = 0; i < events->n; i++) {
 		struct stat_block *b = class_block(event_text(&events->v[i], F_EventClass), event_text(&events->v[i], F_EventSeverity));
@@ -215,8 +215,8 @@ add_events(struct intake *in, struct source *s, uint64_t arrived_ms, struct err 
 		else
 			tell_finding(&in->findings.v[i]);
 	}
-	count_classes(&in->events);
-	count_classes(&in->findings);
+	intake_count_classes(&in->events);
+	intake_count_classes(&in->findings);
 	if (newest > 0)
 		stat_set(s->stats, STAT_SOURCE_LAST_EVENT_MS, (uint64_t)newest);
 	return 0;

@@ -86,6 +86,7 @@ int	intake_decode_now(struct intake *, const struct record *, struct record_know
 int	intake_take_record(struct intake *, struct source *, const struct record *, const struct record_known *, struct err *);
 void	intake_forget(struct intake *);		/* the events and findings at hand */
 void	intake_begin_classes(void);		/* the findings' counters, of the process */
+void	intake_count_classes(const struct event_list *);	/* events that are in the group */
 
 /* intake_group.c */
 bool	group_is_empty(const struct group *g);

@@ -122,12 +122,13 @@ static void
 see_verdicts(struct notices *n, const struct web_world *world, bool *ret_good)
 {
 	struct buf why;
-	const char *end;
-	const bool healthy = (buf_init(&why, 8192), world->healthy(world->arg, &why));
+	bool healthy;
 
-	if (!healthy && why.n > 0 && (end = memchr(why.p, '\n', why.n)) != NULL) {
+	buf_init(&why, 8192);
+	healthy = world->healthy(world->arg, &why);
+	if (!healthy) {
 		buf_puts(n->list, "<li>");
-		markup_put(n->list, slice_make(why.p, (size_t)(end - why.p)));
+		markup_put(n->list, buf_slice(&why));
 	}
 	buf_reset(&why);
 	*ret_good = world->ready(world->arg, &why) && healthy;

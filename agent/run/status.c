@@ -77,7 +77,8 @@ void
 status_json(struct buf *out)
 {
 	static const struct { enum stat_scope scope; const char *name; } lists[] = {
-		{ STAT_AGENT, "process" }, { STAT_CLASS, "classes" }, { STAT_SOURCE, "sources" }, { STAT_DETECTOR, "detectors" }, { STAT_SPOOL, "spool" }, { STAT_SINK, "sinks" },
+		{ STAT_AGENT, "process" }, { STAT_CLASS, "classes" }, { STAT_SOURCE, "sources" }, { STAT_DETECTOR, "detectors" },
+		{ STAT_SPOOL, "spool" }, { STAT_SINK, "sinks" },
 	};
 	char now[TIME_TEXT_BYTES];
 

@@ -406,11 +406,11 @@ take_event(struct wall *w, struct slice *left, struct event_list *into, struct e
 static const char *
 take_text(struct wall *w)
 {
+	if (w->reply.n > 300)
+		w->reply.n = 300;
 	for (size_t i = 0; i < w->reply.n; i++)
 		if ((unsigned char)w->reply.p[i] < 0x20 || (unsigned char)w->reply.p[i] > 0x7e)
 			w->reply.p[i] = '?';
-	if (w->reply.n > 300)
-		w->reply.n = 300;
 	buf_putc(&w->reply, '\0');
 	return w->reply.failed ? "it cannot be decoded" : w->reply.p;
 }

@@ -14,13 +14,29 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/loop.h"
 #include "base/stat.h"
 
 #define TICK_MS		3000
 #define RETRY_MS	3000
+#define TELL_MS		60000		/* the same trouble is told again */
 #define DAY_S		86400
 #define EXPIRY_DAYS	30		/* told of as soon as that, each day */
+
+/* ---- trouble ------------------------------------------------------------------------- */
+
+void
+push_say_trouble(struct push *p, const char *text)
+{
+	const uint64_t now_ms = clock_mono_ms(), sum = hash_keyed(text, strlen(text));
+
+	if (sum == p->trouble.sum && now_ms - p->trouble.at_ms < TELL_MS)
+		return;
+	p->trouble.sum = sum;
+	p->trouble.at_ms = now_ms;
+	source_say(p->s, true, text);
+}
 
 /* ---- certificate ------------------------------------------------------------------- */
 
@@ -80,7 +96,7 @@ begin_or_retry(struct push *p)
 		return;
 	}
 	p->retry_ms = clock_mono_ms() + RETRY_MS;
-	source_say(p->s, true, err.text);
+	push_say_trouble(p, err.text);
 }
 
 static void
@@ -173,19 +189,22 @@ http_source_restore(struct source *s, const struct position *at, struct err *err
 	return 0;
 }
 
+/* What is wrong here would end the agent, also at a reload, and with it all other sources: it is said, and senders are told to come again. */
 static int
 http_source_start(struct source *s, struct err *err)
 {
 	struct push *p = s->priv;
+	struct err why = { 0 };
 
+	(void)err;
 	if (s->once) {
 		source_say(s, false, "run --once takes nothing from a source that is pushed to: it does not listen");
 		return 0;
 	}
-	if (p->needs_token && push_gate_token(p->conf, err) != 0)
-		return -1;
 	p->started = true;
 	begin_or_retry(p);
+	if (p->needs_token && push_gate_token(p->conf, &why) != 0)
+		push_say_trouble(p, why.text);
 	loop_timer_set(p->tick, p->server != NULL ? TICK_MS : RETRY_MS);
 	look_at_expiry(p);
 	return 0;

@@ -36,6 +36,20 @@ push_body_fini(struct push_body *b)
 	buf_fini(&b->piece);
 }
 
+void
+push_body_close(struct push_body *b)
+{
+	json_reset(b->json, &b->doc);
+	b->rest = SLICE_NONE;
+	b->list = false;
+	if (b->piece.cap > PUSH_KEEP_BYTES)
+		buf_fini(&b->piece);
+	if (b->doc.cap > PUSH_KEEP_BYTES / sizeof(*b->doc.v)) {
+		json_doc_fini(&b->doc);
+		json_doc_init(&b->doc, VALUES_MOST);
+	}
+}
+
 /* ---- lines ---------------------------------------------------------------------------- */
 
 static struct slice

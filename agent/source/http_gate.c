@@ -186,7 +186,7 @@ judge_sender(struct push_request *r)
 		return PUSH_FINE;
 	if (shown == 0)
 		return refuse(r, PUSH_NO_TOKEN, MHD_HTTP_UNAUTHORIZED, "no token, or a wrong one");
-	source_say(r->push->s, true, err.text);
+	push_say_trouble(r->push, err.text);
 	return refuse(r, PUSH_NO_ROOM, MHD_HTTP_SERVICE_UNAVAILABLE, "the agent cannot read its token");
 }
 

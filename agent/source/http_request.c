@@ -29,7 +29,6 @@
 #define REPLY_BYTES	(64u << 10)
 #define RETRY_AFTER_S	"5"
 #define DRAIN_MOST	(1 << 20)	/* of a sender that is not trusted */
-#define KEEP_BYTES	(1u << 20)	/* of `plain`, between requests */
 #define TELL_MS		60000
 
 /* ---- what becomes of it ------------------------------------------------------------- */
@@ -146,12 +145,10 @@ end_offer(struct push_request *r)
 
 	p->held = NULL;
 	p->record.bytes = SLICE_NONE;
-	json_reset(p->body.json, &p->body.doc);
+	push_body_close(&p->body);
 	buf_reset(&p->plain);
-	if (p->plain.cap > KEEP_BYTES)
+	if (p->plain.cap > PUSH_KEEP_BYTES)
 		buf_fini(&p->plain);
-	if (p->body.piece.cap > KEEP_BYTES)
-		buf_fini(&p->body.piece);
 	let_body_go(r);
 }
 
@@ -318,8 +315,12 @@ count(struct push_request *r)
 	const union MHD_ConnectionInfo *info;
 
 	stat_add(p->s->stats, rows[r->refusal], 1);
-	if (r->refusal == PUSH_FINE)
+	if (r->refusal == PUSH_FINE) {
+		if (p->trouble.sum != 0)
+			stat_say(p->s->stats, "");	/* it is over */
+		p->trouble.sum = 0;
 		return;
+	}
 	p->refused.n[r->refusal]++;
 	info = MHD_get_connection_info(r->c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	p->refused.peer[0] = '\0';
@@ -336,6 +337,8 @@ push_request_tell(struct push *p)
 	static const char *const words[PUSH_REFUSALS] = { NULL, "no or a wrong token or certificate", "too large", "no room (spool, memory, or requests at a time)",
 		"not as a form wants it (path, method, type)", "too slow" };
 	const uint64_t now_ms = clock_mono_ms();
+	/* That strangers knock at an open port is no trouble of ours; what we owe to who may send is. */
+	const bool trouble = p->refused.n[PUSH_TOO_LARGE] + p->refused.n[PUSH_NO_ROOM] + p->refused.n[PUSH_TOO_SLOW] > 0;
 	char text[320];
 	size_t n = 0;
 
@@ -346,7 +349,7 @@ push_request_tell(struct push *p)
 			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%u %s", n > 0 ? ", " : "requests refused: ", p->refused.n[i], words[i]);
 	memset(p->refused.n, 0, sizeof(p->refused.n));
 	if (n == 0) {
-		if (p->refused.at_ms != 0)
+		if (p->refused.at_ms != 0 && p->refused.trouble)
 			stat_say(p->s->stats, "");	/* that was a minute ago */
 		p->refused.at_ms = 0;
 		return;
@@ -354,7 +357,22 @@ push_request_tell(struct push *p)
 	if (n < sizeof(text) && p->refused.peer[0] != '\0')
 		snprintf(text + n, sizeof(text) - n, "; the latest from %s", p->refused.peer);
 	p->refused.at_ms = now_ms;
-	source_say(p->s, true, text);
+	p->refused.trouble = trouble;
+	source_say(p->s, trouble, text);
+}
+
+/* Nothing of the request itself: only which form it was of, and figures. */
+static void
+debug(const struct push_request *r)
+{
+	const struct source *s = r->push->s;
+	char text[200];
+
+	if (s->debug_line == NULL)
+		return;
+	snprintf(text, sizeof(text), "%s: %u, %zu bytes in %llu ms%s%s", r->form != NULL ? r->form->path : "a path of no form", r->status, r->received,
+	    (unsigned long long)(clock_mono_ms() - r->began_ms), r->why != NULL ? ": " : "", r->why != NULL ? r->why : "");
+	source_debug(r->push->s, text);
 }
 
 static void
@@ -391,6 +409,7 @@ answer(struct push_request *r)
 		MHD_destroy_response(response);
 	}
 	count(r);
+	debug(r);
 	return rc;
 }
 
@@ -446,14 +465,14 @@ push_request_begin(struct push_peer *peer, const char *url, const char *method, 
 	r = calloc(1, sizeof(*r));
 	if (r == NULL)
 		return MHD_NO;
-	*r = (struct push_request){ .push = p, .peer = peer, .c = peer->c, .arrived_ms = clock_wall_ms() };
+	*r = (struct push_request){ .push = p, .peer = peer, .c = peer->c, .arrived_ms = clock_wall_ms(), .began_ms = clock_mono_ms() };
 	buf_init(&r->body, p->max_body);
 	buf_init(&r->reply, REPLY_BYTES);
 	peer->request = *state = r;
 	if (push_gate(r, url, method) == PUSH_FINE) {
 		r->counted = true;
 		p->requests++;
-		if (r->stage == PUSH_READING && declared(r) <= (int64_t)p->max_body)
+		if (r->stage == PUSH_READING && declared(r) <= PUSH_KEEP_BYTES)
 			(void)buf_reserve(&r->body, (size_t)declared(r));
 		return MHD_YES;
 	}
@@ -467,6 +486,7 @@ take_bytes(struct push_request *r, const char *bytes, size_t n)
 	struct push *p = r->push;
 
 	stat_add(p->s->stats, STAT_SOURCE_RECEIVED_BYTES, n);
+	r->received += n;
 	if (r->stage != PUSH_READING)
 		return;
 	if (n > p->max_body - r->body.n)

@@ -76,10 +76,10 @@ cut(struct push_peer *e)
 	struct push *p = e->server->push;
 
 	unlist(e);
-	if (e->request != NULL || !e->served) {
+	if (e->request != NULL || !e->served)
 		stat_add(p->s->stats, STAT_SOURCE_REFUSED_TIME, 1);
+	if (e->request != NULL && e->request->trusted)
 		p->refused.n[PUSH_TOO_SLOW]++;
-	}
 	if (info != NULL)
 		(void)shutdown(info->connect_fd, SHUT_RDWR);	/* which libmicrohttpd takes for the peer's wish */
 }

@@ -63,6 +63,8 @@ struct push_body {
 
 struct push_record { struct slice bytes; const char *unreadable; };
 
+#define PUSH_KEEP_BYTES	(1 << 20)	/* of a buffer, between requests */
+
 int	push_body_init(struct push_body *, size_t max_bytes, struct err *);	/* ERR_AGAIN */
 void	push_body_fini(struct push_body *);
 /*
@@ -72,6 +74,7 @@ void	push_body_fini(struct push_body *);
 void	push_body_open(struct push_body *, enum push_frame, struct slice body, bool lines);
 /* The next record; false at the end. It holds until the next call. */
 bool	push_body_next(struct push_body *, struct push_record *ret);
+void	push_body_close(struct push_body *);	/* done with this body, and with what it needed beyond the usual */
 
 /* ---- the listening socket; http_listen.c ---------------------------------------------- */
 
@@ -143,7 +146,8 @@ struct push_request {
 	char			 id[132];	/* Firehose's */
 	char			 origin[260], rate[12];	/* of CloudEvents' handshake */
 	uint64_t		 ticket;	/* of its last record; 0: none was taken */
-	uint64_t		 arrived_ms;	/* wall clock */
+	uint64_t		 arrived_ms, began_ms;	/* wall clock; clock_mono_ms */
+	size_t			 received;	/* bytes of its body */
 	struct push_request	*next;		/* those that wait, in the order of their tickets */
 };
 
@@ -176,7 +180,8 @@ struct push {
 	bool			 started, closing;
 	uint64_t		 unfit;		/* mark of a new certificate that could not be used */
 	uint64_t		 retry_ms, expiry_ms;	/* when to listen again; when to look at the certificate's end again */
-	struct { unsigned n[PUSH_REFUSALS]; uint64_t at_ms; char peer[64]; } refused;	/* not told yet */
+	struct { uint64_t sum, at_ms; } trouble;	/* told last */
+	struct { unsigned n[PUSH_REFUSALS]; uint64_t at_ms; bool trouble; char peer[64]; } refused;	/* not told yet */
 };
 
 /* Listens, or (a server is there) takes p->tls into use for connections from now on. */
@@ -202,6 +207,7 @@ void	push_request_safe(struct push *);	/* durable up to p->safe: who waited for 
 void	push_request_resume(struct push *);	/* there may be room again */
 void	push_request_tell(struct push *);	/* a word of the refused ones, at most one a minute */
 
+void	push_say_trouble(struct push *, const char *text);	/* the same at most once a minute */
 extern const struct conf_key push_keys[];	/* http_keys.c */
 
 #endif

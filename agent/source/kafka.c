@@ -322,7 +322,7 @@ read_settings(struct kafka_source *ks, const struct conf *conf, struct err *err)
 		{ "auto.offset.reset", "earliest", "it is the setting `start`" },
 		{ "enable.partition.eof", ks->s->once ? "true" : "false", "the agent decides" },
 		{ "queued.max.messages.kbytes", "16384", NULL },
-		{ "queued.min.messages", "1000", NULL },
+		{ "queued.min.messages", "100000", NULL },	/* not what bounds: with fewer, partitions wait a second for their next fetch */
 		{ "fetch.max.bytes", "8388608", NULL },		/* of one answer, which may come on top of the queue */
 		{ NULL, NULL, NULL },
 	};

@@ -18,6 +18,7 @@
 
 #define SAID_BYTES	200
 #define CODE_BYTES	48
+#define ID_BYTES	64
 #define REPEAT_BYTES	24		/* this much of what was sent makes the service's words unfit to show */
 #define SKEW_S		60
 
@@ -57,7 +58,7 @@ causes(int status)
 }
 
 struct said {
-	struct buf	code, message;
+	struct buf	code, message, id;
 };
 
 /* {"error":{"code":"...","message":"..."}} */
@@ -87,7 +88,7 @@ screen(struct buf *b, size_t most, const struct buf *sent, const struct buf *bea
 {
 	struct slice token = buf_slice(bearer_line), head = SLICE("Authorization: Bearer ");
 
-	b->n = utf8_cut(buf_slice(b), most);
+	b->n = utf8_cut(buf_slice(b), most + SAID_SLACK);
 	if (token.n >= head.n)
 		token = slice_make(token.p + head.n, token.n - head.n);
 	if (said_repeats(buf_slice(b), buf_slice(sent), REPEAT_BYTES) || said_repeats(buf_slice(b), token, REPEAT_BYTES))
@@ -98,7 +99,7 @@ screen(struct buf *b, size_t most, const struct buf *sent, const struct buf *bea
 static void
 put_id(struct buf *b, const char *name, struct slice id)
 {
-	size_t n = id.n < 64 ? id.n : 64;
+	size_t n = id.n < ID_BYTES ? id.n : ID_BYTES;
 
 	if (n == 0)
 		return;
@@ -132,14 +133,17 @@ sentinel_explain(const struct http_answer *a, const char *host, const char *id_l
 
 	buf_init(&said.code, 64 << 10);
 	buf_init(&said.message, 64 << 10);
+	buf_init(&said.id, 64 << 10);
 	buf_init(&b, 4096);
 	if (a->status >= 300)
 		read_said(a, &said);
+	buf_put_slice(&said.id, a->header(a, "x-ms-request-id"));
 	if (said.code.n == 0)
 		buf_put_slice(&said.code, a->header(a, "x-ms-error-code"));
 	*ret_span = a->status == 400 && slice_eq(buf_slice(&said.code), SLICE("RecordsTimeRangeIsMoreThan30Minutes"));
 	screen(&said.code, CODE_BYTES, sent, bearer_line);
 	screen(&said.message, SAID_BYTES, sent, bearer_line);
+	screen(&said.id, ID_BYTES, sent, bearer_line);
 	buf_printf(&b, "%d", a->status);
 	if (said.code.n > 0)
 		buf_printf(&b, " %.*s", SLICE_ARG(buf_slice(&said.code)));
@@ -148,7 +152,7 @@ sentinel_explain(const struct http_answer *a, const char *host, const char *id_l
 	if (said.message.n > 0 && likely == NULL)
 		buf_printf(&b, ": %.*s", SLICE_ARG(buf_slice(&said.message)));
 	put_skew(&b, sentinel_skew_s(a));
-	put_id(&b, "; request ", a->header(a, "x-ms-request-id"));
+	put_id(&b, "; request ", buf_slice(&said.id));
 	put_id(&b, "; client request ", slice_of(guid != NULL ? guid + 1 : ""));
 	buf_printf(&b, "; %s", host);
 	if (said.message.n > 0 && likely != NULL)
@@ -158,4 +162,5 @@ sentinel_explain(const struct http_answer *a, const char *host, const char *id_l
 	buf_fini(&b);
 	buf_fini(&said.code);
 	buf_fini(&said.message);
+	buf_fini(&said.id);
 }

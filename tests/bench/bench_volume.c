@@ -9,50 +9,16 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <time.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/conf.h"
 #include "base/err.h"
+#include "bench_help.h"
 #include "detect/detect.h"
 #include "detect/score.h"
 
-#define MONDAY	INT64_C(1790553600000)
 #define MINUTE	60000
-
-static const struct conf_key top[] = {
-	{ .name = "detectors", .type = CONF_BLOCK, .keys = detect_keys, .help = "" },
-	CONF_END
-};
-
-static uint32_t seed = 1;
-
-static uint32_t
-next(void)
-{
-	seed = seed * 1664525u + 1013904223u;
-	return seed >> 8;
-}
-
-static double
-cpu_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static long
-resident_kb(void)
-{
-	struct rusage use;
-
-	getrusage(RUSAGE_SELF, &use);
-	return use.ru_maxrss;
-}
 
 static double
 time_rows(uint32_t spacing_ms)
@@ -79,7 +45,7 @@ open_detect(unsigned max_series, struct conf **ret_conf)
 	problems_init(&problems);
 	snprintf(yaml, sizeof(yaml), "detectors: {volume: {max_series: %u}}", max_series);
 	if (conf_load_text("bench", slice_of(yaml), top, ret_conf, &problems, &err) != 0 ||
-	    detect_open(&d, conf_block(*ret_conf, "detectors"), &err) != 0) {
+	    detect_open_one(&d, conf_block(*ret_conf, "detectors"), "volume", &err) != 0) {
 		fprintf(stderr, "%s\n", err.text);
 		exit(1);
 	}
@@ -118,14 +84,14 @@ time_events(unsigned events, unsigned callers)
 	struct conf *conf = NULL;
 	struct detect *d = open_detect(20000, &conf);
 	struct arena arena;
-	long before = resident_kb();
+	double before = resident_kb();
 	double begin = cpu_s();
 
 	arena_init(&arena, 65536, 64 << 20);
 	for (unsigned i = 0; i < events; i++)
 		call(d, &arena, MONDAY + (int64_t)i * 600, next() % callers, i);
 	printf("%u events of %u callers: %.0f ns an event, %.0f MiB more memory (max_series 20,000)\n", events, callers,
-	    (cpu_s() - begin) / events * 1e9, (double)(resident_kb() - before) / 1024);
+	    (cpu_s() - begin) / events * 1e9, (resident_kb() - before) / 1024);
 	detect_close(d);
 	conf_free(conf);
 	arena_fini(&arena);
@@ -140,7 +106,7 @@ time_saving(unsigned series)
 	struct arena arena;
 	struct err err = { 0 };
 	struct buf saved;
-	long before = resident_kb();
+	double before = resident_kb();
 	double begin;
 
 	arena_init(&arena, 65536, 64 << 20);
@@ -148,7 +114,7 @@ time_saving(unsigned series)
 		for (unsigned i = 0; i < series / 2; i++)
 			call(d, &arena, MONDAY + (int64_t)minute * MINUTE + i * (int64_t)MINUTE / (series / 2), i, (uint64_t)minute << 32 | i);
 	printf("%u series: %.2f KiB each in memory with all that belongs to it; struct score is %zu bytes\n", series,
-	    (double)(resident_kb() - before) / series, sizeof(struct score));
+	    (resident_kb() - before) / series, sizeof(struct score));
 	buf_init(&saved, SIZE_MAX / 2);
 	begin = cpu_s();
 	if (detect_save(d, &saved, &err) != 0)

@@ -5,6 +5,7 @@ Use: scale.py AGENT DATA_DIR KAFKA_LIBS [RECORDS [AGENTS]] with the Python envir
 A first stage puts the records on a topic of twelve partitions, keyed by resource (timed, too). The agents stand by, their partitions assigned; they are let go
 together and read, detect and write each event to a file. All of it, the broker as well, shares this machine's processors: what an event costs in CPU tells
 what more machines would give; the wall time only tells that nobody waits for another."""
+import json
 import os
 import pathlib
 import signal
@@ -18,9 +19,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "system"
 from kafka_broker import Broker  # noqa: E402
 from conftest import wait_for  # noqa: E402
 from wall import record  # noqa: E402
-import json  # noqa: E402
-
-import confluent_kafka  # noqa: E402
 
 AGENT, DATA, LIBS = sys.argv[1:4]
 RECORDS = int(sys.argv[4]) if len(sys.argv) > 4 else 300000
@@ -51,15 +49,20 @@ class Agent:
     def __init__(self, path, broker, topic, group):
         path.mkdir()
         self.out, self.at, self.n = path / "out.ndjson", 0, 0
-        (path / "agent.yaml").write_text(
+        self.conf = path / "agent.yaml"
+        self.conf.write_text(
             f"agent: {{state_dir: {path}/state, heartbeat: 0s, log_level: error}}\n"
             f"sources: [{{name: shared, type: kafka, brokers: \"{broker.address}\", topics: [{topic}], group: {group}}}]\n"
             f"sinks: [{{name: out, type: file, path: {self.out}}}]\n")
-        self.process = subprocess.Popen([AGENT, "run", "-c", path / "agent.yaml"], env=ENV, stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen([AGENT, "run", "-c", self.conf], env=ENV, stdout=subprocess.DEVNULL)
 
     def signal(self, which):
         for pid in processes(self.process.pid):
             os.kill(pid, which)
+
+    def partitions(self):
+        done = subprocess.run([AGENT, "status", "--json", "-c", self.conf], env=ENV, capture_output=True)
+        return json.loads(done.stdout)["sources"][0]["source_streams"] if done.returncode == 0 else 0
 
     def count(self):
         """Events in the file, which is read once."""
@@ -77,14 +80,10 @@ class Agent:
         self.process.wait()
 
 
-def settled(broker, group, members):
+def settled(agents):
     def look():
-        try:
-            g = broker.admin.describe_consumer_groups([group], request_timeout=5)[group].result(10)
-        except Exception:
-            return False
-        parts = [len(m.assignment.topic_partitions) for m in g.members]
-        return g.state == confluent_kafka.ConsumerGroupState.STABLE and len(parts) == members and sum(parts) == PARTITIONS
+        parts = [a.partitions() for a in agents]
+        return sum(parts) == PARTITIONS and min(parts) > 0
     wait_for(look, seconds=120, every=0.2)
 
 
@@ -113,7 +112,7 @@ def measure(path, broker, n):
     topic = broker.topic(PARTITIONS)
     agents = [Agent(path / f"{topic}-{i}", broker, topic, f"bench-{topic}") for i in range(n)]
     try:
-        settled(broker, f"bench-{topic}", n)
+        settled(agents)
         for a in agents:
             a.signal(signal.SIGSTOP)
         first = fill(path, broker, topic)

@@ -66,6 +66,20 @@ def test_why_tells_what_made_the_event_id(site):
         assert any(re.fullmatch(rf'  EventId +<- {wanted} +"{json.loads(event)["EventId"]}"', line) for line in told), told
 
 
+def test_withheld_content_shows_what_the_mapping_says_until_it_is_released(site):
+    (site.mappings / "x.yaml").write_text("family: x\nmatch: [{a: present}]\nfields: {EventName: a}\nwithheld:\n"
+                                          "  Said: {from: b, show: [type, user-agent, geo*]}\n")
+    record = {"a": 1, "b": {"Type": "t", "User Agent": "curl", "geo_city": "Brno", "prompt": "tell me", "n": 7, "ok": True, "none": None, "other": "hidden words"}}
+    said = site.explain(record)[0]["AdditionalFields"]["Said"]
+    assert {k: v for k, v in said.items() if not isinstance(v, dict)} == {"Type": "t", "User Agent": "curl", "geo_city": "Brno", "n": 7, "ok": True}
+    assert {k: v["length"] for k, v in said.items() if isinstance(v, dict)} == {"prompt": 7, "other": 12}
+    told = site.run("explain", "--why", data=json.dumps(record).encode()).stdout.decode()
+    assert re.search(rf"^  Said +<- b +{site.mappings}/x.yaml:5  shown in part, \d+ bytes$", told, re.M) and "tell me" not in told
+    with open(site.config, "a") as f:
+        f.write("prompts: {release: [x.Said]}\n")
+    assert site.explain(record)[0]["AdditionalFields"]["Said"] == record["b"]
+
+
 def test_a_wrapper_of_ones_own_is_taken_off(site):
     (site.mappings / "acme_gateway.yaml").write_text(block("family: acme_gateway"))
     (site.mappings / "envelopes.yaml").write_text(block("- name: acme_batch"))
@@ -95,6 +109,9 @@ def test_a_file_under_a_shipped_familys_name_replaces_it_and_nothing_else(site):
     ("family: x\nmatch: [{a: present}]\nfields:\n  EventSeverity: {from: a, table: levels}\n", 4, "no such table"),
     ("family: x\nmatch:\n  - {'a[': present}\n", 3, "a key is empty"),
     ("family: x\nfields: {EventName: a}\n", 1, "match is missing"),
+    ("family: x\nmatch: [{a: present}]\nfields: {EventName: a}\nwithheld:\n  Said: {show: [b]}\n", 5, "{from: paths, show: keys}"),
+    ("family: x\nmatch: [{a: present}]\nfields: {EventName: a}\nwithheld:\n  Said: {from: b, shown: [c]}\n", 5, "shown"),
+    ("family: x\nmatch: [{a: present}]\nfields: {EventName: a}\nwithheld:\n  Said: {from: b, show: c}\n", 5, "a list of key words"),
 ])
 def test_a_wrong_mapping_is_named_by_file_and_line(site, text, line, says):
     wrong = site.mappings / "wrong.yaml"

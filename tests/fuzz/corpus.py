@@ -11,7 +11,7 @@ program = pathlib.Path(sys.argv[1])
 top = pathlib.Path(os.environ.get("AISPM_SRC", pathlib.Path(__file__).resolve().parents[2]))
 corpus = top / "tests" / "fuzz" / "corpus" / program.name
 env = dict(os.environ, AISPM_SCHEMAS=str(top / "schemas"), ASAN_OPTIONS="abort_on_error=1:detect_leaks=1")
-RUNS = {"fuzz_json": 100000, "fuzz_decode": 20000, "fuzz_spool": 5000}     # some ten seconds each; of others:
+RUNS = {"fuzz_json": 100000, "fuzz_decode": 20000, "fuzz_spool": 5000, "fuzz_state": 1000, "fuzz_http": 2000}     # some ten seconds each; of others:
 RUNS_ELSE = 5000
 LONG_SECONDS = 1800
 failed = 0

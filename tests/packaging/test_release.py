@@ -15,8 +15,9 @@ def test_the_changelog_begins_with_the_version():
 
 
 def test_the_version_stands_in_one_place():
+    asim = r'EventSchemaVersion = (\\?)"[\d.]+\1"|Schema: \w+Event\n  Version: [\d.]+'       # Microsoft's, which may look the same
     found = [p for p in SRC.glob("packaging/**/*") if p.is_file() and p.name not in ("CHANGELOG.md",)
-             and re.search(rf"(?<![\d.]){re.escape(VERSION)}(?![\d.])", p.read_text(errors="replace"))]
+             and re.search(rf"(?<![\d.]){re.escape(VERSION)}(?![\d.])", re.sub(asim, "", p.read_text(errors="replace")))]
     assert found == [], found
 
 

@@ -405,6 +405,8 @@ def test_who_cannot_log_in_is_told_the_likely_cause(site, broker, tokens, tmp_pa
         "no_tls": (broker.sasl, "password: {env: AISPM_TEST_PASSWORD}, options: {sasl.username: alice, security.protocol: SASL_PLAINTEXT}",
                    "not ready", "security.protocol"),
     }
+    v4 = "options: {broker.address.family: v4"        # localhost may be ::1 as well, where nobody listens
+    rows = {name: (port, more.replace("options: {", v4 + ", ") if "options" in more else f"{more}, {v4}}}", *rest) for name, (port, more, *rest) in rows.items()}
     site.configure(*(sink(f"localhost:{port}", topic, ", " + more).replace("name: bus", f"name: {name}")
                      for name, (port, more, _, _) in rows.items()))
     site.append([record(n) for n in range(5)])

@@ -217,6 +217,23 @@ def test_every_state_is_there_for_those_who_look(seen):
     assert "top-secret" not in text and "user-" not in text and "<script>" not in text
 
 
+def test_a_page_without_trouble_says_so_and_reads_as_well(chromium, site, running):
+    port = free_port()
+    site.configure(site.file_sink())
+    site.conf.write_text(site.conf.read_text().replace("agent: {", f"agent: {{http: \"127.0.0.1:{port}\", heartbeat: 1s, "))
+    site.append([record(n) for n in range(5)])
+    running()
+    wait_for(lambda: 'aispm_events_total{class="agent",severity="Informational"}' in ask(port, "/metrics")[2] and "All is well" in ask(port, "/")[2])
+    for scheme, width in VIEWS:
+        chromium.window(width, 900, scheme)
+        chromium.open(f"http://127.0.0.1:{port}/")
+        texts, got = chromium.run(TEXTS), chromium.run(OVERFLOW)
+        assert "Every source is read and every sink takes events." in chromium.run("document.body.innerText")
+        assert [t["text"] for t in texts if not t["behind"] or contrast(t["colour"], t["behind"]) < 4.5] == [] and got["page"] <= got["wide"] and got["out"] == []
+        if "AISPM_PICTURES" in os.environ:
+            chromium.picture(pathlib.Path(os.environ["AISPM_PICTURES"]) / f"well-{scheme}-{width}.png")
+
+
 @in_each_view
 def test_axe_finds_nothing(seen):
     seen.run(axe())

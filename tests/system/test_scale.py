@@ -2,7 +2,6 @@
 
 Agents come, are killed and return while records flow. LONG=1: more of all of it."""
 import collections
-import concurrent.futures
 import datetime
 import json
 import re
@@ -18,8 +17,9 @@ EXAMPLES = SRC / "packaging" / "examples"
 PARTITIONS, RESOURCES = 12, 24
 ACCOUNTS = [f"account{n}" for n in range(RESOURCES)]
 CHAOS = 9 if LONG else 1
-BURST = 200 if LONG else 10             # calls of an account while agents come and go
-SURGE = 60
+MINUTES = 20 if LONG else 1             # of records, each time that an agent comes or goes
+BURST = 10                              # calls of an account in each of them
+SURGE = 120 if LONG else 60
 
 
 class Traffic:
@@ -83,8 +83,9 @@ class Stages:
         for far in self.far.values():
             far.close()
 
-    def append(self, calls, step=1):
-        self.first.append(self.traffic.minute(calls, step))
+    def append(self, calls, step=1, minutes=1):
+        for _ in range(minutes):
+            self.first.append(self.traffic.minute(calls, step))
 
     def rows(self, name):
         return self.far[name].rows()
@@ -100,15 +101,16 @@ class Stages:
     def all_delivered(self):
         wait_for(lambda: len(self.delivered()) >= self.traffic.n, seconds=300 if LONG else 120, every=0.02)
 
-    def shared(self, broker, members):  # noqa: F811
-        """The group is settled: so many members, and together they have every partition."""
+    def partitions(self, name):
+        """How many an agent has, by its own word; 0: none, or it does not answer."""
+        done = self.second[name].run("status", "--json", "-c", str(self.second[name].conf))
+        return json.loads(done.stdout)["sources"][0]["source_streams"] if done.returncode == 0 else 0
+
+    def shared(self):
+        """The group is settled: each that runs has some partitions, together they have all."""
         def settled():
-            try:
-                g = broker.admin.describe_consumer_groups([self.group], request_timeout=5)[self.group].result(10)
-            except (confluent_kafka.KafkaException, TimeoutError, concurrent.futures.TimeoutError):
-                return False
-            parts = [len(m.assignment.topic_partitions) for m in g.members]
-            return g.state == confluent_kafka.ConsumerGroupState.STABLE and len(parts) == members and sum(parts) == PARTITIONS and min(parts) > 0
+            parts = [self.partitions(name) for name in self.running if name != "first"]
+            return sum(parts) == PARTITIONS and min(parts) > 0
         wait_for(settled, seconds=120, every=0.2)
 
     def lag(self, broker):  # noqa: F811
@@ -134,37 +136,37 @@ def explained(site, lines):
     return [json.loads(line)["EventId"] for line in done.stdout.splitlines()]
 
 
-def die_full_and_return(stages, broker, name, alive):  # noqa: F811
+def die_full_and_return(stages, broker, name):  # noqa: F811
     """Dies with a spool that it could not deliver; the others take its partitions; it returns and takes some again."""
     far = stages.far[name]
     far.decide = lambda rows: (503, [("Retry-After", "1")], "")
-    stages.append(BURST)
+    stages.append(BURST, minutes=MINUTES)
     wait_for(lambda: sum(e["EventClass"] == "activity" for _, e in broker.read(stages.topic)) == stages.traffic.n, seconds=120, every=0.5)
     wait_for(lambda: stages.lag(broker) <= PARTITIONS, seconds=120, every=0.5)   # a transaction's end has an offset of its own
     assert len(stages.delivered()) < stages.traffic.n, "nothing lies in the spool of the one that dies"
     stages.kill(name)
-    stages.append(BURST)
-    stages.shared(broker, alive - 1)
+    stages.append(BURST, minutes=MINUTES)
+    stages.shared()
     held = stages.traffic.n - len(stages.delivered())
     assert held > 0
     far.decide = None
     stages.start(name)
-    stages.shared(broker, alive)
+    stages.shared()
     stages.all_delivered()
 
 
 def test_agents_that_come_die_and_return_lose_nothing_and_a_series_findings_come_from_one(stages, broker):  # noqa: F811
     for name in ("a", "b"):
         stages.add(name)
-    stages.shared(broker, 2)
-    stages.append(BURST)
+    stages.shared()
+    stages.append(BURST, minutes=MINUTES)
     stages.all_delivered()
     stages.add("c")                             # in the middle: what the others have not committed goes over with its partitions
-    stages.append(BURST)
-    stages.shared(broker, 3)
+    stages.append(BURST, minutes=MINUTES)
+    stages.shared()
     stages.all_delivered()
     for turn in range(CHAOS):
-        die_full_and_return(stages, broker, "bca"[turn % 3], 3)
+        die_full_and_return(stages, broker, "bca"[turn % 3])
 
     for _ in range(60):                         # a day, one minute of each half hour; never two on their way at once, since what comes late does not count
         stages.append(2, step=30)

@@ -966,7 +966,7 @@ azure_row(struct bench *b, int64_t t_ms, const char *uid, bool whole, int status
 static void
 an_id_that_all_calls_bear_switches_no_rule_off(void **state)
 {
-	char uid[16], model[16];
+	char uid[32], model[32];
 	struct bench b;
 
 	(void)state;
@@ -1046,7 +1046,7 @@ static void
 times_that_lie_switch_no_rule_off(void **state)
 {
 	static const int64_t lies[] = { 9 * DAY, 300 * DAY, 9000 * DAY, -5000 * DAY };
-	char uid[16];
+	char uid[32];
 
 	(void)state;
 	for (size_t k = 0; k < sizeof(lies) / sizeof(lies[0]); k++) {

@@ -674,7 +674,7 @@ a_record_of_a_time_that_has_not_come_keeps_nothing_back(void **state)
 static void
 long_open_operations_keep_within_their_bytes_and_are_said_not_lost(void **state)
 {
-	static char body[20100], group[16], target[128];
+	static char body[20100], group[32], target[160];
 	struct bench b;
 	size_t before;
 

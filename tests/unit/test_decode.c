@@ -350,6 +350,10 @@ a_record_unpacks_only_so_much_in_however_many_texts(void **state)
 	assert_string_equal(text_of(&w, 5, F_Operation), "one");
 	decode_text(&w, "{\"a\":\"next\"}", 1);
 	assert_int_equal(w.count.unknown, 0);
+	text.p[text.n / 8 - 40] = text.p[text.n / 8 - 40] == 'A' ? 'B' : 'A';	/* the first is damaged at its end, and counts as far as it came */
+	assert_int_equal(decode_bytes(&w, text.p, text.n), 0);
+	assert_int_equal(w.events.n, 8);
+	assert_int_equal(w.count.unknown, 3);
 	buf_fini(&plain);
 	buf_fini(&packed);
 	buf_fini(&text);

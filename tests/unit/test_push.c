@@ -65,6 +65,9 @@ cut(enum push_frame frame, struct slice body, bool lines)
 		assert_true(rig->n <= body.n + 1);
 	}
 	assert_false(push_body_next(&rig->body, &r));
+	push_body_close(&rig->body);
+	assert_false(push_body_next(&rig->body, &r));
+	assert_true(rig->body.piece.cap <= PUSH_KEEP_BYTES);
 	buf_putc(&rig->got, '\0');
 	return rig->got.p;
 }

@@ -589,6 +589,11 @@ the_services_words_are_shown_cut_and_cleaned(void **state)
 		assert_in_range((unsigned char)*p, 0x20, 0x7e);
 	t = put(&w, 0);
 	assert_int_equal(strspn(strstr(t->why.text, "C: ") + 3, "0"), 200);
+	snprintf(body, sizeof(body), "{\"error\":{\"code\":\"C\",\"message\":\"%0180d Zk8Q~v1H3mT7pLw0xYb2NcRd5EfG\"}}", 0);
+	far_side_answer(w.service, 400, NULL, body);
+	t = put(&w, 0);			/* not even the part of a token that stands before the cut */
+	assert_null(strstr(t->why.text, "Zk8Q"));
+	assert_non_null(strstr(t->why.text, "00 [hidden]"));
 	end(&w);
 }
 
@@ -634,6 +639,8 @@ words_that_repeat_a_record_or_the_token_are_not_shown(void **state)
 		if (i < 3)
 			assert_non_null(strstr(t->why.text, "400 Bad"));
 	}
+	far_side_answer(w.service, 400, "x-ms-request-id: nobody but the sink may ever see\r\n", "");
+	assert_null(strstr(put(&w, 0)->why.text, "nobody but"));
 	end(&w);
 }
 

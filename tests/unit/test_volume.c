@@ -775,7 +775,7 @@ what_no_resource_shows_the_sum_of_all_does(void **state)
 		if (t == surge)
 			b.nfound = 0;
 		for (int r = 0; r < 12; r++) {
-			char name[16];
+			char name[32];
 
 			snprintf(name, sizeof(name), "r%d", r);
 			calls_on(&b, t, noisy(&b, now ? 12 : 2), name, "ana", 200);
@@ -822,7 +822,7 @@ of_a_surge_that_many_make_nobody_is_the_actor(void **state)
 	b.nfound = 0;
 	for (int64_t t = surge; t < surge + 5 * MINUTE; t += MINUTE)
 		for (int i = 0; i < 9; i++) {
-			char name[16];
+			char name[32];
 
 			snprintf(name, sizeof(name), "new%d", i);
 			calls(&b, t, 40, "chat", name);
@@ -921,7 +921,7 @@ when_too_many_surge_at_once_the_graver_one_is_followed_and_who_gives_way_is_told
 	const int64_t surge = MONDAY + 30 * HOUR, graver = surge + 4 * MINUTE;
 	size_t begun = 0, gone = 0;
 	uint64_t dropped = 0;
-	char name[16];
+	char name[32];
 	struct bench b;
 
 	(void)state;
@@ -950,6 +950,40 @@ when_too_many_surge_at_once_the_graver_one_is_followed_and_who_gives_way_is_told
 	stat_each(add_dropped, &dropped);
 	assert_true(dropped >= ALL - ROOM);
 	close_bench(&b);
+}
+
+static void
+add_evicted(void *arg, struct stat_block *stats)
+{
+	*(uint64_t *)arg += stat_get(stats, STAT_DETECTOR_EVICTED) + stat_get(stats, STAT_DETECTOR_REFUSED);
+}
+
+static void
+long_names_fill_the_table_before_its_places_are_used_up(void **state)
+{
+	char who[512];
+	struct bench b;
+
+	(void)state;
+	for (int length = 20; length <= 500; length += 480) {
+		uint64_t gone = 0;
+
+		open_bench(&b, "detectors: {volume: {max_series: 100}, access: {enabled: false}, config: {enabled: false}}");	/* 1,024 places */
+		for (int i = 0; i < 900; i++) {
+			memset(who, 'x', sizeof(who));
+			snprintf(who, sizeof(who), "%d", i);
+			who[strlen(who)] = 'x';
+			who[length] = '\0';
+			call_on(&b, MONDAY + i * MINUTE, "A", "chat", who, fresh_uid(&b), 200);
+		}
+		detect_count(b.detect);
+		stat_each(add_evicted, &gone);
+		if (length == 20)
+			assert_int_equal(gone, 0);
+		else
+			assert_true(gone > 300);
+		close_bench(&b);
+	}
 }
 
 static void
@@ -1088,6 +1122,7 @@ main(void)
 		cmocka_unit_test(counts_mean_the_same_in_each_phase_and_an_end_says_that_it_is_over),
 		cmocka_unit_test(a_burst_where_a_call_comes_each_hour_or_two_is_found_and_counted_whole),
 		cmocka_unit_test(when_too_many_surge_at_once_the_graver_one_is_followed_and_who_gives_way_is_told),
+		cmocka_unit_test(long_names_fill_the_table_before_its_places_are_used_up),
 		cmocka_unit_test(a_new_level_is_taken_for_usual_after_a_day),
 		cmocka_unit_test(after_a_pause_all_is_counted_and_nothing_is_late),
 		cmocka_unit_test(clocks_that_lie_move_nothing_however_often_they_are_heard),
