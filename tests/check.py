@@ -185,7 +185,7 @@ def suites(python):
         found += driver_suites(variant)
     if python is not None:
         found.append(pytest_suite(python, "formats", "formats"))
-        found.append(pytest_suite(python, "content", "content", timeout=600))
+        found.append(pytest_suite(python, "content", "content", timeout=1200))
         for file in sorted((TOP / "tests" / "system").glob("test_*.py")):
             found.append(pytest_suite(python, f"system/{file.stem[5:]}", f"system/{file.name}", timeout=5400 if LONG else 1200))
         found.append(pytest_suite(python, "packaging", "packaging", timeout=5400 if LONG else 900))

@@ -244,7 +244,7 @@ collect(struct http *h)
 			continue;
 		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&c);
 		curl_easy_getinfo(m->easy_handle, CURLINFO_RESPONSE_CODE, &status);
-		if (code == CURLE_OK && status >= 100) {
+		if (code == CURLE_OK && status >= 100 && status <= 999) {	/* libcurl takes more from "HTTP/2 2001" */
 			finish(c, NULL);
 		} else {
 			explain(c, code == CURLE_OK ? CURLE_WEIRD_SERVER_REPLY : code, &err);

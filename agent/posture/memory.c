@@ -333,10 +333,6 @@ posture_restore(struct posture *p, struct slice saved, struct err *err)
 	weaknesses = get_le32(saved.p + 20);
 	in = slice_make(saved.p + head, saved.n - head - 4);
 	memory_clear(p);
-	if (!first) {
-		memcpy(p->key, saved.p + HEAD_1, sizeof(p->key));
-		p->full_ms = (int64_t)get_le64(saved.p + HEAD_1 + sizeof(p->key));
-	}
 	for (uint32_t i = 0; good && i < accounts; i++)
 		good = restore_account(p, &in);
 	if (first)
@@ -346,6 +342,10 @@ posture_restore(struct posture *p, struct slice saved, struct err *err)
 	/* By other rules what was seen says nothing about the zone any more. */
 	for (uint32_t i = 0; get_le64(saved.p + 8) != p->rules_mark && i < p->naccounts; i++)
 		p->accounts[i].zone = (uint8_t)posture_account_zone(p, &p->accounts[i]);
+	if (good && in.n == 0 && !first) {
+		memcpy(p->key, saved.p + HEAD_1, sizeof(p->key));
+		p->full_ms = (int64_t)get_le64(saved.p + HEAD_1 + sizeof(p->key));
+	}
 	if (good && in.n == 0)
 		return 0;
 	memory_clear(p);

@@ -358,20 +358,20 @@ take_reply(struct wall *w, struct slot *s, struct wall_reply *ret)
 
 /* Encoders write this column as it stands: what is not one JSON object in one line could be lines of its own there. */
 static bool
-is_members(struct wall *w, struct slice s)
+is_members(struct wall *w, struct slice s, struct err *err)
 {
 	bool good = s.p[0] == '{' && s.p[s.n - 1] == '}' && utf8_valid_prefix(s) == s.n;
 
 	for (size_t i = 0; good && i < s.n; i++)
 		good = (unsigned char)s.p[i] >= 0x20;
-	good = good && json_read(w->reader, s, true, &w->doc, NULL) == 0;
+	good = good && json_read(w->reader, s, true, &w->doc, err) == 0;
 	json_reset(w->reader, &w->doc);
 	return good;
 }
 
-/* What decode can have made; the rooms behind count on it. */
+/* What decode can have made; the rooms behind count on it. `err` is set where memory was short. */
 static bool
-is_of_a_record(struct wall *w, const struct event *e)
+is_of_a_record(struct wall *w, const struct event *e, struct err *err)
 {
 	const struct slice class = event_text(e, F_EventClass);
 
@@ -380,7 +380,7 @@ is_of_a_record(struct wall *w, const struct event *e)
 		    (e->v[f].number < 0 || e->v[f].number > TIME_MOST_MS))
 			return false;
 	return event_class(class) >= 0 && !event_class_is_finding(class) &&
-	    (!event_has(e, F_AdditionalFields) || is_members(w, event_text(e, F_AdditionalFields)));
+	    (!event_has(e, F_AdditionalFields) || is_members(w, event_text(e, F_AdditionalFields), err));
 }
 
 static int
@@ -396,8 +396,8 @@ take_event(struct wall *w, struct slice *left, struct event_list *into, struct e
 		return err_set(err, ERR_AGAIN, "no memory for the record's events");
 	if (wire_get(slice_make(left->p + 4, n), e, err) != 0)
 		return -1;
-	if (!is_of_a_record(w, e))
-		return err_set(err, ERR_LOST, "no event of a record");
+	if (!is_of_a_record(w, e, err))
+		return err->kind == ERR_AGAIN ? -1 : err_set(err, ERR_LOST, "no event of a record");
 	*left = slice_make(left->p + 4 + n, left->n - 4 - n);
 	return 0;
 }

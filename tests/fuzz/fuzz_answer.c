@@ -87,6 +87,13 @@ answered(struct sink *s, const struct batch *b, enum sink_verdict v, uint64_t wa
 		check_words(why->text);
 }
 
+static void
+say(struct sink *s, const char *text)
+{
+	(void)s;
+	check_words(text);
+}
+
 static enum sink_verdict
 wanted(int of)
 {
@@ -111,7 +118,7 @@ deliver(void)
 	static struct batch_entry entries[1] = { { .seq = 1, .time_ms = (int64_t)BEGAN_MS, .n = sizeof(EVENT) - 1, .at = 1 } };
 	static char bytes[] = "[" EVENT "]";
 	struct batch b = { .v = entries, .n = 1, .bytes = { .p = bytes, .n = sizeof(bytes) - 1, .cap = sizeof(bytes) } };
-	struct sink s = { .kind = &sink_kind_sentinel, .name = "fuzz", .loop = loop, .answer = answered };
+	struct sink s = { .kind = &sink_kind_sentinel, .name = "fuzz", .loop = loop, .answer = answered, .say = say, .debug = say };
 	struct err err = { 0 };
 	unsigned puts = 0;
 
@@ -166,6 +173,13 @@ say_line(struct source *s, bool trouble, const char *text)
 }
 
 static void
+debug_line(struct source *s, const char *text)
+{
+	(void)s;
+	check_words(text);
+}
+
+static void
 idle(struct source *s)
 {
 	(void)s;
@@ -174,7 +188,7 @@ idle(struct source *s)
 static void
 read_pages(void)
 {
-	struct source s = { .kind = &source_kind_azure, .name = "fuzz", .loop = loop, .take = take, .say_line = say_line, .idle = idle, .agent_id =
+	struct source s = { .kind = &source_kind_azure, .name = "fuzz", .loop = loop, .take = take, .say_line = say_line, .debug_line = debug_line, .idle = idle, .agent_id =
 		"00000000000000000000000000000000" };
 	struct err err = { 0 };
 

@@ -19,7 +19,8 @@
 
 #define PORTS		16		/* taken in turn: a closed connection keeps its pair of ports for a minute */
 #define BODY_MOST	(32u << 10)
-#define BEARER		"Authorization: Bearer eyJ0eXAiOiJKV1QifQ.c2VjcmV0LXRva2Vu.c2ln"
+#define TOKEN		"eyJ0eXAiOiJKV1QifQ.c2VjcmV0LXRva2Vu.c2ln"
+#define BEARER		"Authorization: Bearer " TOKEN
 #define BODY		"[{\"EventMessage\":\"a prompt that nobody else may read\"}]"
 #define SHOWN		24
 
@@ -81,7 +82,7 @@ check_words(const struct http_answer *a)
 	default: abort();
 	}
 	sentinel_explain(a, "far.example", "x-ms-client-request-id: 00000000-0000-4000-8000-000000000000", &body, &bearer, &span, &why);
-	assert(why.text[0] != '\0' && is_fit_to_show(why.text) && !shows(why.text, BEARER) && !shows(why.text, BODY));
+	assert(why.text[0] != '\0' && is_fit_to_show(why.text) && !shows(why.text, TOKEN) && !shows(why.text, BODY));
 	assert(!span || a->status == 400);
 }
 

@@ -88,12 +88,13 @@ def test_what_a_rule_keeps_back_is_counted_and_shown_with_its_reason(site, runni
     site.append(Story().records)
     running()
 
-    def status():
+    def shown():
+        """Some figures are counted at once, others each second: until all are there."""
         done = site.run("status", "-c", str(site.conf), "--json")
-        detectors = json.loads(done.stdout)["detectors"] if done.returncode == 0 else []
-        return detectors if any(d.get("detector_suppressed_findings", 0) >= 2 for d in detectors if d["name"].startswith("suppress")) else None
-    by_name = {d["name"]: d for d in wait_for(status)}
-    assert by_name["volume"]["detector_findings"] >= 2 and by_name["volume"]["detector_series"] > 0 and by_name["access"]["detector_series"] >= 3
+        detectors = {d["name"]: d for d in json.loads(done.stdout)["detectors"]} if done.returncode == 0 else {}
+        return len(detectors) == 4 and detectors["suppress-1"]["detector_suppressed_findings"] >= 2 and detectors["volume"]["detector_findings"] >= 2 \
+            and detectors["volume"]["detector_series"] > 0 and detectors["access"]["detector_series"] >= 3
+    wait_for(shown)
     text = site.run("status", "-c", str(site.conf)).stdout
     assert "load test of the platform team" in text and "until 2027-01-01" in text
     assert re.search(r"\d+ findings in \d+ events; \d+ series", text)
