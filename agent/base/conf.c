@@ -433,7 +433,9 @@ look_at_file(const struct conf *c, const struct conf_value *v, const char *path,
 	char text[512] = "", key[160];
 	struct stat st;
 
-	if (stat(path, &st) != 0 || access(path, R_OK) != 0)
+	if (path[0] != '/')
+		snprintf(text, sizeof(text), "%.300s is no absolute path: it is looked for in the folder that the agent is started in", path);
+	else if (stat(path, &st) != 0 || access(path, R_OK) != 0)
 		snprintf(text, sizeof(text), "%.300s: %s; the agent's user must be able to read it", path, strerror(errno));
 	else if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
 		snprintf(text, sizeof(text), "%.300s is no file", path);

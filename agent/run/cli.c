@@ -57,9 +57,21 @@ usage(const char *what)
 	return EX_USAGE;
 }
 
+/* What stood on the command line, with nothing that a terminal would obey. */
+static int
+usage_of(const char *word, const char *what)
+{
+	struct err err;
+
+	err_set(&err, ERR_CONFIG, "%.80s: %s", word, what);
+	return usage(err.text);
+}
+
 int
 cli_exit_of(const struct err *err, int when_unreadable)
 {
+	if (err->sys == EWOULDBLOCK && err->kind == ERR_CONFIG)
+		return EX_UNAVAILABLE;		/* another agent's lock: it will go */
 	if (err->sys != 0 && err->kind != ERR_AGAIN)
 		return err->sys == EIO ? EX_IOERR : when_unreadable;
 	switch (err->kind) {
@@ -94,6 +106,25 @@ command_run(const struct options *o, int argc, char **argv)
 	return argc == 0 ? agent_main(&options) : usage("run takes no argument");
 }
 
+/* As a problem of its own, at the place that err begins with; without one at the list's. */
+static void
+add_placed(struct problems *problems, const struct conf *conf, const char *list, const struct err *err)
+{
+	char file[sizeof(err->text)];
+
+	for (const char *at = err->text; (at = strchr(at, ':')) != NULL; at++) {
+		char *end;
+		unsigned long line = strtoul(at + 1, &end, 10);
+
+		if (end == at + 1 || strncmp(end, ": ", 2) != 0)
+			continue;
+		snprintf(file, sizeof(file), "%.*s", (int)(at - err->text), err->text);
+		problem_add(problems, file, (unsigned)line, "", "%s", end + 2);
+		return;
+	}
+	problem_add(problems, conf_file(conf, list), conf_line(conf, list), list, "%s", err->text);
+}
+
 /* Reads the mappings and opens each source and sink, which touches settings only: what they refuse is told here too. */
 static int
 check_parts(const struct conf *conf, struct problems *problems, struct err *err)
@@ -110,7 +141,7 @@ check_parts(const struct conf *conf, struct problems *problems, struct err *err)
 		rc = deliver_open(&deliver, &world, conf, err);
 	}
 	if (rc != 0 && problems->errors == 0)
-		problem_add(problems, conf_file(conf, where), conf_line(conf, where), where, "%s", err->text);
+		add_placed(problems, conf, where, err);
 	deliver_close(deliver);
 	intake_close(intake);
 	return rc;
@@ -396,7 +427,7 @@ parse(int argc, char **argv, struct options *o)
 			manual_help(stdout);
 			return -1;
 		default:
-			return usage("unknown option, or its value is missing");
+			return usage_of(argv[optind - 1], "unknown option, or its value is missing");
 		}
 	}
 	return 0;
@@ -438,5 +469,5 @@ cli_main(int argc, char **argv)
 			return rc == -1 ? 0 : rc;
 		return row->run(&o, argc - 1 - optind, argv + 1 + optind);
 	}
-	return usage(word[0] == '\0' ? "a command is needed" : "no such command");
+	return word[0] == '\0' ? usage("a command is needed") : usage_of(word, "no such command");
 }
