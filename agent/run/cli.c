@@ -190,7 +190,7 @@ command_check(const struct options *o, int argc, char **argv)
 	problems_init(&problems);
 	rc = check_conf(o->conf_path, &conf, &problems, &err);
 	if (rc == 0)
-		conf_look_at_secrets(conf, &problems);
+		conf_look_at_secrets(conf, AGENT_USER, &problems);
 	problems_print(&problems, stdout);
 	if (rc != 0 && problems.errors == 0)
 		fprintf(stderr, "aispm-agent: %s\n", err.text);
