@@ -16,6 +16,7 @@
 #include "base/conf.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/yaml.h"
 #include "decode/decode.h"
 #include "run/agent.h"
 #include "run/backtest.h"
@@ -267,6 +268,26 @@ command_backtest(const struct options *o, int argc, char **argv)
 	return rc == 0 ? 0 : EX_DATAERR;
 }
 
+/* agent.state_dir of a file that has faults elsewhere: the agent that refused it still runs, and answers there. False: the file is no YAML. */
+static bool
+faulty_state_dir(const char *path, char *ret, size_t n)
+{
+	struct yaml_tree *tree = yaml_tree_new();
+	struct problems problems;
+	struct yaml_node *root, *at = NULL;
+
+	problems_init(&problems);
+	root = tree != NULL ? yaml_read_file(tree, path, &problems) : NULL;
+	if (root != NULL && root->kind == YAML_MAP)
+		at = yaml_get(root, "agent");
+	if (at != NULL && at->kind == YAML_MAP)
+		at = yaml_get(at, "state_dir");
+	snprintf(ret, n, "%s", at != NULL && at->kind == YAML_SCALAR && at->text[0] == '/' ? at->text : STATE_DIR);
+	problems_fini(&problems);
+	yaml_tree_free(tree);
+	return root != NULL;
+}
+
 /* The state directory of the configuration; the default's where there is none. */
 static int
 with_state_dir(const struct options *o, int (*then)(const struct options *, int, char **, const char *), int argc,
@@ -275,6 +296,7 @@ with_state_dir(const struct options *o, int (*then)(const struct options *, int,
 	struct problems problems;
 	struct conf *conf = NULL;
 	struct err err = { 0 };
+	char dir[4096];
 	int rc;
 
 	if (!o->conf_given && access(o->conf_path, F_OK) != 0)
@@ -282,7 +304,7 @@ with_state_dir(const struct options *o, int (*then)(const struct options *, int,
 	problems_init(&problems);
 	if (settings_load(o->conf_path, &conf, &problems, &err) != 0) {
 		problems_print(&problems, stderr);
-		rc = EX_CONFIG;
+		rc = faulty_state_dir(o->conf_path, dir, sizeof(dir)) ? then(o, argc, argv, dir) : EX_CONFIG;
 	} else {
 		rc = then(o, argc, argv, conf_text(conf_block(conf, "agent"), "state_dir"));
 	}

@@ -100,11 +100,14 @@ def test_a_wrong_configuration_on_hup_leaves_the_old_one_running(site, running):
     site.conf.write_text(good + "nonsense: 1\n")
     p.send_signal(signal.SIGHUP)
     wait_for(lambda: "refused" in site.log())
+    told = site.run("status", "-c", str(site.conf))  # of the agent that runs, whatever the file is like now
+    assert told.returncode == 0 and "CONFIGURATION REFUSED" in told.stdout and "nonsense" in told.stderr, told
     site.append([record(1)])
     wait_for(lambda: len(site.events()) == 1)
     site.conf.write_text(good.replace("name: disk", "name: other"))
     p.send_signal(signal.SIGHUP)
     wait_for(lambda: "reloaded" in site.log())
+    assert "REFUSED" not in site.run("status", "-c", str(site.conf)).stdout
     site.append([record(2)])
     wait_for(lambda: record(2)["correlationId"] in uids(site.events()))
 
