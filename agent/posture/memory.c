@@ -323,6 +323,8 @@ posture_restore(struct posture *p, struct slice saved, struct err *err)
 	uint32_t accounts, weaknesses;
 	const bool first = saved.n >= 8 && saved.p[7] == '1';
 	const size_t head = first ? HEAD_1 : HEAD_2;
+	unsigned char key[sizeof(p->key)];
+	int64_t full_ms;
 	struct slice in;
 	bool good = true;
 
@@ -333,6 +335,8 @@ posture_restore(struct posture *p, struct slice saved, struct err *err)
 	weaknesses = get_le32(saved.p + 20);
 	in = slice_make(saved.p + head, saved.n - head - 4);
 	memory_clear(p);
+	memcpy(key, p->key, sizeof(key));
+	full_ms = p->full_ms;
 	if (!first) {
 		memcpy(p->key, saved.p + HEAD_1, sizeof(p->key));
 		p->full_ms = (int64_t)get_le64(saved.p + HEAD_1 + sizeof(p->key));
@@ -349,5 +353,7 @@ posture_restore(struct posture *p, struct slice saved, struct err *err)
 	if (good && in.n == 0)
 		return 0;
 	memory_clear(p);
+	memcpy(p->key, key, sizeof(key));	/* nothing of it stays */
+	p->full_ms = full_ms;
 	return err_set(err, ERR_LOST, "the posture's memory is not whole");
 }
