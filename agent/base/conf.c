@@ -8,10 +8,13 @@
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -426,26 +429,50 @@ out:
 	return rc;
 }
 
+/* As that user would find, folders and access lists and all: asked by a child that is this user, which only root can make. */
+static bool
+is_closed_to(const char *user, const char *path)
+{
+	const struct passwd *p = user != NULL && geteuid() == 0 ? getpwnam(user) : NULL;
+	int status = 0;
+	pid_t child;
+
+	if (p == NULL || (child = fork()) == -1)
+		return false;
+	if (child == 0) {
+		if (initgroups(user, p->pw_gid) != 0 || setgid(p->pw_gid) != 0 || setuid(p->pw_uid) != 0)
+			_exit(0);
+		_exit(access(path, R_OK) != 0);
+	}
+	while (waitpid(child, &status, 0) == -1 && errno == EINTR)
+		;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 1;
+}
+
 /* A warning about the file of a secret, which is not opened. */
 static void
-look_at_file(const struct conf *c, const struct conf_value *v, const char *path, struct problems *problems)
+look_at_file(const struct conf *c, const struct conf_value *v, const char *path, const char *user, struct problems *problems)
 {
 	char text[512] = "", key[160];
 	struct stat st;
 
-	if (stat(path, &st) != 0 || access(path, R_OK) != 0)
+	if (path[0] != '/')
+		snprintf(text, sizeof(text), "%.300s is no absolute path: it is looked for in the folder that the agent is started in", path);
+	else if (stat(path, &st) != 0 || access(path, R_OK) != 0)
 		snprintf(text, sizeof(text), "%.300s: %s; the agent's user must be able to read it", path, strerror(errno));
 	else if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
 		snprintf(text, sizeof(text), "%.300s is no file", path);
 	else if ((st.st_mode & (S_IROTH | S_IWOTH)) != 0 && (v->key->flags & CONF_FILE) == 0)
 		snprintf(text, sizeof(text), "everyone on this machine may %s %.300s; chmod o-rwx", (st.st_mode & S_IROTH) != 0 ? "read" : "change", path);
+	else if (is_closed_to(user, path))
+		snprintf(text, sizeof(text), "user %.32s, who the unit runs as, cannot read %.300s; chgrp and chmod g+r, or LoadCredential=", user, path);
 	snprintf(key, sizeof(key), "%s%s%s", c->path, c->path[0] != '\0' ? "." : "", v->key->name);
 	if (text[0] != '\0')
 		problem_warn(problems, v->at->file, v->at->line, key, "%s", text);
 }
 
 static void
-look_at_secret(const struct conf *c, const struct conf_value *v, struct problems *problems)
+look_at_secret(const struct conf *c, const struct conf_value *v, const char *user, struct problems *problems)
 {
 	char path[4096], key[160];
 
@@ -456,12 +483,12 @@ look_at_secret(const struct conf *c, const struct conf_value *v, struct problems
 	} else if (strcmp(v->names[0], "credential") == 0 && getenv("CREDENTIALS_DIRECTORY") == NULL) {
 		return;					/* only the service manager knows */
 	} else if (secret_path("", v->names[0], v->texts[0], path, sizeof(path), NULL) == 0) {
-		look_at_file(c, v, path, problems);
+		look_at_file(c, v, path, strcmp(v->names[0], "credential") == 0 ? NULL : user, problems);
 	}
 }
 
 void
-conf_look_at_secrets(const struct conf *c, struct problems *problems)
+conf_look_at_secrets(const struct conf *c, const char *user, struct problems *problems)
 {
 	for (size_t i = 0; i < c->n; i++) {
 		const struct conf_value *v = &c->values[i];
@@ -469,11 +496,11 @@ conf_look_at_secrets(const struct conf *c, struct problems *problems)
 		if (v->key->type == CONF_BLOCK || v->key->type == CONF_BLOCKS || v->blocks != NULL) {
 			for (size_t k = 0; v->blocks != NULL && k < v->n; k++)
 				if (v->blocks[k] != NULL)
-					conf_look_at_secrets(v->blocks[k], problems);
+					conf_look_at_secrets(v->blocks[k], user, problems);
 		} else if (v->at != NULL && v->key->type == CONF_SECRET && v->n > 0) {
-			look_at_secret(c, v, problems);
+			look_at_secret(c, v, user, problems);
 		} else if (v->at != NULL && (v->key->flags & (CONF_FILE | CONF_PRIVATE)) != 0 && v->text != NULL) {
-			look_at_file(c, v, v->text, problems);
+			look_at_file(c, v, v->text, user, problems);
 		}
 	}
 }

@@ -85,8 +85,9 @@ const struct conf *conf_block_at(const struct conf *, const char *name, size_t i
 
 /* Appends the secret (final newline cut); ERR_CONFIG names the place and the source, never the value. */
 int	conf_secret(const struct conf *, const char *name, struct buf *out, struct err *);
-/* Warns of each secret (and CONF_FILE, CONF_PRIVATE) that is not there or cannot be read, or that everyone can; they are not opened. */
-void	conf_look_at_secrets(const struct conf *, struct problems *);
+/* Warns of each secret (and CONF_FILE, CONF_PRIVATE) that is not there or cannot be read, or that everyone can; they are not opened. Root also asks
+ * whether `user` (NULL: nobody) could read each; a user that is not there is not asked for. */
+void	conf_look_at_secrets(const struct conf *, const char *user, struct problems *);
 /* "agent.yaml:12" of a value, else of its block. */
 const char *conf_file(const struct conf *, const char *name);
 unsigned conf_line(const struct conf *, const char *name);

@@ -5,6 +5,7 @@
 
 #include "detect/detect.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -193,19 +194,54 @@ take_section(struct slice *in, struct section *ret)
 	return true;
 }
 
-/* Into a state of its own: the old one stays until all are whole. */
+/* Into a state of its own. 1: there is nothing to take over, as err says; this detector alone begins anew. */
+static int
+restore_kind(struct detect *d, size_t i, const struct section *s, void **fresh, struct err *err)
+{
+	struct err why = { .text = "" };
+
+	if (s->version != kinds[i]->state_version) {
+		err_set(err, ERR_LOST, "the state of detector %s is of version %u, this agent's is %u", kinds[i]->name, s->version,
+		    kinds[i]->state_version);
+		return 1;
+	}
+	if (kinds[i]->open(fresh, d->of[i].conf, err) != 0)
+		return -1;
+	if (kinds[i]->restore(*fresh, s->bytes, &why) == 0)
+		return 0;
+	kinds[i]->close(*fresh);
+	*fresh = NULL;
+	err_set(err, ERR_LOST, "detector %s: %s", kinds[i]->name, why.text);
+	return 1;
+}
+
+/* Appends to what err says of the detectors that begin anew. */
+static void
+add_reason(struct err *err, const struct err *why)
+{
+	const size_t n = strlen(err->text);
+
+	err->kind = why->kind;
+	snprintf(err->text + n, sizeof(err->text) - n, "%s%s", n > 0 ? "; " : "", why->text);
+}
+
 static int
 restore_section(struct detect *d, const struct section *s, void *fresh[KINDS], struct err *err)
 {
 	for (size_t i = 0; i < KINDS; i++) {
+		struct err why = { .text = "" };
+		int rc;
+
 		if (!slice_eq(s->name, slice_of(kinds[i]->name)) || d->of[i].state == NULL)
 			continue;
-		if (s->version != kinds[i]->state_version)
-			return err_set(err, ERR_LOST, "the state of detector %s is of version %u, this agent's is %u",
-			    kinds[i]->name, s->version, kinds[i]->state_version);
 		if (fresh[i] != NULL)
 			return err_set(err, ERR_LOST, "the detectors' state has detector %s twice", kinds[i]->name);
-		return kinds[i]->open(&fresh[i], d->of[i].conf, err) != 0 ? -1 : kinds[i]->restore(fresh[i], s->bytes, err);
+		rc = restore_kind(d, i, s, &fresh[i], &why);
+		if (rc == 1)
+			add_reason(err, &why);
+		else if (rc == -1)
+			*err = why;
+		return rc;
 	}
 	return 0;	/* a detector that is off, or of another version of the agent */
 }
@@ -216,13 +252,18 @@ restore_all(struct detect *d, struct slice saved, void *fresh[KINDS], struct err
 	struct slice in = slice_make(saved.p + 12, saved.n - 16);
 	uint32_t n = get_le32(saved.p + 8);
 	struct section s;
+	int anew = 0;
 
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
+		int rc;
+
 		if (!take_section(&in, &s))
 			return err_set(err, ERR_LOST, "the detectors' state is not whole");
-		else if (restore_section(d, &s, fresh, err) != 0)
+		if ((rc = restore_section(d, &s, fresh, err)) == -1)
 			return -1;
-	return in.n == 0 ? 0 : err_set(err, ERR_LOST, "the detectors' state is not whole");
+		anew |= rc;
+	}
+	return in.n == 0 ? anew : err_set(err, ERR_LOST, "the detectors' state is not whole");
 }
 
 int
@@ -234,13 +275,14 @@ detect_restore(struct detect *d, struct slice saved, struct err *err)
 	if (saved.n < 16 || memcmp(saved.p, MAGIC, 8) != 0 ||
 	    crc32_ieee(0, saved.p, saved.n - 4) != get_le32(saved.p + saved.n - 4))
 		return err_set(err, ERR_LOST, "the detectors' state is damaged");
+	err->text[0] = '\0';
 	rc = restore_all(d, saved, fresh, err);
 	for (size_t i = 0; i < KINDS; i++) {
-		void *gone = rc == 0 ? d->of[i].state : fresh[i];
+		void *gone = rc != -1 ? d->of[i].state : fresh[i];
 
 		if (fresh[i] == NULL)
 			continue;
-		if (rc == 0)
+		if (rc != -1)
 			d->of[i].state = fresh[i];
 		kinds[i]->close(gone);
 	}

@@ -59,8 +59,9 @@ int	detect_open_one(struct detect **ret, const struct conf *detectors, const cha
 void	detect_close(struct detect *);		/* NULL is fine */
 /* Shows one event to each detector; appends findings to `say`. Findings are not shown to detectors. */
 int	detect_see(struct detect *, const struct event *, struct event_list *say, struct err *);
-/* State of all detectors, with a checksum; restore takes any bytes: ERR_LOST when they are not that, and then nothing of them is taken. The settings of
- * open are read again. */
+/* State of all detectors, with a checksum; restore takes any bytes: -1 ERR_LOST when they are not that, and then nothing of them is taken; 1 when a
+ * detector's part is of another version or does not fit its settings: that one stays as it was, err names it and why, the others are restored. The
+ * settings of open are read again. */
 int	detect_save(struct detect *, struct buf *out, struct err *);
 int	detect_restore(struct detect *, struct slice saved, struct err *);
 size_t	detect_charts(struct detect *, struct detect_chart *ret, size_t max);	/* how many */

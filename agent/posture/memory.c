@@ -323,6 +323,7 @@ posture_restore(struct posture *p, struct slice saved, struct err *err)
 	uint32_t accounts, weaknesses;
 	const bool first = saved.n >= 8 && saved.p[7] == '1';
 	const size_t head = first ? HEAD_1 : HEAD_2;
+	const int64_t full_ms = p->full_ms;
 	struct slice in;
 	bool good = true;
 
@@ -349,5 +350,6 @@ posture_restore(struct posture *p, struct slice saved, struct err *err)
 	if (good && in.n == 0)
 		return 0;
 	memory_clear(p);
+	p->full_ms = full_ms;			/* nothing of it stays */
 	return err_set(err, ERR_LOST, "the posture's memory is not whole");
 }

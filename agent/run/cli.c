@@ -16,6 +16,7 @@
 #include "base/conf.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/yaml.h"
 #include "decode/decode.h"
 #include "run/agent.h"
 #include "run/backtest.h"
@@ -57,9 +58,21 @@ usage(const char *what)
 	return EX_USAGE;
 }
 
+/* What stood on the command line, with nothing that a terminal would obey. */
+static int
+usage_of(const char *word, const char *what)
+{
+	struct err err;
+
+	err_set(&err, ERR_CONFIG, "%.80s: %s", word, what);
+	return usage(err.text);
+}
+
 int
 cli_exit_of(const struct err *err, int when_unreadable)
 {
+	if (err->sys == EWOULDBLOCK && err->kind == ERR_CONFIG)
+		return EX_UNAVAILABLE;		/* another agent's lock: it will go */
 	if (err->sys != 0 && err->kind != ERR_AGAIN)
 		return err->sys == EIO ? EX_IOERR : when_unreadable;
 	switch (err->kind) {
@@ -94,6 +107,25 @@ command_run(const struct options *o, int argc, char **argv)
 	return argc == 0 ? agent_main(&options) : usage("run takes no argument");
 }
 
+/* As a problem of its own, at the place that err begins with; without one at the list's. */
+static void
+add_placed(struct problems *problems, const struct conf *conf, const char *list, const struct err *err)
+{
+	char file[sizeof(err->text)];
+
+	for (const char *at = err->text; (at = strchr(at, ':')) != NULL; at++) {
+		char *end;
+		unsigned long line = strtoul(at + 1, &end, 10);
+
+		if (end == at + 1 || strncmp(end, ": ", 2) != 0)
+			continue;
+		snprintf(file, sizeof(file), "%.*s", (int)(at - err->text), err->text);
+		problem_add(problems, file, (unsigned)line, "", "%s", end + 2);
+		return;
+	}
+	problem_add(problems, conf_file(conf, list), conf_line(conf, list), list, "%s", err->text);
+}
+
 /* Reads the mappings and opens each source and sink, which touches settings only: what they refuse is told here too. */
 static int
 check_parts(const struct conf *conf, struct problems *problems, struct err *err)
@@ -110,7 +142,7 @@ check_parts(const struct conf *conf, struct problems *problems, struct err *err)
 		rc = deliver_open(&deliver, &world, conf, err);
 	}
 	if (rc != 0 && problems->errors == 0)
-		problem_add(problems, conf_file(conf, where), conf_line(conf, where), where, "%s", err->text);
+		add_placed(problems, conf, where, err);
 	deliver_close(deliver);
 	intake_close(intake);
 	return rc;
@@ -159,7 +191,7 @@ command_check(const struct options *o, int argc, char **argv)
 	problems_init(&problems);
 	rc = check_conf(o->conf_path, &conf, &problems, &err);
 	if (rc == 0)
-		conf_look_at_secrets(conf, &problems);
+		conf_look_at_secrets(conf, AGENT_USER, &problems);
 	problems_print(&problems, stdout);
 	if (rc != 0 && problems.errors == 0)
 		fprintf(stderr, "aispm-agent: %s\n", err.text);
@@ -236,6 +268,26 @@ command_backtest(const struct options *o, int argc, char **argv)
 	return rc == 0 ? 0 : EX_DATAERR;
 }
 
+/* agent.state_dir of a file that has faults elsewhere: the agent that refused it still runs, and answers there. False: the file is no YAML. */
+static bool
+faulty_state_dir(const char *path, char *ret, size_t n)
+{
+	struct yaml_tree *tree = yaml_tree_new();
+	struct problems problems;
+	struct yaml_node *root, *at = NULL;
+
+	problems_init(&problems);
+	root = tree != NULL ? yaml_read_file(tree, path, &problems) : NULL;
+	if (root != NULL && root->kind == YAML_MAP)
+		at = yaml_get(root, "agent");
+	if (at != NULL && at->kind == YAML_MAP)
+		at = yaml_get(at, "state_dir");
+	snprintf(ret, n, "%s", at != NULL && at->kind == YAML_SCALAR && at->text[0] == '/' ? at->text : STATE_DIR);
+	problems_fini(&problems);
+	yaml_tree_free(tree);
+	return root != NULL;
+}
+
 /* The state directory of the configuration; the default's where there is none. */
 static int
 with_state_dir(const struct options *o, int (*then)(const struct options *, int, char **, const char *), int argc,
@@ -244,6 +296,7 @@ with_state_dir(const struct options *o, int (*then)(const struct options *, int,
 	struct problems problems;
 	struct conf *conf = NULL;
 	struct err err = { 0 };
+	char dir[4096];
 	int rc;
 
 	if (!o->conf_given && access(o->conf_path, F_OK) != 0)
@@ -251,7 +304,7 @@ with_state_dir(const struct options *o, int (*then)(const struct options *, int,
 	problems_init(&problems);
 	if (settings_load(o->conf_path, &conf, &problems, &err) != 0) {
 		problems_print(&problems, stderr);
-		rc = EX_CONFIG;
+		rc = faulty_state_dir(o->conf_path, dir, sizeof(dir)) ? then(o, argc, argv, dir) : EX_CONFIG;
 	} else {
 		rc = then(o, argc, argv, conf_text(conf_block(conf, "agent"), "state_dir"));
 	}
@@ -396,7 +449,7 @@ parse(int argc, char **argv, struct options *o)
 			manual_help(stdout);
 			return -1;
 		default:
-			return usage("unknown option, or its value is missing");
+			return usage_of(argv[optind - 1], "unknown option, or its value is missing");
 		}
 	}
 	return 0;
@@ -438,5 +491,5 @@ cli_main(int argc, char **argv)
 			return rc == -1 ? 0 : rc;
 		return row->run(&o, argc - 1 - optind, argv + 1 + optind);
 	}
-	return usage(word[0] == '\0' ? "a command is needed" : "no such command");
+	return word[0] == '\0' ? usage("a command is needed") : usage_of(word, "no such command");
 }

@@ -24,6 +24,8 @@ struct command_row {
 };
 extern const struct command_row command_rows[];		/* ends at name NULL */
 
+#define AGENT_USER	"aispm-agent"		/* and its group: who the packages' unit runs as */
+
 int	cli_main(int argc, char **argv);
 /* The exit status that an error means; `when_unreadable` where the system would not give a file or directory (65 input, 74 our own). */
 int	cli_exit_of(const struct err *, int when_unreadable);

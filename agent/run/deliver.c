@@ -14,6 +14,7 @@
 #include "base/note.h"
 #include "net/http.h"
 #include "run/agent.h"
+#include "run/settings.h"
 #include "sinks/send.h"
 #include "spool/spool.h"
 
@@ -123,8 +124,10 @@ deliver_open(struct deliver **ret, const struct world *world, const struct conf 
 		.agent_id = world->agent_id, .agent_version = PACKAGE_VERSION, .hostname = world->hostname, .once = world->once,
 		.progress = progress, .arg = d };
 	for (; d->n < n; d->n++)
-		if (send_open(&d->sends[d->n], &sw, conf_block_at(conf, "sinks", d->n), err) != 0)
+		if (send_open(&d->sends[d->n], &sw, conf_block_at(conf, "sinks", d->n), err) != 0) {
+			settings_place("sinks", conf_block_at(conf, "sinks", d->n), err);
 			goto fail;
+		}
 	*ret = d;
 	return 0;
 fail:

@@ -26,7 +26,6 @@
 #include "run/settings.h"
 
 #define TEXT_MAX	(256u << 10)
-#define AGENT_GROUP	"aispm-agent"
 
 static const struct flag { const char *name, *value, *key; size_t text, list, on; } flags[] = {
 #define AT(field)					offsetof(struct init_wish, field) + 1
@@ -406,7 +405,7 @@ may_write(const struct init_wish *w)
 static int
 write_new(const char *path, struct slice text, struct err *err)
 {
-	const struct group *g = geteuid() == 0 ? getgrnam(AGENT_GROUP) : NULL;
+	const struct group *g = geteuid() == 0 ? getgrnam(AGENT_USER) : NULL;
 	int fd, rc = -1;
 
 	(void)unlink(path);
@@ -485,6 +484,18 @@ tell_groups(const struct init_sight *s, FILE *out)
 			    s->found[i].glob, s->found[i].group);
 }
 
+static void
+tell_secrets(const struct conf *conf, FILE *out)
+{
+	struct problems problems;
+
+	problems_init(&problems);
+	conf_look_at_secrets(conf, AGENT_USER, &problems);
+	for (size_t i = 0; i < problems.n; i++)
+		fprintf(out, "%s: warning: %s\n", problems.v[i].key, problems.v[i].text);
+	problems_fini(&problems);
+}
+
 static int
 try_it(const struct init_wish *w, const struct conf *conf, FILE *out)
 {
@@ -514,6 +525,7 @@ finish(const struct init_wish *w, const struct init_sight *s, FILE *out)
 	} else {
 		fprintf(out, "%s: written, and fine: %zu sources, %zu sinks\n", w->conf_path, conf_blocks(conf, "sources"), conf_blocks(conf, "sinks"));
 		tell_groups(s, out);
+		tell_secrets(conf, out);
 		rc = try_it(w, conf, out);
 		fprintf(out, rc == 0 ? "next: systemctl enable --now aispm-agent\n" :
 		    "next: what is named above, then: aispm-agent check --online, and systemctl enable --now aispm-agent\n");

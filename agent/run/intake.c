@@ -390,7 +390,7 @@ open_source(struct intake *in, struct source *s, const struct conf *item, struct
 	s->stats = stat_make(STAT_SOURCE, s->name, s->kind->name);
 	if (s->stats == NULL)
 		return err_set(err, ERR_AGAIN, "no memory for a source");
-	return s->kind->open(s, item, err);
+	return s->kind->open(s, item, err) == 0 ? 0 : settings_place("sources", item, err);
 }
 
 int

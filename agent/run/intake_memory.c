@@ -102,12 +102,14 @@ read_state(struct intake *in, uint64_t *ret_seq, struct err *err)
 
 	buf_init(&b, SIZE_MAX / 2);
 	if (read_parts(in->world.state_dir, &b, &detect, &posture, &seq, err) == 0 &&
-	    posture_restore(in->posture, posture, err) == 0 && detect_restore(in->detect, detect, err) == 0) {	/* in this order: who counts comes back last, or not */
+	    posture_restore(in->posture, posture, err) == 0)	/* in this order: who counts comes back last, or not */
+		rc = detect_restore(in->detect, detect, err);
+	if (rc == 1)
+		note(STATE_FRESH, N_TEXT("why", err->text));	/* of some detectors; the others go on */
+	if (rc != -1)
 		*ret_seq = seq;
-		rc = 0;
-	}
 	buf_fini(&b);
-	return rc;
+	return rc == -1 ? -1 : 0;
 }
 
 int

@@ -20,7 +20,7 @@ const struct manual_exit manual_exits[] = {
 	{ EX_USAGE, "the command line is wrong" },
 	{ EX_DATAERR, "input that cannot be read; run --once: delivered, but some records or events were set aside; "
 	  "spool verify: damage found; spool dead --replay: some could not be read again" },
-	{ EX_UNAVAILABLE, "a service is unavailable; run --once: not everything was acknowledged in time; status: no agent runs" },
+	{ EX_UNAVAILABLE, "a service is unavailable; run --once: not everything was acknowledged in time; status: no agent runs; run, spool repair, dead --replay: another agent works on the state directory" },
 	{ EX_IOERR, "input or output failed on this machine" },
 	{ EX_CONFIG, "the configuration is wrong; aispm-agent check says what and where" },
 	{ 0, NULL },

@@ -103,6 +103,18 @@ settings_source_start(const struct conf *item, struct source *s)
 	s->start_ms = ms;
 }
 
+int
+settings_place(const char *list, const struct conf *item, struct err *err)
+{
+	const struct err was = *err;
+	const char *file = conf_file(item, "name");
+	const size_t n = strlen(file);
+
+	if (was.kind == ERR_CONFIG && (strncmp(was.text, file, n) != 0 || was.text[n] != ':'))
+		err_set(err, was.kind, "%s:%u: %s: %s: %s", file, conf_line(item, "name"), list, conf_text(item, "name"), was.text);
+	return -1;
+}
+
 /* ---- the table --------------------------------------------------------------------- */
 
 static const struct conf_key spool_keys[] = {

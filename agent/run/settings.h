@@ -27,6 +27,8 @@ int	settings_load_text(const char *name, struct slice yaml, struct conf **ret, s
 bool	settings_start(const char *text, int *ret_start, int64_t *ret_ms);
 /* Sets start and start_ms from a `sources` item. */
 void	settings_source_start(const struct conf *item, struct source *);
+/* To an error of opening a `sources` or `sinks` item (`list`), in front: "FILE:LINE: LIST: NAME: ", unless its text has its place already. Returns -1. */
+int	settings_place(const char *list, const struct conf *item, struct err *);
 /* An address to listen on: "127.0.0.1:9464", "[::1]:9464" or "localhost:9464". */
 bool	settings_is_loopback_address(const char *text);
 

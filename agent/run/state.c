@@ -55,6 +55,7 @@ say_holder(int fd, const char *path, struct err *err)
 		pid[strcspn(pid, "\n")] = '\0';
 	err_set(err, ERR_CONFIG, "%s: another aispm-agent (process %s) works on this state directory; "
 	    "stop it, or give this one its own agent.state_dir", path, n > 0 ? pid : "unknown");
+	err->sys = EWOULDBLOCK;
 }
 
 int

@@ -344,6 +344,22 @@ print_sink(const struct json_doc *d, uint32_t i)
 	    (long long)figure(d, i, "sink_set_aside_events"), (long long)figure(d, i, "sink_retries"));
 }
 
+/* What is not as it should be with the agent itself. */
+static void
+print_agent(const struct json_doc *d)
+{
+	uint32_t list = json_get(d, 0, "process"), i = list + 1;
+
+	if (list == 0 || d->v[list].type != JSON_ARRAY || i >= d->v[list].next)
+		return;
+	if (figure(d, i, "config_refused"))
+		printf("  CONFIGURATION REFUSED at the last reload, the one before is in use; aispm-agent check says why\n");
+	if (figure(d, i, "decode_inline"))
+		printf("  records are decoded in the agent's own process\n");
+	if (figure(d, i, "decode_restarts") > 0)
+		printf("  the decode process ended %lld times, another went on\n", (long long)figure(d, i, "decode_restarts"));
+}
+
 static void
 print_list(const struct json_doc *d, const char *key, const char *word,
     void (*print)(const struct json_doc *, uint32_t))
@@ -354,7 +370,7 @@ print_list(const struct json_doc *d, const char *key, const char *word,
 		return;
 	for (uint32_t i = list + 1; i < d->v[list].next; i = d->v[i].next) {
 		printf("%s", word);
-		print_text(d, i, "name", " ", "");
+		print_text(d, i, "name", word[0] != '\0' ? " " : "", "");
 		print_text(d, i, "type", " (", ")\n");
 		print(d, i);
 		print_text(d, i, "says", "  last word: ", "\n");
@@ -375,6 +391,7 @@ print_human(struct slice text, struct err *err)
 		print_text(&doc, 0, "version", "aispm-agent ", "");
 		printf(", process %lld, up %lld s\n", (long long)figure(&doc, 0, "pid"),
 		    (long long)figure(&doc, 0, "uptime_s"));
+		print_agent(&doc);
 		print_list(&doc, "sources", "source", print_source);
 		print_list(&doc, "detectors", "detector", print_detector);
 		print_list(&doc, "spool", "", print_spool);

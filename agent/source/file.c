@@ -10,6 +10,7 @@
 
 #include <glob.h>
 #include <assert.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -305,17 +306,31 @@ file_drained(struct source *s)
 	return fs->started && fs->nawaited == 0;
 }
 
-/* A pattern without a file is fine: it may come. */
+/* A directory that is not there may come, as a file may. */
+static int
+is_bar(const char *path, int why)
+{
+	(void)path;
+	return why != ENOENT && why != ENOTDIR;
+}
+
+/* A pattern without a file is fine, but said. */
 static void
 file_probe(struct source *s)
 {
 	const struct file_source *fs = s->priv;
 	struct err err = { 0 };
+	char text[400];
 	glob_t found;
 
 	for (size_t i = 0; i < fs->npatterns && err.kind == ERR_NONE; i++) {
-		if (glob(fs->patterns[i], GLOB_NOSORT | GLOB_ERR, NULL, &found) == GLOB_ABORTED)
+		int rc = glob(fs->patterns[i], GLOB_NOSORT, is_bar, &found);
+
+		if (rc == GLOB_ABORTED)
 			err_set(&err, ERR_DENIED, "%s: a directory on the way cannot be read by this user", fs->patterns[i]);
+		snprintf(text, sizeof(text), "%.300s: no file is there yet", fs->patterns[i]);
+		if (rc == GLOB_NOMATCH)
+			s->say_line(s, true, text);
 		for (size_t j = 0; err.kind == ERR_NONE && j < found.gl_pathc; j++)
 			if (access(found.gl_pathv[j], R_OK) != 0)
 				err_set_sys(&err, ERR_DENIED, "%s: cannot be read by this user", found.gl_pathv[j]);

@@ -87,10 +87,10 @@ wrong_path(const struct conf *block, const char *text)
 }
 
 static const struct conf_key tls_keys[] = {
-	{ .name = "cert_file", .type = CONF_TEXT, .flags = CONF_REQUIRED, .allowed = "an absolute path", .wrong = wrong_path,
+	{ .name = "cert_file", .type = CONF_TEXT, .flags = CONF_REQUIRED | CONF_FILE, .allowed = "an absolute path", .wrong = wrong_path,
 	  .help = "certificate (PEM), followed by those between it and its authority. Replaced, it is taken into use within seconds" },
 	{ .name = "key", .type = CONF_SECRET, .flags = CONF_REQUIRED, .help = "its private key (PEM, without a password)" },
-	{ .name = "client_ca_file", .type = CONF_TEXT, .allowed = "an absolute path", .wrong = wrong_path,
+	{ .name = "client_ca_file", .type = CONF_TEXT, .flags = CONF_FILE, .allowed = "an absolute path", .wrong = wrong_path,
 	  .help = "authorities (PEM) of clients: who has no certificate of theirs is refused, whatever its token. Absent: none is asked for" },
 	CONF_END
 };

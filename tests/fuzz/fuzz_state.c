@@ -223,7 +223,7 @@ restore_detect(void)
 	struct detect *d = open_detect();
 	struct err err = { 0 };
 
-	if (detect_restore(d, buf_slice(&state), &err) != 0) {
+	if (detect_restore(d, buf_slice(&state), &err) == -1) {
 		assert(err.kind == ERR_LOST);
 		save_detect(d, &saved);
 		assert(slice_eq(buf_slice(&saved), buf_slice(&blank)));

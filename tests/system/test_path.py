@@ -100,11 +100,14 @@ def test_a_wrong_configuration_on_hup_leaves_the_old_one_running(site, running):
     site.conf.write_text(good + "nonsense: 1\n")
     p.send_signal(signal.SIGHUP)
     wait_for(lambda: "refused" in site.log())
+    told = site.run("status", "-c", str(site.conf))  # of the agent that runs, whatever the file is like now
+    assert told.returncode == 0 and "CONFIGURATION REFUSED" in told.stdout and "nonsense" in told.stderr, told
     site.append([record(1)])
     wait_for(lambda: len(site.events()) == 1)
     site.conf.write_text(good.replace("name: disk", "name: other"))
     p.send_signal(signal.SIGHUP)
     wait_for(lambda: "reloaded" in site.log())
+    assert "REFUSED" not in site.run("status", "-c", str(site.conf)).stdout
     site.append([record(2)])
     wait_for(lambda: record(2)["correlationId"] in uids(site.events()))
 
@@ -117,7 +120,20 @@ def test_status_answers_and_a_second_copy_says_who_holds_the_lock(site, running)
     assert status["pid"] == p.pid and status["sinks"][0]["name"] == "disk"
     assert "sink disk" in site.run("status", "-c", str(site.conf)).stdout
     second = site.once()
-    assert second.returncode == 78 and str(p.pid) in second.stderr
+    assert second.returncode == 69 and str(p.pid) in second.stderr
+
+
+def test_what_the_command_line_has_wrong_is_named(site):
+    for args, word in ((["chekc"], "chekc"), (["check", "--bogus"], "--bogus"), (["check", "-c"], "-c"), (["run", "--timeout"], "--timeout")):
+        done = site.run(*args)
+        assert done.returncode == 64 and f"aispm-agent: {word}: " in done.stderr, done.stderr
+
+
+def test_a_file_source_of_nothing_yet_is_reached_and_says_so(site):
+    site.configure(site.file_sink())
+    site.conf.write_text(re.sub(r"paths: .*?\]", 'paths: ["/nowhere/at/all/*.ndjson"]', site.conf.read_text()))
+    done = site.run("check", "-c", str(site.conf), "--online")
+    assert done.returncode == 0 and "reached; /nowhere/at/all/*.ndjson: no file is there yet" in done.stdout, done.stdout
 
 
 def test_check_names_file_line_key_and_what_is_allowed(site):
@@ -293,7 +309,7 @@ def test_one_record_larger_than_a_small_spool_can_hold_is_set_aside_and_blocks_n
 def test_check_tells_what_a_sink_would_refuse_at_start(site, far):
     site.configure(site.sentinel_sink(far, ", tls: {ca_file: /nowhere/ca.pem}"))
     done = site.run("check", "-c", str(site.conf))
-    assert done.returncode == 78 and "/nowhere/ca.pem" in done.stdout and f"{site.conf}:" in done.stdout
+    assert done.returncode == 78 and done.stdout.startswith(f"{site.conf}:5: tls.ca_file: /nowhere/ca.pem") and done.stdout.count("agent.yaml") == 1
     assert "very-secret-word" not in done.stdout + done.stderr
 
 

@@ -100,7 +100,7 @@ def test_repair_and_replay_refuse_while_an_agent_works_and_say_who(site, running
     before = len(tree(site.path / "state" / "dead"))
     for args in (["repair", "-c", str(site.conf)], ["dead", "--replay", "-c", str(site.conf)]):
         done = spool(site, *args)
-        assert done.returncode == 78 and str(p.pid) in done.stderr and done.stdout == ""
+        assert done.returncode == 69 and str(p.pid) in done.stderr and done.stdout == ""
     assert len(tree(site.path / "state" / "dead")) == before
 
 

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -758,7 +759,7 @@ assert_warns(const char *source, const char *what)
 	if (load(yaml) != 0)
 		fail_msg("%s", said);
 	problems_init(&found);
-	conf_look_at_secrets(conf, &found);
+	conf_look_at_secrets(conf, "nobody", &found);
 	assert_int_equal(found.errors, 0);
 	assert_int_equal(found.n, what != NULL);
 	if (what != NULL) {
@@ -783,7 +784,17 @@ secrets_are_looked_at_without_being_read(void **state)
 	assert_warns(source, "No such file");
 	PUT("secret", "hunter2\n");
 	assert_int_equal(chmod(path, 0640), 0);
-	assert_warns(source, NULL);
+	assert_warns(source, geteuid() == 0 ? "user nobody, who the unit runs as, cannot read" : NULL);
+	if (geteuid() == 0) {
+		const struct passwd *nobody = getpwnam("nobody");
+
+		assert_non_null(nobody);
+		assert_int_equal(chown(path, 0, nobody->pw_gid), 0);
+		assert_warns(source, "cannot read");			/* the folder is closed */
+		assert_int_equal(chmod(dir, 0711), 0);
+		assert_warns(source, NULL);
+		assert_int_equal(chmod(dir, 0700), 0);
+	}
 	assert_int_equal(chmod(path, 0644), 0);
 	assert_warns(source, "everyone on this machine may read");
 	assert_int_equal(chmod(path, 0602), 0);
