@@ -2,6 +2,7 @@
 import copy
 import datetime
 import json
+import re
 import signal
 import subprocess
 import time
@@ -16,6 +17,7 @@ from conftest import moment  # noqa: E402
 RULES = sentinel.load("rules")
 HEALTH = {"AISPMAgentSilent", "AISPMAgentImpaired"}
 OWN_RUN = HEALTH | {"AISPMChainJailbreakThenData"}
+GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 MINUTE, HOUR = datetime.timedelta(minutes=1), datetime.timedelta(hours=1)
 
 
@@ -44,6 +46,7 @@ def test_a_rule_fires_once_on_each_of_its_stories_and_on_nothing_else(name, told
     assert want.get(name), "no story for this rule"
     alerts = workspace.alerts(RULES[name], begin, end)
     assert fits(alerts, want[name]), (want[name], short(alerts))
+    assert all((a["ActorEntraId"] or "") == (a["ActorUserId"] if GUID.fullmatch(a["ActorUserId"] or "") else "") for a in alerts if "ActorEntraId" in a)
     first_attack = moment(stories.LAST) + 4 * HOUR
     assert all(a["RunAt"] > first_attack for a in alerts if name != "AISPMOverdueRemediation"), "it fired on an ordinary day"
 
