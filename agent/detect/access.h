@@ -251,6 +251,7 @@ void	keep_evidence(struct caller *, const struct sight *);
 struct hit {
 	enum behaviour	behaviour;
 	double		observed, baseline, points;
+	uint32_t	count;			/* calls that it stands for; 0: one */
 	int64_t		start_ms;
 	const char	*series;		/* beside the caller: NULL, or what tells two episodes apart */
 	const char	*severity;		/* NULL: the table's */

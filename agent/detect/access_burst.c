@@ -71,7 +71,7 @@ denied_burst(struct rules *x, struct caller *c, const char *of)
 	if (least > RING_SLOTS)		/* it is denied all day: the ring tells no more */
 		least = RING_SLOTS + 1;
 	if (n >= least) {
-		h.observed = n;
+		h.observed = h.count = n;
 		h.baseline = least - 1;
 		h.points = 1.0 * n / least;
 		h.start_ms = (int64_t)first * 1000;
@@ -146,7 +146,7 @@ rule_probing(struct rules *x)
 	}
 	if (n < rule_least(x, PROBE_LEAST, 0, 1) || models < 2)
 		return;
-	h.observed = n;
+	h.observed = h.count = n;
 	h.baseline = PROBE_LEAST - 1;
 	h.points = n / 4.0;
 	h.start_ms = (int64_t)first * 1000;

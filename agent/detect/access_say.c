@@ -134,6 +134,18 @@ put_where(struct buf *b, const struct sight *s)
 	}
 }
 
+/* From where, unless the reason or the caller's name tells it. */
+static void
+put_from(struct buf *b, const struct sight *s, const char *reason)
+{
+	struct slice address = event_text(s->e, F_SrcIpAddr);
+
+	if (s->kind == CALLER_SOURCE || s->place.net[0] == '\0' || strstr(reason, s->place.net) != NULL)
+		return;
+	buf_puts(b, " from ");
+	put_plain(b, address.n > 0 ? address : slice_of(s->place.net), 64);
+}
+
 static const char *
 mark_id(unsigned i)
 {
@@ -268,7 +280,7 @@ set_fixed(struct event *f, const struct rules *x, const struct hit *h, bool rais
 	event_set_number(f, F_TimeGenerated, now_ms);
 	event_set_number(f, F_EventStartTime, h->start_ms < now_ms ? h->start_ms : now_ms);
 	event_set_number(f, F_EventEndTime, now_ms);
-	event_set_number(f, F_EventCount, h->observed >= 1 && h->signs == 0 ? (int64_t)h->observed : 1);
+	event_set_number(f, F_EventCount, h->count > 0 ? h->count : 1);
 	event_set_text(f, F_EventClass, SLICE("access_anomaly"));
 	event_set_text(f, F_EventName, slice_of(rows[h->behaviour].name));
 	event_set_text(f, F_EventSeverity, slice_of(severity(h, raise)));
@@ -290,6 +302,7 @@ set_texts(struct event *f, struct rules *x, const struct hit *h, struct chain *c
 	event_set_text(f, F_EventOriginalType, event_list_keep(x->say, b));
 	put_who(b, x->s);
 	put_where(b, x->s);
+	put_from(b, x->s, h->reason);
 	buf_printf(b, "%s%s", strncmp(h->reason, "for the first time", 18) == 0 ? " " : "; ", h->reason);
 	say_chain(b, chain->bits & ~h->told);
 	event_set_text(f, F_EventMessage, event_list_keep(x->say, b));

@@ -51,7 +51,7 @@ rule_same(struct rules *x)
 		memcpy(&of[1], &s->length, sizeof(of[1]));
 	n = same_now(&c->same, (uint32_t)siphash24(x->a->key, of, sizeof(of)), s->min);
 	if (n >= rule_least(x, SAME_LEAST, c->same_peak, 2) && (s->prompt != 0 || (caller_is_grown(x->a, c) && n >= 2 * c->same.others))) {
-		h.observed = n;
+		h.observed = h.count = n;
 		h.baseline = c->same_peak == 0 ? SAME_LEAST - 1 : c->same_peak;
 		h.points = 1;
 		h.start_ms = (int64_t)c->same.begin_min * 60000;

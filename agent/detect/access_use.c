@@ -97,7 +97,7 @@ rule_blocks(struct rules *x)
 	least = rule_least(x, BLOCKS_LEAST, c->blocks_peak, 2);
 	/* A service speaks for many people: some of what they write is blocked each hour. */
 	if (n >= least && least <= RING_SLOTS && (c->kind == CALLER_HUMAN || n * 20 >= calls)) {
-		h.observed = n;
+		h.observed = h.count = n;
 		h.baseline = least - 1;
 		h.points = 1.0 * n / least;
 		h.start_ms = (int64_t)first * 1000;
@@ -211,7 +211,7 @@ rule_extraction(struct rules *x)
 	share = share_alike(&c->half[0], &c->half[1]);
 	if (share < (grown ? 0.85 : 0.97))
 		return;
-	h.observed = n;
+	h.observed = h.count = n;
 	h.baseline = c->hour_peak;
 	h.points = 1;
 	h.start_ms = (int64_t)(c->half[1].n > 0 ? c->half[1].begin_min : c->half[0].begin_min) * 60000;
@@ -286,8 +286,9 @@ say_secret(struct rules *x, const struct resource *r, unsigned used)
 	buf_init(&b, sizeof(h.reason) - 1);
 	buf_puts(&b, "a key of it was read, made or renewed by ");
 	put_quoted(&b, slice_of(r->secret_by), 60);
-	buf_printf(&b, " and %u minutes later a key is used from %s, a network that never used one here (%u did)", x->s->min - r->secret_min,
-	    x->s->place.net, used);
+	buf_printf(&b, " and %u minutes later a key is used from %s, a network that never used one here", x->s->min - r->secret_min, x->s->place.net);
+	if (used > 0)
+		buf_printf(&b, " (%u network%s did)", used, used == 1 ? "" : "s");
 	snprintf(h.reason, sizeof(h.reason), "%.*s", (int)b.n, b.n > 0 ? b.p : "");
 	buf_fini(&b);
 	access_hit(x, &h);

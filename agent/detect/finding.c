@@ -77,6 +77,23 @@ main_caller(const struct volume *v, const struct episode *p)
 	return &v->entities[p->caller[0].entity];
 }
 
+/* What the resource had in the window of the peak beside its callers that are named. */
+static double
+of_others(const struct episode *p)
+{
+	double rest = p->callers_of;
+
+	for (uint32_t i = 0; i < p->ncallers; i++)
+		rest -= p->caller[i].observed;
+	return rest > 0 ? rest : 0;
+}
+
+static bool
+is_nameless(const struct volume *v, const struct episode *p)
+{
+	return v->entities[p->entity].kind != E_CALLER && p->ncallers < EPISODE_CALLERS && of_others(p) > MOST_SHARE * p->callers_of;
+}
+
 static void
 put_where(struct buf *b, const struct volume *v, const struct entity *e)
 {
@@ -145,6 +162,8 @@ put_message(struct buf *b, const struct volume *v, const struct episode *p, cons
 	else
 		put_reason(b, v, p, where.p, observed);
 	buf_fini(&where);
+	if (caller == NULL && is_nameless(v, p))
+		buf_puts(b, "; mostly by callers not known by name");
 	if (caller != NULL) {
 		buf_puts(b, "; mostly by caller ");
 		buf_put_slice(b, caller_name(v, caller));
@@ -187,7 +206,8 @@ put_callers(struct buf *b, const struct volume *v, const struct episode *p)
 		buf_put_double(b, p->caller[i].observed);
 		buf_putc(b, '}');
 	}
-	buf_putc(b, ']');
+	buf_puts(b, "],\"OtherCallers\":");
+	buf_put_double(b, of_others(p));
 }
 
 static void

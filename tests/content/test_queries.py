@@ -143,7 +143,8 @@ def calls(told, tmp_path_factory):
 
 
 # text that a hunt must find in the day above
-FOUND = {"AISPMNewCallers": "stranger", "AISPMRareUserAgents": "curl", "AISPMTokenOutliers": "lena", "AISPMLabelledDocumentsByCopilot": "plan.docx", "AISPMKeyCallers": "contoso-key"}
+FOUND = {"AISPMNewCallers": "stranger", "AISPMRareUserAgents": "curl", "AISPMTokenOutliers": "lena", "AISPMLabelledDocumentsByCopilot": "plan.docx", "AISPMKeyCallers": "contoso-key",
+         "AISPMFindingEvidence": "microsoft.cognitiveservices/accounts/write on contoso-local by erin@contoso.example"}
 
 
 @pytest.mark.parametrize("name", sorted(RUN))

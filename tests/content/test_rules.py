@@ -2,6 +2,7 @@
 import copy
 import datetime
 import json
+import re
 import signal
 import subprocess
 import time
@@ -16,6 +17,7 @@ from conftest import moment  # noqa: E402
 RULES = sentinel.load("rules")
 HEALTH = {"AISPMAgentSilent", "AISPMAgentImpaired"}
 OWN_RUN = HEALTH | {"AISPMChainJailbreakThenData"}
+GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 MINUTE, HOUR = datetime.timedelta(minutes=1), datetime.timedelta(hours=1)
 
 
@@ -44,6 +46,7 @@ def test_a_rule_fires_once_on_each_of_its_stories_and_on_nothing_else(name, told
     assert want.get(name), "no story for this rule"
     alerts = workspace.alerts(RULES[name], begin, end)
     assert fits(alerts, want[name]), (want[name], short(alerts))
+    assert all((a["ActorEntraId"] or "") == (a["ActorUserId"] if GUID.fullmatch(a["ActorUserId"] or "") else "") for a in alerts if "ActorEntraId" in a)
     first_attack = moment(stories.LAST) + 4 * HOUR
     assert all(a["RunAt"] > first_attack for a in alerts if name != "AISPMOverdueRemediation"), "it fired on an ordinary day"
 
@@ -88,6 +91,25 @@ def test_a_chain_needs_each_of_its_parts_and_their_order(name, needed, told):
     assert after() == 1
     assert after("DELETE FROM Raw WHERE EventOriginalType = ?") == 0
     assert after("UPDATE Raw SET TimeGenerated = TimeGenerated + INTERVAL 20 HOUR, EventStartTime = EventStartTime + INTERVAL 20 HOUR WHERE EventOriginalType = ?") == 0
+
+
+def test_a_finding_that_another_agent_relays_is_told_once_by_either_way(told, tmp_path):
+    """An agent whose detectors are on sends its findings itself, puts them on a bus, or both: of the second agent they are alerts with the same EventId."""
+    workspace, _, begin, end = told
+    columns = [n for n, _ in sentinel.COLUMNS]
+    rows = workspace.con.execute(f"SELECT DISTINCT {', '.join(columns)} FROM Raw WHERE EventClass IN ('config_change', 'volume_spike') AND TimeGenerated > ?",
+                                 [begin]).fetchall()
+    found = [{n: v.isoformat() + "Z" if isinstance(v, datetime.datetime) else json.loads(v) if n == "AdditionalFields" else v
+              for n, v in zip(columns, row) if v is not None and v != ""} for row in rows]
+    relayed = sentinel.emit(tmp_path / "second", [json.dumps(f) for f in found])
+    assert {e["EventId"] for e in relayed} == {e["EventId"] for e in found} and {e["EventClass"] for e in relayed} == {"alert"}
+    rule = RULES["AISPMThreatAlert"]
+    alone = sentinel.Workspace(relayed, end).alerts(rule, begin, end)
+    matters = {f["AdditionalFields"].get("series", f["EventId"]) + f["EventStartTime"] for f in found if f["EventSeverity"] in ("Medium", "High", "Critical")}
+    assert len(alone) == len(matters) > 10, (short(alone), matters)
+    # among them what is of no AI resource, such as a plan of Defender that was switched off
+    assert any(a["TargetResourceType"] == "other" for a in alone)
+    assert sentinel.Workspace(relayed + found, end).alerts(rule, begin, end) == []
 
 
 # ---- heartbeats -----------------------------------------------------------------------------------------------------

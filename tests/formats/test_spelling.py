@@ -14,6 +14,8 @@ from test_formats import REAL, SAMPLES, SCHEMAS, events, ids, needs_agent, needs
 
 GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+ID = r"(?:AML\.)?T\d{4}(?:\.\d{3})?"
+TECHNIQUES = re.compile(f"{ID}(?:,{ID})*")
 README = (SCHEMAS / "README.md").read_text()
 SPELLING = README[README.index("## One spelling"):README.index("## The mapping language")]
 
@@ -64,6 +66,8 @@ def faults(family, e):
         wrong("EventVendor", "not the table's word for it")
     if "SrcIpAddr" in e and str(ipaddress.ip_address(e["SrcIpAddr"])) != e["SrcIpAddr"]:
         wrong("SrcIpAddr", "RFC 5952's spelling")
+    if not TECHNIQUES.fullmatch(e.get("AttackTechniques", "T1078")):
+        wrong("AttackTechniques", "ids of ATT&CK and ATLAS, joined by commas")
     for column in ("TimeGenerated", "EventStartTime", "EventEndTime", "SlaDueTime"):
         if not TIME.fullmatch(e.get(column, "2026-01-01T00:00:00.000Z")):
             wrong(column, "UTC with milliseconds")

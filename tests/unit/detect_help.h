@@ -27,6 +27,7 @@
 struct finding {
 	int64_t	at_ms;
 	double	score;
+	int64_t	count;
 	char	id[33], type[64], severity[16], result[16], actor[128], actor_name[128], target[256], message[1024], reason[1024], more[8192], old[4096], new[4096],
 		techniques[64], truncated[256];
 	size_t	most;		/* bytes of its longest copied column */
@@ -104,6 +105,7 @@ bench_see(struct bench *b, struct event *e)
 
 		k->at_ms = event_number(f, F_TimeGenerated, 0);
 		k->score = event_has(f, F_DetectorScore) ? f->v[F_DetectorScore].real : -1;
+		k->count = event_number(f, F_EventCount, 0);
 		KEEP(k->id, event_text(f, F_EventId));
 		KEEP(k->type, event_text(f, F_EventOriginalType));
 		KEEP(k->severity, event_text(f, F_EventSeverity));

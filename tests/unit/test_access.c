@@ -405,6 +405,8 @@ a_key_used_from_elsewhere_after_it_was_read_is_found(void **state)
 	f = bench_first(&b, "access.key_after_listing");
 	assert_string_equal(f->severity, "High");
 	assert_non_null(strstr(f->reason, "\"mallory\""));
+	assert_non_null(strstr(f->reason, "used from 91.240.118.0/24, a network that never used one here (1 network did)"));
+	assert_null(strstr(f->message, " from 91.240.118.0/24;"));		/* where from is told once */
 	assert_string_equal(f->actor_name, "mallory");
 	assert_non_null(strstr(f->more, read));		/* the record that told of the reading */
 	bench_close(&b);
@@ -1125,6 +1127,7 @@ the_same_request_again_and_again_is_found(void **state)
 		sized(&b, &robot, NOON(0) + HOUR + i * 10 * SECOND, 100, body);
 	assert_int_equal(bench_count(&b, "access.duplicates"), 1);
 	assert_non_null(strstr(bench_first(&b, "access.duplicates")->message, "with the same prompt"));
+	assert_in_range(bench_first(&b, "access.duplicates")->count, 20, 25);
 	bench_close(&b);
 	/* By length alone, of a caller long known, and not of one that always does so. */
 	for (int always = 0; always < 2; always++) {
@@ -1153,7 +1156,8 @@ one_call_far_larger_than_all_before_is_found(void **state)
 	sized(&b, &robot, NOON(10), 9000, "{}");		/* twice the largest: it happens */
 	bench_is_quiet(&b);
 	sized(&b, &robot, NOON(10) + MINUTE, 90000, "{}");
-	assert_non_null(strstr(bench_first(&b, "access.huge_call")->message, "a prompt of 90000 tokens"));
+	assert_non_null(strstr(bench_first(&b, "access.huge_call")->message, " from 198.51.100.20; one call had a prompt of 90000 tokens"));
+	assert_int_equal(bench_first(&b, "access.huge_call")->count, 1);		/* of calls, not of tokens */
 	assert_int_equal(b.nfound, 1);
 	bench_close(&b);
 }

@@ -846,7 +846,7 @@ a_caller_never_seen_before_who_makes_the_surge_is_named(void **state)
 	assert_string_equal(b.found[0].actor, "zed");
 	assert_non_null(strstr(b.found[0].message, "mostly by caller zed, 300"));
 	assert_non_null(strstr(b.found[0].additional,
-	    "\"TopCallers\":[{\"id\":\"zed\",\"count\":300},{\"id\":\"cem\",\"count\":27},{\"id\":\"ana\",\"count\":13}]"));
+	    "\"TopCallers\":[{\"id\":\"zed\",\"count\":300},{\"id\":\"cem\",\"count\":27},{\"id\":\"ana\",\"count\":13}],\"OtherCallers\":0}"));
 	close_bench(&b);
 }
 
@@ -872,6 +872,29 @@ of_a_surge_that_many_make_nobody_is_the_actor(void **state)
 	assert_string_equal(b.found[0].actor, "");
 	assert_null(strstr(b.found[0].message, "mostly"));
 	assert_non_null(strstr(b.found[0].additional, "\"TopCallers\":[{\"id\":\"new"));
+	assert_non_null(strstr(b.found[0].additional, "],\"OtherCallers\":160}"));
+	close_bench(&b);
+}
+
+static void
+a_surge_by_callers_without_a_name_is_said_to_be(void **state)
+{
+	const int64_t surge = MONDAY + 5 * DAY + 11 * HOUR;
+	struct bench b;
+
+	(void)state;
+	open_bench(&b, "detectors: {access: {enabled: false}, config: {enabled: false}}");
+	ordinary(&b, MONDAY, surge);
+	b.nfound = 0;
+	for (int64_t t = surge; t < surge + 5 * MINUTE; t += MINUTE) {
+		calls(&b, t, 13, "chat", "ana");
+		calls(&b, t, 300, "chat", "");
+	}
+	ordinary(&b, surge + 5 * MINUTE, surge + 20 * MINUTE);
+	assert_int_equal(starts(&b), 1);
+	assert_string_equal(b.found[0].actor, "");
+	assert_non_null(strstr(b.found[0].message, "; mostly by callers not known by name"));
+	assert_non_null(strstr(b.found[0].additional, "\"TopCallers\":[{\"id\":\"ana\",\"count\":13}],\"OtherCallers\":300}"));
 	close_bench(&b);
 }
 
@@ -1160,6 +1183,7 @@ main(void)
 		cmocka_unit_test(what_no_resource_shows_the_sum_of_all_does),
 		cmocka_unit_test(a_caller_never_seen_before_who_makes_the_surge_is_named),
 		cmocka_unit_test(of_a_surge_that_many_make_nobody_is_the_actor),
+		cmocka_unit_test(a_surge_by_callers_without_a_name_is_said_to_be),
 		cmocka_unit_test(counts_mean_the_same_in_each_phase_and_an_end_says_that_it_is_over),
 		cmocka_unit_test(a_burst_where_a_call_comes_each_hour_or_two_is_found_and_counted_whole),
 		cmocka_unit_test(when_too_many_surge_at_once_the_graver_one_is_followed_and_who_gives_way_is_told),
