@@ -363,7 +363,7 @@ fill_record(struct decode_ctx *c)
 
 	for (uint64_t maybe = c->maybe; maybe != 0; maybe &= maybe - 1) {
 		f = c->plan->families[__builtin_ctzll(maybe)];
-		if (!shapes_fit(c, f->shapes, f->nshapes, &shape) || (f->relay && !relay_fits(c)))
+		if (!shapes_fit(c, f->shapes, f->nshapes, &shape) || (f->relay && !(c->record->relay && relay_fits(c))))
 			continue;
 		c->family = f;
 		elements.shape = shape;

@@ -80,7 +80,7 @@ struct wall {
 static void
 put_record(struct slot *s, struct item *it, const struct record *r)
 {
-	struct wall_in head = { (uint32_t)r->bytes.n, r->unreadable != NULL, r->arrived_ms };
+	struct wall_in head = { (uint32_t)r->bytes.n, r->unreadable != NULL, r->relay, r->arrived_ms };
 	char *why = s->whys[s->n];
 
 	if (r->bytes.n > RECORD_MAX) {
@@ -221,7 +221,7 @@ suspect(struct wall *w, struct slot *s, const char *how)
 	w->tries.n = 0;
 	snprintf(s->whys[first], WHY_BYTES, "the decode process ended at it %d times: %s", WALL_TRIES, how);
 	s->items[first].record.unreadable = s->whys[first];
-	memcpy(s->in + s->items[first].at + offsetof(struct wall_in, skip), &(uint32_t){ 1 }, sizeof(uint32_t));
+	memcpy(s->in + s->items[first].at + offsetof(struct wall_in, skip), &(uint16_t){ 1 }, sizeof(uint16_t));
 }
 
 static int

@@ -599,6 +599,7 @@ another_agent_s_event_goes_on_as_it_is_with_its_id(void **state)
 	world_init(&w);
 	world_file(&w, "r.yaml", RELAY);
 	world_open(&w);
+	w.relay = true;
 	decode_text(&w, "{\"TimeGenerated\":\"2026-11-03T09:15:27.125Z\",\"EventCount\":7,\"EventId\":\"" ID "\",\"EventClass\":\"activity\","
 	    "\"EventName\":\"a \\\"b\\\"\",\"EventSeverity\":\"High\",\"EventResult\":\"perhaps\",\"AgentId\":\"one\",\"PromptTokens\":12,"
 	    "\"DetectorScore\":0.5,\"PromptTokens\":13,\"CompletionTokens\":\"x\",\"Type\":\"AISPMEvents_CL\",\"SrcIpAddr\":\"\","
@@ -629,6 +630,7 @@ another_agent_s_finding_is_an_alert_here(void **state)
 	world_init(&w);
 	world_file(&w, "r.yaml", RELAY);
 	world_open(&w);
+	w.relay = true;
 	decode_text(&w, "[{\"EventId\":\"" ID "\",\"EventClass\":\"volume_spike\",\"AdditionalFields\":{\"Window\":60}},"
 	    "{\"EventId\":\"" ID "\",\"EventClass\":\"config_change\",\"AdditionalFields\":{}}]", 2);
 	assert_text(&w, EventId, ID);
@@ -636,6 +638,30 @@ another_agent_s_finding_is_an_alert_here(void **state)
 	assert_text(&w, AdditionalFields, "{\"FindingClass\":\"volume_spike\",\"Window\":60}");
 	assert_string_equal(text_of(&w, 1, F_EventClass), "alert");
 	assert_string_equal(text_of(&w, 1, F_AdditionalFields), "{\"FindingClass\":\"config_change\"}");
+	world_fini(&w);
+}
+
+static void
+only_a_source_that_relays_brings_events_of_another_agent(void **state)
+{
+	const char *text = "{\"EventId\":\"" ID "\",\"EventClass\":\"agent\",\"AgentId\":\"one\",\"AdditionalFields\":{\"prompt\":\"hush\"}}";
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	world_file(&w, "r.yaml", RELAY);
+	world_open(&w);
+	w.relay = true;
+	decode_text(&w, text, 1);
+	assert_text(&w, EventId, ID);
+	w.relay = false;
+	decode_text(&w, text, 1);
+	assert_int_equal(w.count.unknown, 1);
+	assert_text(&w, EventClass, "activity");
+	assert_string_not_equal(text_of(&w, 0, F_EventId), ID);
+	assert_false(event_has(&w.events.v[0], F_AgentId));
+	if (event_has(&w.events.v[0], F_AdditionalFields))
+		assert_null(strstr(text_of(&w, 0, F_AdditionalFields), "hush"));
 	world_fini(&w);
 }
 
@@ -657,6 +683,7 @@ what_has_no_event_id_or_class_of_ours_is_nobody_s_event(void **state)
 	world_init(&w);
 	world_file(&w, "r.yaml", RELAY);
 	world_open(&w);
+	w.relay = true;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		decode_text(&w, texts[i], 1);
 		assert_int_equal(w.count.unknown, 1);
@@ -1061,6 +1088,7 @@ main(void)
 		cmocka_unit_test(why_names_mapping_paths_and_what_was_left_over),
 		cmocka_unit_test(another_agent_s_event_goes_on_as_it_is_with_its_id),
 		cmocka_unit_test(another_agent_s_finding_is_an_alert_here),
+		cmocka_unit_test(only_a_source_that_relays_brings_events_of_another_agent),
 		cmocka_unit_test(what_has_no_event_id_or_class_of_ours_is_nobody_s_event),
 		cmocka_unit_test(inputs_are_cut_into_lines_only_if_lines_are_json),
 	};
