@@ -369,9 +369,16 @@ is_members(struct wall *w, struct slice s)
 	return good;
 }
 
-/* What decode can have made; the rooms behind count on it. */
+/* Only what another agent sent says whose it is, and only its source brings that. */
 static bool
-is_of_a_record(struct wall *w, const struct event *e)
+speaks_for_an_agent(const struct event *e)
+{
+	return event_has(e, F_AgentId) || event_has(e, F_AgentVersion) || event_has(e, F_DvcHostname);
+}
+
+/* What decode can have made of this record; the rooms behind count on it. */
+static bool
+is_of_a_record(struct wall *w, const struct record *r, const struct event *e)
 {
 	const struct slice class = event_text(e, F_EventClass);
 
@@ -379,12 +386,12 @@ is_of_a_record(struct wall *w, const struct event *e)
 		if (field_rows[f].type == FIELD_TIME && event_has(e, (enum field)f) &&
 		    (e->v[f].number < 0 || e->v[f].number > TIME_MOST_MS))
 			return false;
-	return event_class(class) >= 0 && !event_class_is_finding(class) &&
+	return event_class(class) >= 0 && !event_class_is_finding(class) && (r->relay || !speaks_for_an_agent(e)) &&
 	    (!event_has(e, F_AdditionalFields) || is_members(w, event_text(e, F_AdditionalFields)));
 }
 
 static int
-take_event(struct wall *w, struct slice *left, struct event_list *into, struct err *err)
+take_event(struct wall *w, const struct record *r, struct slice *left, struct event_list *into, struct err *err)
 {
 	uint32_t n = left->n >= 4 ? get_le32(left->p) : 0;
 	struct event *e;
@@ -396,7 +403,7 @@ take_event(struct wall *w, struct slice *left, struct event_list *into, struct e
 		return err_set(err, ERR_AGAIN, "no memory for the record's events");
 	if (wire_get(slice_make(left->p + 4, n), e, err) != 0)
 		return -1;
-	if (!is_of_a_record(w, e))
+	if (!is_of_a_record(w, r, e))
 		return err_set(err, ERR_LOST, "no event of a record");
 	*left = slice_make(left->p + 4 + n, left->n - 4 - n);
 	return 0;
@@ -432,7 +439,7 @@ take_answer(struct wall *w, struct slot *s, struct wall_answer *ret, struct even
 		ret->bad = take_text(w);
 	else
 		while (why.kind == ERR_NONE && left.n > 0)
-			(void)take_event(w, &left, into, &why);
+			(void)take_event(w, ret->record, &left, into, &why);
 	ret->count = (struct decode_count){ (uint32_t)(into->n - before), reply.unknown, reply.passed };
 	if (why.kind == ERR_NONE)
 		return;
