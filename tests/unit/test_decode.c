@@ -843,6 +843,43 @@ deep_and_wide_input_is_survived(void **state)
 	world_fini(&w);
 }
 
+/* {"big":"xx…","b":[1,1,…]}: the big text stands in each event. */
+static int
+decode_shared(struct world *w, size_t big, size_t events)
+{
+	struct buf text;
+	int rc;
+
+	buf_init(&text, 1 << 20);
+	buf_puts(&text, "{\"a\":1,\"big\":\"");
+	for (size_t i = 0; i < big; i++)
+		buf_putc(&text, 'x');
+	buf_puts(&text, "\",\"b\":[1");
+	for (size_t i = 1; i < events; i++)
+		buf_puts(&text, ",1");
+	buf_puts(&text, "]}");
+	rc = decode_bytes(w, text.p, text.n);
+	buf_fini(&text);
+	return rc;
+}
+
+static void
+a_text_that_stands_in_each_event_cannot_make_much_of_little(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_with(&w, HEAD "each: b[]\nfields: {EventMessage: big}\n");
+	assert_int_equal(decode_shared(&w, 60000, 250), 0);		/* 15 MB */
+	assert_int_equal(w.events.n, 250);
+	assert_int_equal(decode_shared(&w, 60000, 400), -1);		/* 24 MB of 61 KB */
+	assert_int_equal(w.err.kind, ERR_DATA);
+	assert_has(w.err.text, "its events hold more than 16 MiB");
+	assert_int_equal(w.events.n, 0);
+	assert_int_equal(decode_shared(&w, 60000, 1), 0);
+	world_fini(&w);
+}
+
 static void
 invalid_utf8_and_zero_bytes_make_an_event_all_the_same(void **state)
 {
@@ -1079,6 +1116,7 @@ main(void)
 		cmocka_unit_test(blank_lines_make_no_event),
 		cmocka_unit_test(a_record_may_be_several_lines_of_json),
 		cmocka_unit_test(deep_and_wide_input_is_survived),
+		cmocka_unit_test(a_text_that_stands_in_each_event_cannot_make_much_of_little),
 		cmocka_unit_test(invalid_utf8_and_zero_bytes_make_an_event_all_the_same),
 		cmocka_unit_test(a_packed_record_is_unpacked_and_its_texts_last),
 		cmocka_unit_test(every_cut_of_a_record_is_refused_or_decoded),
