@@ -92,6 +92,7 @@ struct op {
 	struct lru_node	node;
 	int64_t		first_ms, touched_ms, ended_ms;
 	uint64_t	asked;			/* as in the change; 0: no record told it yet */
+	uint64_t	from;			/* keyed hash of the address that the last of its records before the end named; or 0 */
 	uint8_t		said, failed;		/* said 1: it was told; failed 1: as one that failed */
 	uint8_t		hidden;			/* 1: `body` stands for one that is not told */
 	char		*event;			/* wire bytes of its first record */

@@ -224,6 +224,10 @@ a_correlation_id_that_is_used_again_hides_no_operation(void **state)
 	see(&b, (struct op){ .name = name, .group = "c", .result = "NA", .body = weak, .t_ms = MONDAY + 60 * SECOND });
 	see(&b, (struct op){ .name = name, .group = "c", .t_ms = MONDAY + 61 * SECOND });
 	assert_int_equal(b.nfound, 8);
+	/* Keys are read once more, by somebody else. */
+	see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/listKeys/action", .target = CHAT "4", .group = "g", .ip = "198.51.100.7" });
+	see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/listKeys/action", .target = CHAT "4", .group = "g", .ip = "203.0.113.9", .t_ms = MONDAY + 600 * SECOND });
+	assert_int_equal(b.nfound, 10);
 	bench_close(&b);
 }
 
