@@ -257,6 +257,8 @@ text_record(struct decode_ctx *c, struct slice text, bool padded, struct err *er
 	if (c->doc.v[root].type != JSON_OBJECT && c->doc.v[root].type != JSON_ARRAY)
 		return err_set(err, ERR_DATA, "a JSON text or number alone is no record");
 	inner_value(c, (uint32_t)root, 0);
+	if (c->too_much)
+		return err_set(err, ERR_DATA, "its events hold more than %u MiB and %u times its bytes", RECORD_EVENTS_LEAST >> 20, RECORD_EVENTS_TIMES);
 	if (c->too_many)
 		return err_set(err, ERR_DATA, "more than %u events in one record", c->max_events);
 	if (!c->short_of_memory)
@@ -313,7 +315,8 @@ start(struct decode_ctx *c, const struct record *r, struct event_list *out)
 	c->record = r;
 	c->out = out;
 	c->count = (struct decode_count){ 0 };
-	c->short_of_memory = c->too_many = false;
+	c->short_of_memory = c->too_many = c->too_much = false;
+	c->made = 0;
 	c->may_unpack = RECORD_MAX_PLAIN;
 }
 
@@ -332,6 +335,7 @@ decode(const struct decoder *d, struct decode_ctx *c, const struct record *r, st
 	start(c, r, out);
 	if (record_text(c, r, &text, &padded, err) != 0)
 		return -1;
+	c->bytes_n = text.n;
 	rc = text.n > 0 ? text_record(c, text, padded, err) : 0;
 	if (rc != 0 && c->count.events == 0 && may_go_on(c) && memchr(text.p, '\n', text.n) != NULL) {
 		struct err line_err = { 0 };

@@ -299,6 +299,22 @@ fill_by_rules(struct decode_ctx *c, struct event *e, uint32_t index)
 		tell_id(c, e);
 }
 
+/* A text of the record may stand in each of its events. */
+static void
+weigh(struct decode_ctx *c, const struct event *e)
+{
+	const size_t raw = RECORD_EVENTS_TIMES * c->record->bytes.n;
+	size_t plain = RECORD_EVENTS_TIMES * (c->bytes_n + RECORD_MAX_PLAIN - c->may_unpack);
+
+	if (plain > RECORD_EVENTS_PLAIN)
+		plain = RECORD_EVENTS_PLAIN;
+	for (int f = 0; f < FIELD_COUNT; f++)
+		if (field_rows[f].type == FIELD_TEXT || field_rows[f].type == FIELD_JSON)
+			c->made += event_text(e, (enum field)f).n;
+	if (c->made > RECORD_EVENTS_LEAST + (raw > plain ? raw : plain))
+		c->too_many = c->too_much = true;
+}
+
 struct event *
 fill_event(struct decode_ctx *c, uint32_t index)
 {
@@ -319,6 +335,8 @@ fill_event(struct decode_ctx *c, uint32_t index)
 	else
 		fill_by_rules(c, e, index);
 	fill_defaults(c, e);
+	if (c->count.events > 1)
+		weigh(c, e);
 	return e;
 }
 
@@ -363,7 +381,7 @@ fill_record(struct decode_ctx *c)
 
 	for (uint64_t maybe = c->maybe; maybe != 0; maybe &= maybe - 1) {
 		f = c->plan->families[__builtin_ctzll(maybe)];
-		if (!shapes_fit(c, f->shapes, f->nshapes, &shape) || (f->relay && !relay_fits(c)))
+		if (!shapes_fit(c, f->shapes, f->nshapes, &shape) || (f->relay && !(c->record->relay && relay_fits(c))))
 			continue;
 		c->family = f;
 		elements.shape = shape;

@@ -38,6 +38,10 @@ struct sha256;
 
 /* What a record may cost. */
 #define RECORD_MAX_EVENTS	65536u
+/* The texts of more than one event, together: so much in any case, and so many times the record; for what is unpacked at most PLAIN. */
+#define RECORD_EVENTS_LEAST	(16u << 20)
+#define RECORD_EVENTS_TIMES	8u
+#define RECORD_EVENTS_PLAIN	(128u << 20)
 #define RECORD_MAX_VALUES	(4u << 20)
 #define RECORD_MAX_TEXTS	60000u		/* JSON texts inside strings */
 #define RECORD_MAX_PLAIN	(64u << 20)	/* of a gzip'ed record; and of all gzip'ed texts in one */
@@ -340,7 +344,8 @@ struct decode_ctx {
 	const struct family	*family;
 	uint32_t		 at;		/* the inner record in the doc */
 	uint32_t		 max_events;
-	bool			 short_of_memory, too_many;
+	size_t			 bytes_n, made;	/* of the record, unpacked; of its events' texts */
+	bool			 short_of_memory, too_many, too_much;	/* too_much: also too_many */
 	/* decode_why alone: */
 	struct buf		*why;
 	uint8_t			*used;

@@ -148,7 +148,8 @@ begins_like_json(struct slice s)
 static void
 put_text(struct walk *w, uint32_t at, enum leave leave, unsigned depth)
 {
-	uint32_t root = walk_nested(w->c, at);
+	/* A prompt may be JSON with keys that are shown: only the withheld content as a whole is known to be JSON by its maker's hand. */
+	const uint32_t root = w->show == NULL || depth == 0 ? walk_nested(w->c, at) : 0;
 	struct slice s;
 
 	if (root != 0) {

@@ -138,7 +138,7 @@ const struct conf_key config_keys[] = {
 
 const struct detector_kind detector_kind_config = {
 	.name = "config",
-	.state_version = 3,
+	.state_version = 4,
 	.open = open_config,
 	.close = close_config,
 	.see = see,

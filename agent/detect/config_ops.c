@@ -14,6 +14,7 @@
 #include "model/wire.h"
 
 #define OPS_BYTES	(8u << 20)	/* of all open operations together */
+#define AGAIN_MS	10000		/* records of one operation are not shuffled further than this */
 #define LOOKS		64		/* operations ahead of time that are passed over */
 
 void
@@ -82,6 +83,8 @@ finish(struct config *c, struct op *o, const struct change *change)
 		whole.body = slice_make(o->body, o->body_n);
 	config_say(c, &whole, o);
 	o->said = true;
+	o->failed = change->failed;
+	o->ended_ms = change->t_ms;
 	op_drop(c, o);
 }
 
@@ -125,13 +128,46 @@ make_bytes(struct config *c, const struct op *but)
 		}
 }
 
+/*
+ * A CorrelationId is the caller's own word (x-ms-correlation-request-id), and some put one on all they do: what asks for something else, begins after the end, comes
+ * from elsewhere then, or succeeds after a failure is another operation.
+ */
+static bool
+is_another(const struct op *o, const struct change *change, uint64_t from)
+{
+	const bool differs = change->asked != 0 && change->asked != o->asked;
+
+	if (!o->said)
+		return differs && o->asked != 0;
+	if (change->t_ms <= o->ended_ms)
+		return false;
+	if (differs || (o->failed && change->ended && !change->failed))
+		return true;
+	return change->t_ms > o->ended_ms + AGAIN_MS && ((change->asked != 0 && !change->ended) || (from != 0 && o->from != 0 && from != o->from));
+}
+
+static void
+begin_another(struct config *c, struct op *o, const struct change *change)
+{
+	give_up(c, o);
+	op_drop(c, o);
+	o->first_ms = o->touched_ms = change->t_ms;
+	o->ended_ms = 0;
+	o->asked = o->from = 0;
+	o->said = o->failed = o->hidden = o->nevidence = 0;
+}
+
 void
 ops_take(struct config *c, const struct change *change)
 {
+	const struct slice address = event_text(change->e, F_SrcIpAddr);
+	const uint64_t from = address.n > 0 ? config_hash(c, "from", address) | 1 : 0;
 	struct op *o = lru_find(&c->ops, change->op);
 
 	if (o == NULL)
 		o = make_op(c, change);
+	else if (is_another(o, change, from))
+		begin_another(c, o, change);
 	if (change->t_ms > o->touched_ms)
 		o->touched_ms = change->t_ms;
 	if (o->said)
@@ -139,6 +175,10 @@ ops_take(struct config *c, const struct change *change)
 	if (change->t_ms < o->first_ms)
 		o->first_ms = change->t_ms;
 	keep_id(o, change->e);
+	if (o->asked == 0)
+		o->asked = change->asked;
+	if (from != 0)
+		o->from = from;
 	if (change->ended) {
 		finish(c, o, change);
 		return;

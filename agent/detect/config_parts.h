@@ -83,13 +83,16 @@ struct change {				/* one event that tells of a change */
 	char			 series[384];	/* operation, object and group: what makes the id */
 	struct slice		 body;		/* JSON, or empty */
 	struct slice		 hidden;	/* what stands for a body that was asked for and is not told, or empty */
+	uint64_t		 asked;		/* keyed hash of what was asked for, or of its stand-in; 0: not told, or only an answer is */
 	bool			 ended, failed;
 };
 
 struct op {
 	struct lru_node	node;
-	int64_t		first_ms, touched_ms;
-	uint8_t		said;			/* 1: it was told */
+	int64_t		first_ms, touched_ms, ended_ms;
+	uint64_t	asked;			/* as in the change; 0: no record told it yet */
+	uint64_t	from;			/* keyed hash of the address that the last of its records before the end named; or 0 */
+	uint8_t		said, failed;		/* said 1: it was told; failed 1: as one that failed */
 	uint8_t		hidden;			/* 1: `body` stands for one that is not told */
 	char		*event;			/* wire bytes of its first record */
 	uint32_t	event_n;

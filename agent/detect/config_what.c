@@ -21,6 +21,7 @@ static const struct change_row rows[] = {
 
 /* Members of AdditionalFields that hold what was asked for, the best first; of an answer only where nothing was asked. */
 static const char *const bodies[] = { "PolicyDelta", "RequestBody", "Change", "Changes", "ResponseBody" };
+#define ANSWER	4
 
 static const struct { const char *type, *kind; } inventory[] = {
 #define INVENTORY(type, kind)	{ type, kind },
@@ -177,7 +178,7 @@ is_stand_in(struct slice body)
 
 /* What was asked for; where it is not told, the answer may still say what is now. */
 static void
-take_body(struct slice extra, struct change *c)
+take_body(const struct config *config, struct slice extra, struct change *c)
 {
 	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]) && c->body.n == 0; i++) {
 		struct slice body = extra_get_json(extra, bodies[i]);
@@ -186,6 +187,8 @@ take_body(struct slice extra, struct change *c)
 			c->hidden = body;
 		else if (body.n > 2)
 			c->body = body;
+		if (i != ANSWER && c->asked == 0 && body.n > 2)
+			c->asked = config_hash(config, "asked", body) | 1;
 	}
 }
 
@@ -236,7 +239,7 @@ config_change_of(struct config *config, const struct event *e, struct change *c)
 	put_series(c, group, name, id);
 	c->op = config_hash(config, "op", slice_of(c->series));
 	c->object = object_of(config, e, c->row->kind, id);
-	take_body(extra, c);
+	take_body(config, extra, c);
 	c->failed = slice_eq(result, SLICE("Failure"));
 	c->ended = group.n == 0 || !slice_eq(result, SLICE("NA"));
 	return true;

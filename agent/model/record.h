@@ -13,6 +13,7 @@ struct record {
 	bool		 padded;	/* BUF_SLACK bytes behind it may be read */
 	const char	*source;	/* the source's name in the configuration */
 	uint64_t	 arrived_ms;	/* wall clock */
+	bool		 relay;		/* its source may bring events of another agent: they are believed */
 	const char	*unreadable;	/* not NULL: the source already knows why (too long, bad gzip); bytes may be a part */
 };
 

@@ -95,7 +95,7 @@ int
 backtest_records(const struct backtest *b, struct err *err)
 {
 	struct pass p = { 0 };
-	struct input in = { .encoder = encoder_find("json"), .out = b->out, .source = "backtest", .most_bytes = INPUT_MAX_BYTES, .see = see, .arg = &p };
+	struct input in = { .encoder = encoder_find("json"), .out = b->out, .source = "backtest", .most_bytes = INPUT_MAX_BYTES, .relay = true, .see = see, .arg = &p };
 	struct conf *defaults = NULL;
 	struct decoder *decoder = NULL;
 	int rc = open_parts(b, &defaults, &decoder, &p.detect, err);

@@ -29,11 +29,11 @@
 #define CONF_PATH	SYSCONF_DIR "/agent.yaml"
 #define ONCE_TIMEOUT_MS	600000
 
-enum { OPT_ONCE = 256, OPT_TIMEOUT, OPT_FORMAT, OPT_WHY, OPT_JSON, OPT_ONLINE, OPT_HELP, OPT_DETECTOR, OPT_PLOT };
+enum { OPT_ONCE = 256, OPT_TIMEOUT, OPT_FORMAT, OPT_WHY, OPT_RELAY, OPT_JSON, OPT_ONLINE, OPT_HELP, OPT_DETECTOR, OPT_PLOT };
 
 struct options {
 	const char	*conf_path, *format, *detector, *plot;
-	bool		 conf_given, once, why, json, online;
+	bool		 conf_given, once, why, relay, json, online;
 	uint64_t	 timeout_ms;
 };
 
@@ -43,6 +43,7 @@ static const struct option long_options[] = {
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "format", required_argument, NULL, OPT_FORMAT },
 	{ "why", no_argument, NULL, OPT_WHY },
+	{ "relay", no_argument, NULL, OPT_RELAY },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "online", no_argument, NULL, OPT_ONLINE },
 	{ "detector", required_argument, NULL, OPT_DETECTOR },
@@ -241,7 +242,8 @@ command_explain(const struct options *o, int argc, char **argv)
 	problems_print(&problems, stderr);
 	problems_fini(&problems);
 	if (rc == 0)
-		rc = explain_run(decoder, conf != NULL ? conf_block(conf, "zones") : NULL, (const char *const *)argv, (size_t)argc, o->format, o->why, stdout, &err);
+		rc = explain_run(decoder, conf != NULL ? conf_block(conf, "zones") : NULL, (const char *const *)argv, (size_t)argc, o->format, o->why,
+		    o->relay, stdout, &err);
 	decoder_close(decoder);
 	conf_free(conf);
 	if (rc == -1)
@@ -388,8 +390,8 @@ const struct command_row command_rows[] = {
 	  command_run },
 	{ "check", "[-c FILE] [--online]", "validate the configuration and the mappings, one line a problem; --online: also get each token "
 	  "and try each source and sink, without sending an event", command_check },
-	{ "explain", "[-c FILE] [--format " ENCODER_WORDS "] [--why] [FILE...]",
-	  "records in, events out; --why tells how each column was filled",
+	{ "explain", "[-c FILE] [--format " ENCODER_WORDS "] [--why] [--relay] [FILE...]",
+	  "records in, events out; --why tells how each column was filled; --relay: as from a source with relay: true",
 	  command_explain },
 	{ "posture", "[-c FILE] [--json]", "does control 1.24 hold: each requirement with pass, fail or unknown, its evidence and zone; "
 	  "exit status 0 only if none fails", command_posture },
@@ -431,6 +433,9 @@ parse(int argc, char **argv, struct options *o)
 			break;
 		case OPT_WHY:
 			o->why = true;
+			break;
+		case OPT_RELAY:
+			o->relay = true;
 			break;
 		case OPT_ONLINE:
 			o->online = true;

@@ -31,7 +31,7 @@ int	cli_main(int argc, char **argv);
 int	cli_exit_of(const struct err *, int when_unreadable);
 
 /* `explain`, with the `zones` block or NULL: 0 fine, 1 some record could not be read (named on standard error), -1 err. */
-int	explain_run(const struct decoder *, const struct conf *zones, const char *const *files, size_t nfiles, const char *format, bool why,
+int	explain_run(const struct decoder *, const struct conf *zones, const char *const *files, size_t nfiles, const char *format, bool why, bool relay,
 	    FILE *out, struct err *);
 /* `spool`: stat, verify, repair, dump, dead on DIR, by default the state directory of the configuration. An exit status. */
 int	spool_cli(int argc, char **argv, const char *conf_path, FILE *out);

@@ -50,10 +50,10 @@ print_record(void *arg, struct input *in, struct event_list *events, struct err 
 
 int
 explain_run(const struct decoder *decoder, const struct conf *zones, const char *const *files, size_t nfiles, const char *format,
-    bool why, FILE *out, struct err *err)
+    bool why, bool relay, FILE *out, struct err *err)
 {
 	struct posture *posture;
-	struct input in = { .decoder = decoder, .out = out, .why = why, .encoder = encoder_find(format), .source = "explain",
+	struct input in = { .decoder = decoder, .out = out, .why = why, .relay = relay, .encoder = encoder_find(format), .source = "explain",
 		.most_bytes = INPUT_MAX_BYTES, .see = print_record };
 	int rc;
 

@@ -60,7 +60,7 @@ static int
 see_record(void *arg, struct slice bytes)
 {
 	struct input *in = arg;
-	const struct record record = { .bytes = bytes, .source = in->source, .arrived_ms = clock_wall_ms() };
+	const struct record record = { .bytes = bytes, .source = in->source, .arrived_ms = clock_wall_ms(), .relay = in->relay };
 	struct event_list events = { .arena = &in->arena };
 	struct err err = { 0 };
 	int rc;

@@ -29,6 +29,7 @@ struct input {
 	FILE			*out;
 	const char		*source;	/* name that its records bear */
 	uint64_t		 most_bytes;	/* of one file, also unpacked */
+	bool			 relay;		/* events of another agent are taken as they are */
 	bool			 why;		/* `told` says how each column came about */
 	/* The events of one record, gone after the call. -1 ends it all. */
 	int			(*see)(void *arg, struct input *, struct event_list *events, struct err *);

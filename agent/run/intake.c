@@ -206,9 +206,15 @@ static bool
 take(struct source *s, const struct record *r, const struct position *after)
 {
 	struct intake *in = s->owner;
+	struct record marked;
 
 	if (in->stuck)
 		return false;
+	if (r != NULL && s->relay) {
+		marked = *r;
+		marked.relay = true;
+		r = &marked;
+	}
 	if (in->wall == NULL) {
 		struct record_known known = { 0 };
 		struct err err = { 0 };
@@ -386,6 +392,7 @@ open_source(struct intake *in, struct source *s, const struct conf *item, struct
 	};
 	assert(s->kind != NULL);
 	s->evidence = conf_bool(item, "evidence");
+	s->relay = conf_bool(item, "relay");
 	settings_source_start(item, s);
 	s->stats = stat_make(STAT_SOURCE, s->name, s->kind->name);
 	if (s->stats == NULL)

@@ -14,6 +14,7 @@
 #include "model/wire.h"
 #include "run/intake_state.h"
 #include "run/settings.h"
+#include "source/source.h"
 #include "spool/dead.h"
 #include "spool/spool.h"
 
@@ -87,15 +88,25 @@ put_events(struct replay *r, const struct event *v, size_t n)
 	return 1;
 }
 
+static bool
+is_relay(const struct intake *in, const char *name)
+{
+	for (size_t i = 0; i < in->nsources; i++)
+		if (strcmp(in->sources[i].name, name) == 0)
+			return in->sources[i].relay;
+	return false;
+}
+
 static int
 replay_record(struct replay *r, const struct dead_letter *l)
 {
 	struct intake *in = r->in;
 	struct record_known known;
 	char source[128];
-	const struct record record = { .bytes = l->bytes, .source = source, .arrived_ms = (uint64_t)l->when_ms };
+	struct record record = { .bytes = l->bytes, .source = source, .arrived_ms = (uint64_t)l->when_ms };
 
 	snprintf(source, sizeof(source), "%.*s", (int)(l->from.n < 64 ? l->from.n : 64), l->from.n > 0 ? l->from.p : "");
+	record.relay = is_relay(in, source);
 	if (intake_decode_now(in, &record, &known, r->err) != 0)
 		return -1;
 	return known.bad == NULL ? put_events(r, in->events.v, in->events.n) : 0;

@@ -162,6 +162,9 @@ static struct conf_key source_item_keys[] = {
 	  .help = "where to begin when no position is saved" },
 	{ .name = "evidence", .type = CONF_BOOL, .fallback = "true",
 	  .help = "whether its records count for control 1.24 (posture); false for logs into which others may write: a line there could say that all is well" },
+	{ .name = "relay", .type = CONF_BOOL, .fallback = "false",
+	  .help = "whether it brings events of other agents (their format json), which then go on as they are, with their EventId, AgentId and texts; "
+	  "only for a topic or folder that agents alone can write to. Else such a record is one that no mapping knows" },
 	CONF_END
 };
 

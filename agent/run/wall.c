@@ -80,7 +80,7 @@ struct wall {
 static void
 put_record(struct slot *s, struct item *it, const struct record *r)
 {
-	struct wall_in head = { (uint32_t)r->bytes.n, r->unreadable != NULL, r->arrived_ms };
+	struct wall_in head = { (uint32_t)r->bytes.n, r->unreadable != NULL, r->relay, r->arrived_ms };
 	char *why = s->whys[s->n];
 
 	if (r->bytes.n > RECORD_MAX) {
@@ -221,7 +221,7 @@ suspect(struct wall *w, struct slot *s, const char *how)
 	w->tries.n = 0;
 	snprintf(s->whys[first], WHY_BYTES, "the decode process ended at it %d times: %s", WALL_TRIES, how);
 	s->items[first].record.unreadable = s->whys[first];
-	memcpy(s->in + s->items[first].at + offsetof(struct wall_in, skip), &(uint32_t){ 1 }, sizeof(uint32_t));
+	memcpy(s->in + s->items[first].at + offsetof(struct wall_in, skip), &(uint16_t){ 1 }, sizeof(uint16_t));
 }
 
 static int
@@ -369,9 +369,16 @@ is_members(struct wall *w, struct slice s, struct err *err)
 	return good;
 }
 
-/* What decode can have made; the rooms behind count on it. `err` is set where memory was short. */
+/* Only what another agent sent says whose it is, and only its source brings that. */
 static bool
-is_of_a_record(struct wall *w, const struct event *e, struct err *err)
+speaks_for_an_agent(const struct event *e)
+{
+	return event_has(e, F_AgentId) || event_has(e, F_AgentVersion) || event_has(e, F_DvcHostname);
+}
+
+/* What decode can have made of this record; the rooms behind count on it. `err` is set where memory was short. */
+static bool
+is_of_a_record(struct wall *w, const struct record *r, const struct event *e, struct err *err)
 {
 	const struct slice class = event_text(e, F_EventClass);
 
@@ -379,12 +386,12 @@ is_of_a_record(struct wall *w, const struct event *e, struct err *err)
 		if (field_rows[f].type == FIELD_TIME && event_has(e, (enum field)f) &&
 		    (e->v[f].number < 0 || e->v[f].number > TIME_MOST_MS))
 			return false;
-	return event_class(class) >= 0 && !event_class_is_finding(class) &&
+	return event_class(class) >= 0 && !event_class_is_finding(class) && (r->relay || !speaks_for_an_agent(e)) &&
 	    (!event_has(e, F_AdditionalFields) || is_members(w, event_text(e, F_AdditionalFields), err));
 }
 
 static int
-take_event(struct wall *w, struct slice *left, struct event_list *into, struct err *err)
+take_event(struct wall *w, const struct record *r, struct slice *left, struct event_list *into, struct err *err)
 {
 	uint32_t n = left->n >= 4 ? get_le32(left->p) : 0;
 	struct event *e;
@@ -396,7 +403,7 @@ take_event(struct wall *w, struct slice *left, struct event_list *into, struct e
 		return err_set(err, ERR_AGAIN, "no memory for the record's events");
 	if (wire_get(slice_make(left->p + 4, n), e, err) != 0)
 		return -1;
-	if (!is_of_a_record(w, e, err))
+	if (!is_of_a_record(w, r, e, err))
 		return err->kind == ERR_AGAIN ? -1 : err_set(err, ERR_LOST, "no event of a record");
 	*left = slice_make(left->p + 4 + n, left->n - 4 - n);
 	return 0;
@@ -432,7 +439,7 @@ take_answer(struct wall *w, struct slot *s, struct wall_answer *ret, struct even
 		ret->bad = take_text(w);
 	else
 		while (why.kind == ERR_NONE && left.n > 0)
-			(void)take_event(w, &left, into, &why);
+			(void)take_event(w, ret->record, &left, into, &why);
 	ret->count = (struct decode_count){ (uint32_t)(into->n - before), reply.unknown, reply.passed };
 	if (why.kind == ERR_NONE)
 		return;

@@ -4,7 +4,7 @@
  * Gives:   records in, their events out, in order. They cross in batches by shared memory: a record costs a copy each way and its share
  *          of a wake-up. While one batch is decoded the next is filled.
  * Takes:   whatever the worker answers as hostile: copied before it is read, then judged: by wire_get, its class, its times
- *          (years 1970 to 9999), and AdditionalFields, which must be one JSON object in one line.
+ *          (years 1970 to 9999), that it speaks for no other agent unless its source relays, and AdditionalFields, which must be one JSON object in one line.
  * Owns:    the worker, the shared memory, and what was put until it was taken.
  * Fails:   wall_open: ERR_AGAIN, there is no such process on this machine (no seccomp, no exec). wall_turn: ERR_AGAIN, try later;
  *          nothing is lost. A record at which the worker ends (or that it does not finish in WALL_RECORD_MS) WALL_TRIES times in a

@@ -25,7 +25,8 @@ enum { WALL_FD_ORDERS, WALL_FD_WORDS, WALL_FD_NONE, WALL_FD_IN, WALL_FD_OUT, WAL
 /* Records of a slot: each this, its bytes, and room to the next multiple of 16 with BUF_SLACK to spare. */
 struct wall_in {
 	uint32_t	n;
-	uint32_t	skip;		/* not to be decoded */
+	uint16_t	skip;		/* not to be decoded */
+	uint16_t	relay;		/* record.h */
 	uint64_t	arrived_ms;
 };
 /* Answers of a slot. */

@@ -136,6 +136,7 @@ obey(struct worker *w, const struct wall_order *o)
 		memcpy(&head, in + at, sizeof(head));
 		r.bytes = slice_make(in + at + sizeof(head), head.n);
 		r.arrived_ms = head.arrived_ms;
+		r.relay = head.relay != 0;
 		at = wall_in_next(at, head.n, BUF_SLACK);
 		if (head.skip)
 			continue;

@@ -52,6 +52,7 @@ struct source {
 	bool			 once;		/* run --once: also what is unterminated counts, and say drained */
 	const char		*agent_id;	/* 32 hex digits */
 	bool			 evidence;	/* run's own: its records count for the control */
+	bool			 relay;		/* run's own: another agent's events are believed */
 	enum { START_EARLIEST, START_LATEST, START_TIME } start;
 	int64_t			 start_ms;
 	/* -------- */

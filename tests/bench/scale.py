@@ -52,7 +52,7 @@ class Agent:
         self.conf = path / "agent.yaml"
         self.conf.write_text(
             f"agent: {{state_dir: {path}/state, heartbeat: 0s, log_level: error}}\n"
-            f"sources: [{{name: shared, type: kafka, brokers: \"{broker.address}\", topics: [{topic}], group: {group}}}]\n"
+            f"sources: [{{name: shared, type: kafka, brokers: \"{broker.address}\", topics: [{topic}], group: {group}, relay: true}}]\n"
             f"sinks: [{{name: out, type: file, path: {self.out}}}]\n")
         self.process = subprocess.Popen([AGENT, "run", "-c", self.conf], env=ENV, stdout=subprocess.DEVNULL)
 

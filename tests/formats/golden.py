@@ -18,7 +18,7 @@ ENCODED = {"cef": "encoded.cef", "commonsecuritylog": "encoded.commonsecuritylog
 
 
 def explain(form, *paths):
-    done = subprocess.run([os.environ["AISPM_AGENT"], "explain", "--format", form, *map(str, paths)], capture_output=True, timeout=60,
+    done = subprocess.run([os.environ["AISPM_AGENT"], "explain", "--relay", "--format", form, *map(str, paths)], capture_output=True, timeout=60,
                           env=dict(os.environ, AISPM_DATA_DIR=str(SRC)))
     if done.returncode != 0 or done.stderr:
         raise RuntimeError(f"{paths}: {done.stderr.decode()}")

@@ -50,6 +50,17 @@ SAID = ["order of Mrs Novak", "refunds below 500", "ABSKS3cr3tNeverShown", "Y3Vy
         "board members", "rm -rf everything"]
 
 
+def test_what_a_written_configuration_says_to_a_model_stays_and_what_it_sets_leaves():
+    body = {"properties": {"mode": "Default", "systemPrompt": "be kind to Novak", "instructions": "be kind to Novak", "messages": [{"content": "be kind to Novak"}],
+                           "contentFilters": [{"name": "hate", "source": "Prompt", "enabled": False}], "pattern": "Novak"}}
+    record = {"time": "2026-10-05T10:00:00Z", "category": "Administrative", "operationName": "Microsoft.CognitiveServices/accounts/raiPolicies/write",
+              "resourceId": "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/ai/providers/Microsoft.CognitiveServices/accounts/a/raiPolicies/p",
+              "properties": {"requestbody": json.dumps(body)}}
+    done = run(data=json.dumps(record).encode())
+    sent = json.loads(done.stdout)["AdditionalFields"]["RequestBody"]["properties"]
+    assert b"Novak" not in done.stdout and sent["mode"] == "Default" and sent["contentFilters"] == body["properties"]["contentFilters"]
+
+
 def test_nothing_that_was_said_leaves_by_any_way():
     plain = {}
     for family in sorted(FAMILIES):

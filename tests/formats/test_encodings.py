@@ -67,7 +67,7 @@ def encode(form, rows):
 
 
 def explain(form, path):
-    done = subprocess.run([AGENT, "explain", "--format", form, str(path)], capture_output=True, timeout=60,
+    done = subprocess.run([AGENT, "explain", "--relay", "--format", form, str(path)], capture_output=True, timeout=60,
                           env=dict(os.environ, AISPM_DATA_DIR=str(SRC)))
     assert done.returncode == 0 and done.stderr == b"", done.stderr.decode()
     return done.stdout.decode().splitlines()

@@ -35,7 +35,7 @@ ACCOUNT = ("/subscriptions/7d1b6f0e-52c3-4c9a-9a41-0d6f6c2b8e15/resourceGroups/r
 
 def run(*args, data=None):
     env = dict(os.environ, AISPM_DATA_DIR=str(SRC))
-    return subprocess.run([AGENT, "explain", *map(str, args)], input=data, capture_output=True, env=env, timeout=60)
+    return subprocess.run([AGENT, "explain", "--relay", *map(str, args)], input=data, capture_output=True, env=env, timeout=60)
 
 
 def events(*args, data=None):

@@ -73,6 +73,10 @@ def test_withheld_content_shows_what_the_mapping_says_until_it_is_released(site)
     said = site.explain(record)[0]["AdditionalFields"]["Said"]
     assert {k: v for k, v in said.items() if not isinstance(v, dict)} == {"Type": "t", "User Agent": "curl", "geo_city": "Brno", "n": 7, "ok": True}
     assert {k: v["length"] for k, v in said.items() if isinstance(v, dict)} == {"prompt": 7, "other": 12}
+    spoken = json.dumps({"type": "tell me"})             # a prompt may be JSON with just these keys
+    for text, shown in ((spoken, {}), ([spoken], {}), (json.dumps({"type": "t", "line": spoken}), {"type": "t"})):
+        said = site.explain({"a": 1, "b": {"line": text} if not shown else text})[0]["AdditionalFields"]["Said"]
+        assert "tell me" not in json.dumps(said) and said.get("type") == shown.get("type")
     told = site.run("explain", "--why", data=json.dumps(record).encode()).stdout.decode()
     assert re.search(rf"^  Said +<- b +{site.mappings}/x.yaml:5  shown in part, \d+ bytes$", told, re.M) and "tell me" not in told
     with open(site.config, "a") as f:

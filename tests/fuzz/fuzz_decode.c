@@ -61,7 +61,7 @@ open_once(void)
 static int
 decode_one(void *arg, struct slice bytes)
 {
-	struct record r = { .bytes = bytes, .source = "fuzz", .arrived_ms = 1790000000000 };
+	struct record r = { .bytes = bytes, .source = "fuzz", .relay = true, .arrived_ms = 1790000000000 };
 	struct event_list events = { .arena = &arena };
 	struct decode_count count = { 0 };
 	struct tally *tally = arg;

@@ -102,7 +102,7 @@ check_finding(const struct event *f)
 static int
 see_record(void *arg, struct slice bytes)
 {
-	struct record r = { .bytes = bytes, .source = "fuzz", .arrived_ms = 1790000000000 };
+	struct record r = { .bytes = bytes, .source = "fuzz", .relay = true, .arrived_ms = 1790000000000 };
 	struct event_list events = { .arena = &arena }, say = { .arena = &arena };
 	struct err err = { 0 };
 

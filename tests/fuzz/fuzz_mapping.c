@@ -52,7 +52,7 @@ static int
 decode_one(void *arg, struct slice bytes)
 {
 	const struct use *u = arg;
-	struct record r = { .bytes = bytes, .source = "fuzz", .arrived_ms = 1790000000000 };
+	struct record r = { .bytes = bytes, .source = "fuzz", .relay = true, .arrived_ms = 1790000000000 };
 	struct event_list events = { .arena = &arena };
 	struct decode_count count = { 0 };
 	struct err err = { 0 };

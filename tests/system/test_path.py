@@ -60,6 +60,26 @@ def test_a_line_beyond_the_cap_goes_to_the_dead_letter(site):
     assert len(site.events()) == 2
 
 
+@pytest.mark.parametrize("decode", ["process", "inline"])
+def test_events_of_another_agent_are_believed_only_where_the_source_says_so(site, decode):
+    """Whoever can write a line into a log could else reuse the EventId of a finding, speak for an agent that is gone, or send any text."""
+    forged = {"EventId": "0" * 31 + "1", "EventClass": "agent", "EventSchemaVersion": "1", "TimeGenerated": "2026-10-05T10:00:00Z",
+              "AgentId": "victim", "EventMessage": "my secret prompt " * 20, "AdditionalFields": {"prompt": "my secret prompt text"}}
+    site.append([forged], "log.ndjson")
+    site.append([dict(forged, AgentId="first")], "relay.ndjson")
+    site.conf.write_text(f"agent: {{state_dir: {site.path}/state, decode: {decode}}}\nsources:\n"
+                         f"  - {{name: log, type: file, paths: [\"{site.path}/in/log.ndjson\"]}}\n"
+                         f"  - {{name: stage, type: file, paths: [\"{site.path}/in/relay.ndjson\"], relay: true}}\n"
+                         f"sinks:\n  - {site.file_sink()}\n")
+    done = site.run("run", "--once", "-c", str(site.conf))
+    assert done.returncode == 0, done.stderr
+    believed, unknown = sorted(site.events(), key=lambda e: e["EventClass"] != "agent")
+    assert believed["EventId"] == forged["EventId"] and believed["AgentId"] == "first"
+    assert unknown["EventClass"] == "activity" and unknown["EventId"] != forged["EventId"] and unknown["AgentId"] not in ("victim", "first")
+    assert "secret prompt" not in json.dumps(unknown)
+    assert json.loads(site.run("explain", str(site.path / "in" / "log.ndjson")).stdout)["EventId"] == unknown["EventId"]
+
+
 def test_prompts_appear_nowhere_by_default(site):
     site.configure(site.file_sink())
     site.append([{"prompt": "my secret prompt text", "messages": [{"content": "my secret prompt text"}], "n": 1}])

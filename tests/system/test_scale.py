@@ -66,7 +66,7 @@ class Stages:
     def add(self, name):
         site, far = self.site(name), FarSide()
         with_source(site, site.sentinel_sink(far), what=f"  - {{name: shared, type: kafka, brokers: \"{self.address}\", topics: [{self.topic}], "
-                    f"group: {self.group}, options: {{session.timeout.ms: 6000, heartbeat.interval.ms: 500}}}}\n")
+                    f"group: {self.group}, relay: true, options: {{session.timeout.ms: 6000, heartbeat.interval.ms: 500}}}}\n")
         site.conf.write_text(site.conf.read_text() + self.detectors("scale-out-2-detect.yaml"))
         self.second[name], self.far[name] = site, far
         self.start(name)

@@ -31,6 +31,7 @@ struct world {
 	struct event_list	 events;
 	struct decode_count	 count;
 	struct err		 err;
+	bool			 relay;		/* its source brings events of other agents */
 	char			*bytes;		/* of the last record */
 };
 
@@ -108,7 +109,7 @@ world_with(struct world *w, const char *mapping)
 static inline int
 decode_bytes(struct world *w, const void *p, size_t n)
 {
-	struct record r = { .padded = true, .source = "test", .arrived_ms = ARRIVED_MS };
+	struct record r = { .padded = true, .source = "test", .arrived_ms = ARRIVED_MS, .relay = w->relay };
 
 	w->events.n = 0;
 	w->err = (struct err){ 0 };

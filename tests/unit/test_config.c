@@ -194,6 +194,43 @@ keys_roles_plans_and_local_authentication(void **state)
 
 /* ---- one operation, one finding ------------------------------------------------------------------ */
 
+/* x-ms-correlation-request-id is the caller's own word: a harmless write first, then another under its name. */
+static void
+a_correlation_id_that_is_used_again_hides_no_operation(void **state)
+{
+	static const char *const name = "Microsoft.CognitiveServices/accounts/write";
+	static const char *const harmless = "{\"properties\":{\"disableLocalAuth\":true}}", *const weak = "{\"properties\":{\"publicNetworkAccess\":\"Enabled\"}}";
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, "config", "");
+	see(&b, (struct op){ .name = name, .group = "c", .body = harmless });
+	see(&b, (struct op){ .name = name, .group = "c", .body = weak, .t_ms = MONDAY + 2 * SECOND });
+	assert_int_equal(b.nfound, 2);
+	assert_string_equal(last(&b)->type, "config.account.weakened");
+	/* Both begin before one ends: each is said, and what weakens is not told as the other. */
+	see(&b, (struct op){ .name = name, .target = CHAT "2", .group = "d", .result = "NA", .body = harmless });
+	see(&b, (struct op){ .name = name, .target = CHAT "2", .group = "d", .result = "NA", .body = weak, .t_ms = MONDAY + SECOND });
+	see(&b, (struct op){ .name = name, .target = CHAT "2", .group = "d", .t_ms = MONDAY + 3 * SECOND });
+	assert_int_equal(b.nfound, 4);
+	assert_string_equal(last(&b)->type, "config.account.weakened");
+	/* What failed is tried again, and succeeds. */
+	see(&b, (struct op){ .name = name, .target = CHAT "3", .group = "e", .result = "Failure", .body = weak });
+	see(&b, (struct op){ .name = name, .target = CHAT "3", .group = "e", .body = weak, .t_ms = MONDAY + 60 * SECOND });
+	assert_int_equal(b.nfound, 6);
+	assert_string_equal(last(&b)->result, "Success");
+	/* What was taken back under another id is done again: its first record comes after the end. */
+	see(&b, (struct op){ .name = name, .group = "f", .body = "{\"properties\":{\"publicNetworkAccess\":\"Disabled\"}}", .t_ms = MONDAY + 20 * SECOND });
+	see(&b, (struct op){ .name = name, .group = "c", .result = "NA", .body = weak, .t_ms = MONDAY + 60 * SECOND });
+	see(&b, (struct op){ .name = name, .group = "c", .t_ms = MONDAY + 61 * SECOND });
+	assert_int_equal(b.nfound, 8);
+	/* Keys are read once more, by somebody else. */
+	see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/listKeys/action", .target = CHAT "4", .group = "g", .ip = "198.51.100.7" });
+	see(&b, (struct op){ .name = "Microsoft.CognitiveServices/accounts/listKeys/action", .target = CHAT "4", .group = "g", .ip = "203.0.113.9", .t_ms = MONDAY + 600 * SECOND });
+	assert_int_equal(b.nfound, 10);
+	bench_close(&b);
+}
+
 static void
 start_accept_and_success_are_one_finding_with_the_body_of_the_first(void **state)
 {
@@ -749,6 +786,7 @@ main(void)
 		cmocka_unit_test(guardrails_and_logging_of_bedrock),
 		cmocka_unit_test(google_and_microsoft_365),
 		cmocka_unit_test(keys_roles_plans_and_local_authentication),
+		cmocka_unit_test(a_correlation_id_that_is_used_again_hides_no_operation),
 		cmocka_unit_test(start_accept_and_success_are_one_finding_with_the_body_of_the_first),
 		cmocka_unit_test(what_never_ends_is_said_when_its_time_has_passed),
 		cmocka_unit_test(a_failed_attempt_is_said_as_failed_and_changes_no_state),

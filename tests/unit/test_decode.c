@@ -599,6 +599,7 @@ another_agent_s_event_goes_on_as_it_is_with_its_id(void **state)
 	world_init(&w);
 	world_file(&w, "r.yaml", RELAY);
 	world_open(&w);
+	w.relay = true;
 	decode_text(&w, "{\"TimeGenerated\":\"2026-11-03T09:15:27.125Z\",\"EventCount\":7,\"EventId\":\"" ID "\",\"EventClass\":\"activity\","
 	    "\"EventName\":\"a \\\"b\\\"\",\"EventSeverity\":\"High\",\"EventResult\":\"perhaps\",\"AgentId\":\"one\",\"PromptTokens\":12,"
 	    "\"DetectorScore\":0.5,\"PromptTokens\":13,\"CompletionTokens\":\"x\",\"Type\":\"AISPMEvents_CL\",\"SrcIpAddr\":\"\","
@@ -629,6 +630,7 @@ another_agent_s_finding_is_an_alert_here(void **state)
 	world_init(&w);
 	world_file(&w, "r.yaml", RELAY);
 	world_open(&w);
+	w.relay = true;
 	decode_text(&w, "[{\"EventId\":\"" ID "\",\"EventClass\":\"volume_spike\",\"AdditionalFields\":{\"Window\":60}},"
 	    "{\"EventId\":\"" ID "\",\"EventClass\":\"config_change\",\"AdditionalFields\":{}}]", 2);
 	assert_text(&w, EventId, ID);
@@ -636,6 +638,30 @@ another_agent_s_finding_is_an_alert_here(void **state)
 	assert_text(&w, AdditionalFields, "{\"FindingClass\":\"volume_spike\",\"Window\":60}");
 	assert_string_equal(text_of(&w, 1, F_EventClass), "alert");
 	assert_string_equal(text_of(&w, 1, F_AdditionalFields), "{\"FindingClass\":\"config_change\"}");
+	world_fini(&w);
+}
+
+static void
+only_a_source_that_relays_brings_events_of_another_agent(void **state)
+{
+	const char *text = "{\"EventId\":\"" ID "\",\"EventClass\":\"agent\",\"AgentId\":\"one\",\"AdditionalFields\":{\"prompt\":\"hush\"}}";
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	world_file(&w, "r.yaml", RELAY);
+	world_open(&w);
+	w.relay = true;
+	decode_text(&w, text, 1);
+	assert_text(&w, EventId, ID);
+	w.relay = false;
+	decode_text(&w, text, 1);
+	assert_int_equal(w.count.unknown, 1);
+	assert_text(&w, EventClass, "activity");
+	assert_string_not_equal(text_of(&w, 0, F_EventId), ID);
+	assert_false(event_has(&w.events.v[0], F_AgentId));
+	if (event_has(&w.events.v[0], F_AdditionalFields))
+		assert_null(strstr(text_of(&w, 0, F_AdditionalFields), "hush"));
 	world_fini(&w);
 }
 
@@ -657,6 +683,7 @@ what_has_no_event_id_or_class_of_ours_is_nobody_s_event(void **state)
 	world_init(&w);
 	world_file(&w, "r.yaml", RELAY);
 	world_open(&w);
+	w.relay = true;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		decode_text(&w, texts[i], 1);
 		assert_int_equal(w.count.unknown, 1);
@@ -813,6 +840,43 @@ deep_and_wide_input_is_survived(void **state)
 	assert_int_equal(decode_bytes(&w, text, n), 0);
 	assert_true(w.events.n > 90000);
 	free(text);
+	world_fini(&w);
+}
+
+/* {"big":"xx…","b":[1,1,…]}: the big text stands in each event. */
+static int
+decode_shared(struct world *w, size_t big, size_t events)
+{
+	struct buf text;
+	int rc;
+
+	buf_init(&text, 1 << 20);
+	buf_puts(&text, "{\"a\":1,\"big\":\"");
+	for (size_t i = 0; i < big; i++)
+		buf_putc(&text, 'x');
+	buf_puts(&text, "\",\"b\":[1");
+	for (size_t i = 1; i < events; i++)
+		buf_puts(&text, ",1");
+	buf_puts(&text, "]}");
+	rc = decode_bytes(w, text.p, text.n);
+	buf_fini(&text);
+	return rc;
+}
+
+static void
+a_text_that_stands_in_each_event_cannot_make_much_of_little(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_with(&w, HEAD "each: b[]\nfields: {EventMessage: big}\n");
+	assert_int_equal(decode_shared(&w, 60000, 250), 0);		/* 15 MB */
+	assert_int_equal(w.events.n, 250);
+	assert_int_equal(decode_shared(&w, 60000, 400), -1);		/* 24 MB of 61 KB */
+	assert_int_equal(w.err.kind, ERR_DATA);
+	assert_has(w.err.text, "its events hold more than 16 MiB");
+	assert_int_equal(w.events.n, 0);
+	assert_int_equal(decode_shared(&w, 60000, 1), 0);
 	world_fini(&w);
 }
 
@@ -1052,6 +1116,7 @@ main(void)
 		cmocka_unit_test(blank_lines_make_no_event),
 		cmocka_unit_test(a_record_may_be_several_lines_of_json),
 		cmocka_unit_test(deep_and_wide_input_is_survived),
+		cmocka_unit_test(a_text_that_stands_in_each_event_cannot_make_much_of_little),
 		cmocka_unit_test(invalid_utf8_and_zero_bytes_make_an_event_all_the_same),
 		cmocka_unit_test(a_packed_record_is_unpacked_and_its_texts_last),
 		cmocka_unit_test(every_cut_of_a_record_is_refused_or_decoded),
@@ -1061,6 +1126,7 @@ main(void)
 		cmocka_unit_test(why_names_mapping_paths_and_what_was_left_over),
 		cmocka_unit_test(another_agent_s_event_goes_on_as_it_is_with_its_id),
 		cmocka_unit_test(another_agent_s_finding_is_an_alert_here),
+		cmocka_unit_test(only_a_source_that_relays_brings_events_of_another_agent),
 		cmocka_unit_test(what_has_no_event_id_or_class_of_ours_is_nobody_s_event),
 		cmocka_unit_test(inputs_are_cut_into_lines_only_if_lines_are_json),
 	};

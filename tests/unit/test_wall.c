@@ -160,12 +160,14 @@ __wrap_decode(const struct decoder *d, struct decode_ctx *c, const struct record
 		event_set_text(event_list_add(out), F_EventClass, SLICE("volume_spike"));
 		return 0;
 	}
-	if (strcmp(what, "inject") == 0 || strcmp(what, "halve") == 0 || strcmp(what, "age") == 0) {
+	if (strcmp(what, "inject") == 0 || strcmp(what, "halve") == 0 || strcmp(what, "age") == 0 || strcmp(what, "speak") == 0) {
 		struct event *e = event_list_add(out);
 
 		event_set_text(e, F_EventClass, SLICE("activity"));
 		if (strcmp(what, "age") == 0)
 			event_set_number(e, F_TimeGenerated, INT64_MIN);
+		else if (strcmp(what, "speak") == 0)
+			event_set_text(e, F_AgentId, SLICE("00112233445566778899aabbccddeeff"));
 		else
 			event_set_text(e, F_AdditionalFields, strcmp(what, "halve") == 0 ? SLICE("{\"a\":{}") : SLICE("{}}\n{\"EventClass\":\"volume_spike\"}"));
 		return 0;
@@ -479,6 +481,7 @@ findings_and_control_characters_from_behind_the_wall_are_not_believed(void **sta
 	assert_string_equal(ask("try:inject"), "the decode process answered what is no event");
 	assert_string_equal(ask("try:halve"), "the decode process answered what is no event");
 	assert_string_equal(ask("try:age"), "the decode process answered what is no event");
+	assert_string_equal(ask("try:speak"), "the decode process answered what is no event");
 	assert_string_equal(ask("try:escape"), "red ?[31m??");
 	stream(200, NULL);
 }
