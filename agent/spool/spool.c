@@ -471,7 +471,8 @@ say_holder(int fd, const char *dir, struct err *err)
 	pid[n > 0 ? strcspn(pid, "\n") : 0] = '\0';
 	err_set(err, ERR_CONFIG, "%s: another aispm-agent%s%s works on this spool; stop it first", dir,
 	    pid[0] != '\0' ? ", process " : "", pid);
-	err->sys = EWOULDBLOCK;
+	if (err != NULL)
+		err->sys = EWOULDBLOCK;
 }
 
 int
