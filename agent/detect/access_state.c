@@ -35,8 +35,14 @@ put_table(struct buf *out, const struct lru *t)
 {
 	for (int p = 0; p < LRU_PARTS; p++) {
 		buf_put(out, &t->parts[p].n, sizeof(t->parts[p].n));
-		for (const void *item = lru_oldest(t, (enum lru_part)p); item != NULL; item = lru_newer(t, item))
-			saved_put_sparse(out, item, t->item_bytes);
+		for (const void *item = lru_oldest(t, (enum lru_part)p); item != NULL; item = lru_newer(t, item)) {
+			const struct lru_node alone = { .key = ((const struct lru_node *)item)->key };
+			char raw[SAVED_WORDS * 4];
+
+			memcpy(raw, item, t->item_bytes);
+			memcpy(raw, &alone, sizeof(alone));
+			saved_put_sparse(out, raw, t->item_bytes);
+		}
 	}
 }
 
