@@ -41,13 +41,13 @@ def time_of(text):
     return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).replace(tzinfo=None)
 
 
-def emit(where, lines, events="findings", regulated="none"):
-    """What the real agent makes of these records, delivered by its file sink."""
+def emit(where, lines, events="findings", regulated="none", relay=False):
+    """What the real agent makes of these records, delivered by its file sink. `relay`: they are events of another agent."""
     where.mkdir(parents=True)
     (where / "in.ndjson").write_text("\n".join(lines) + "\n")
     (where / "agent.yaml").write_text(
         f"agent: {{state_dir: {where}/state, log_level: error}}\n"
-        f"sources: [{{name: story, type: file, paths: [\"{where}/in.ndjson\"]}}]\n"
+        f"sources: [{{name: story, type: file, paths: [\"{where}/in.ndjson\"], relay: {str(relay).lower()}}}]\n"
         f"zones: {{default: 1, rules: [{{match: \"/subscriptions/{regulated}/*\", zone: 3}}]}}\n"
         f"sinks: [{{name: disk, type: file, path: {where}/out.ndjson, events: {events}}}]\n")
     r = subprocess.run([agent(), "run", "-c", str(where / "agent.yaml"), "--once"], capture_output=True, text=True, timeout=120)

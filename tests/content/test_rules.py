@@ -101,7 +101,7 @@ def test_a_finding_that_another_agent_relays_is_told_once_by_either_way(told, tm
                                  [begin]).fetchall()
     found = [{n: v.isoformat() + "Z" if isinstance(v, datetime.datetime) else json.loads(v) if n == "AdditionalFields" else v
               for n, v in zip(columns, row) if v is not None and v != ""} for row in rows]
-    relayed = sentinel.emit(tmp_path / "second", [json.dumps(f) for f in found])
+    relayed = sentinel.emit(tmp_path / "second", [json.dumps(f) for f in found], relay=True)
     assert {e["EventId"] for e in relayed} == {e["EventId"] for e in found} and {e["EventClass"] for e in relayed} == {"alert"}
     rule = RULES["AISPMThreatAlert"]
     alone = sentinel.Workspace(relayed, end).alerts(rule, begin, end)
