@@ -1,4 +1,5 @@
 """Packages of npm that judge what is tested, kept in the build; who asks is skipped, with the reason, where they cannot be had."""
+import functools
 import os
 import pathlib
 import subprocess
@@ -17,16 +18,24 @@ def node():
         return ["node"], ["npm"]
 
 
+@functools.cache        # what cannot be had is not asked for again by each test
+def install(home, name):
+    """None, or why it could not be installed there."""
+    home.mkdir(parents=True, exist_ok=True)
+    try:
+        done = subprocess.run([*node()[1], "install", "--silent", "--no-audit", "--no-fund", "--fetch-retries=1", "--fetch-timeout=30000", "--prefix", str(home), name],
+                              capture_output=True, text=True, timeout=300)
+    except (OSError, subprocess.TimeoutExpired) as e:
+        return f"no npm for {name}: {e}"
+    return None if done.returncode == 0 else f"npm cannot install {name}: {done.stderr.strip()[-200:]}"
+
+
 def package(name, folder, file):
     """The folder of a package ("@scope/name@1.2.3") once `file` in it is there."""
     home = pathlib.Path(os.environ.get("AISPM_BUILD", ".")) / folder
     found = home / "node_modules" / name[:name.rindex("@")]
     if not (found / file).exists():
-        home.mkdir(parents=True, exist_ok=True)
-        try:
-            done = subprocess.run([*node()[1], "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(home), name], capture_output=True, text=True, timeout=300)
-        except OSError as e:
-            pytest.skip(f"no npm for {name}: {e}")
-        if done.returncode != 0:
-            pytest.skip(f"npm cannot install {name}: {done.stderr.strip()[-200:]}")
+        why = install(home, name)
+        if why:
+            pytest.skip(why)
     return found
