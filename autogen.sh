@@ -12,7 +12,7 @@ BUILD_PACKAGES="autoconf automake pkg-config gcc g++ make libcurl4-openssl-dev l
 	libsimdjson-dev libdeflate-dev librdkafka-dev libsystemd-dev libmicrohttpd-dev libgnutls28-dev"
 TEST_PACKAGES="libcmocka-dev libjson-c-dev clang libclang-rt-14-dev python3 python3-venv openssl git xz-utils
 	default-jre-headless maven liblognorm-utils
-	debhelper lintian mmdebstrap rpm systemd mandoc logrotate apparmor rsyslog zsh fish"
+	build-essential debhelper lintian mmdebstrap rpm systemd mandoc logrotate apparmor rsyslog zsh fish"
 # The status page's test: a browser without a window.
 TEST_PACKAGES="$TEST_PACKAGES chromium-headless-shell fonts-dejavu-core"
 
