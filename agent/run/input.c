@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/gzip.h"
 #include "decode/decode.h"
 #include "model/record.h"
 #include "sinks/encode/encode.h"
@@ -105,12 +106,6 @@ read_stdin(struct input *in)
 	}
 }
 
-static bool
-is_gzip(struct slice s)
-{
-	return s.n >= 2 && (unsigned char)s.p[0] == 0x1f && (unsigned char)s.p[1] == 0x8b;
-}
-
 static int
 read_file(struct input *in, const char *path)
 {
@@ -124,7 +119,7 @@ read_file(struct input *in, const char *path)
 	progress_end(&in->progress);
 	if (rc != 0)
 		return -1;
-	progress_start(&in->progress, "events", is_gzip(buf_slice(&in->bytes)) ? 0 : in->bytes.n);
+	progress_start(&in->progress, "events", gzip_is(buf_slice(&in->bytes)) ? 0 : in->bytes.n);
 	rc = decode_split(in->ctx, buf_slice(&in->bytes), &in->hold, see_record, in, &why);
 	progress_end(&in->progress);
 	if (rc == 0 || why.kind == ERR_NONE)

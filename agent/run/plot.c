@@ -159,10 +159,8 @@ put_extent(struct buf *b, const struct columns *all)
 static void
 put_head(struct buf *b, const struct columns *all, struct slice title, double max)
 {
-	svg_begin(b, WIDTH, HEIGHT);
-	buf_puts(b, "<title id=\"title\">");
-	markup_put(b, title);
-	buf_puts(b, "</title>\n<desc id=\"desc\">");
+	svg_begin(b, WIDTH, HEIGHT, title);
+	buf_puts(b, "<desc id=\"desc\">");
 	put_extent(b, all);
 	if (all->rows > 0)
 		buf_printf(b, "; %llu of them alerts; the highest value is %.6g", (unsigned long long)all->alerts, max);

@@ -491,10 +491,8 @@ put_legend(struct buf *b, int y)
 static void
 put_head(const struct plot_findings *p, struct buf *b, struct slice title, int height)
 {
-	svg_begin(b, WIDTH, height);
-	buf_puts(b, "<title id=\"title\">");
-	markup_put(b, title);
-	buf_puts(b, "</title>\n<desc id=\"desc\">");
+	svg_begin(b, WIDTH, height, title);
+	buf_puts(b, "<desc id=\"desc\">");
 	put_extent(p, b);
 	buf_puts(b, ".</desc>\n");
 	svg_paper(b);

@@ -66,8 +66,8 @@ struct panel {
 	int64_t		 from_ms, to_ms;
 };
 
-/* Begins the picture. The caller puts <title id="title"> and <desc id="desc"> next, for who does not see it, and then the paper. */
-void	svg_begin(struct buf *, int width, int height);
+/* Begins the picture, with its title. The caller puts <desc id="desc"> next, for who does not see it, and then the paper. */
+void	svg_begin(struct buf *, int width, int height, struct slice title);
 void	svg_paper(struct buf *);
 void	svg_end(struct buf *);
 /* 2026-01-31 23:59 */

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "run/markup.h"
 #include "run/plot_parts.h"
 
 #define DAY_MS		INT64_C(86400000)
@@ -55,11 +56,13 @@ plot_file_close(struct plot_file *f)
 /* ---- words ------------------------------------------------------------------------ */
 
 void
-svg_begin(struct buf *b, int width, int height)
+svg_begin(struct buf *b, int width, int height, struct slice title)
 {
 	buf_printf(b, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" role=\"img\" "
-	    "aria-labelledby=\"title desc\" font-family=\"system-ui, 'Segoe UI', 'Liberation Sans', 'DejaVu Sans', sans-serif\" font-size=\"12\">\n",
+	    "aria-labelledby=\"title desc\" font-family=\"system-ui, 'Segoe UI', 'Liberation Sans', 'DejaVu Sans', sans-serif\" font-size=\"12\">\n<title id=\"title\">",
 	    width, height, width, height);
+	markup_put(b, title);
+	buf_puts(b, "</title>\n");
 }
 
 /* Behind title and description, which stand first. */
